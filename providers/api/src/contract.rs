@@ -1,0 +1,202 @@
+//! The two traits of a provider, and what goes through them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{
+    Instance, InstanceId, IntentToken, MachineName, Offering, ProviderError, Quota, Tags, Timestamp,
+};
+
+/// What a provider can do and how it behaves. Constant for the life of the provider.
+#[derive(Debug, Clone)]
+pub struct Capabilities {
+    /// Its name in the configuration, for example `local`.
+    pub provider: &'static str,
+    /// How it keeps one intent from becoming two machines.
+    pub idempotency: Idempotency,
+    /// How long after an accepted create a listing may still lack the machine, and how long after
+    /// a lost reply the machine may still appear. Zero: listings are exact.
+    pub settle: Duration,
+    /// The most bytes of `user_data`, counted as the cloud counts.
+    pub user_data_limit: usize,
+}
+
+/// How a provider keeps one intent from becoming two machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idempotency {
+    /// The cloud takes a token and answers a second call with the first machine (EC2).
+    ClientToken,
+    /// The cloud takes a request id, and names are unique (Compute Engine, `local`).
+    RequestIdAndUniqueName,
+    /// The cloud has nothing: only listing by tag can tell (Nova).
+    ListAndMatch,
+}
+
+/// One listing of everything in the tenancy that can be seen, ours and foreign.
+#[derive(Debug, Clone)]
+pub enum Listing {
+    /// Paged to the end, no part of the cloud was missing.
+    Complete(Vec<Instance>),
+    /// Something is missing: absence from this list proves nothing.
+    Partial {
+        /// What could be seen.
+        seen: Vec<Instance>,
+        /// What was missing, for people.
+        why: String,
+    },
+}
+
+/// The rendered contextualisation of one machine. Holds secrets: not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UserData(Arc<str>);
+
+impl UserData {
+    /// Wraps a rendered text.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the create call and the machine's 0600 file only.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for UserData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UserData({} bytes)", self.0.len())
+    }
+}
+
+/// Everything that a create call needs. The same request gives the same machine.
+#[derive(Debug, Clone)]
+pub struct CreateRequest {
+    /// Name of the machine.
+    pub machine: MachineName,
+    /// What it is made of.
+    pub offering: Offering,
+    /// Identity, set in the call itself. `tags.intent` is the idempotency token.
+    pub tags: Tags,
+    /// Image, as the entry or the space gave it; a provider without images ignores it.
+    pub image: Option<String>,
+    /// Contextualisation.
+    pub user_data: UserData,
+    /// Variables that a provider without a metadata service sets in the machine's environment
+    /// (`MACHINEFEATURES`, `JOBFEATURES`, `JOBOUTPUTS`).
+    pub environment: Vec<(String, String)>,
+}
+
+/// An accepted create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// The cloud accepted it now.
+    New(InstanceId),
+    /// This intent already had its machine: an earlier reply was lost.
+    AlreadyExists(InstanceId),
+}
+
+impl Created {
+    /// The id, either way.
+    pub fn id(&self) -> &InstanceId {
+        match self {
+            Self::New(id) | Self::AlreadyExists(id) => id,
+        }
+    }
+}
+
+/// What became of an intent whose outcome was unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    /// It became this machine.
+    Found(InstanceId),
+    /// It became nothing, and never will.
+    ProvenAbsent,
+    /// Not known yet: ask again.
+    Unknown,
+}
+
+/// An accepted delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// The cloud will remove it; repeat until it is proven gone.
+    Accepted,
+    /// There was nothing to remove: proves absence.
+    AlreadyGone,
+}
+
+/// The provider is about to take a machine back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interruption {
+    /// Which.
+    pub instance: InstanceId,
+    /// When, if it said so.
+    pub at: Option<Timestamp>,
+}
+
+/// A port, volume, disk or address that carries our tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SideResource {
+    /// Kind, in the cloud's word (`port`, `volume`, ...).
+    pub kind: String,
+    /// The cloud's id.
+    pub id: String,
+    /// Identity: only resources of our deployment are ever given.
+    pub tags: Tags,
+    /// The machine that uses it now; `None`: an orphan.
+    pub attached_to: Option<InstanceId>,
+}
+
+/// The reading half. Guarantees: changes nothing in the cloud; every call ends within the
+/// provider's own time limit; a failed call says so and is never an empty answer.
+#[async_trait]
+pub trait Observe: Send + Sync {
+    /// What this provider is.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Everything in the tenancy, paged to the end.
+    async fn list(&self) -> Result<Listing, ProviderError>;
+
+    /// One VM, directly. `NotFound` proves absence (on an eventually consistent cloud only
+    /// after [`Capabilities::settle`]).
+    async fn get(&self, id: &InstanceId) -> Result<Instance, ProviderError>;
+
+    /// What can be bought now.
+    async fn offerings(&self) -> Result<Vec<Offering>, ProviderError>;
+
+    /// Limits and use of the tenancy.
+    async fn quota(&self) -> Result<Quota, ProviderError>;
+
+    /// Notices that machines will be taken back. Empty where the cloud gives none.
+    async fn interruptions(&self) -> Result<Vec<Interruption>, ProviderError>;
+
+    /// Side resources of our deployment. Empty where the cloud has none.
+    async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError>;
+}
+
+/// The changing half. Called only by `act`, each call under a proof of ownership.
+/// Nothing here retries: the next cycle is the retry.
+#[async_trait]
+pub trait Act: Observe {
+    /// Makes the machine of an intent. The same intent makes at most one machine, whatever is lost.
+    async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError>;
+
+    /// Finds out what became of an intent. `since`: when the create call was last made; within
+    /// [`Capabilities::settle`] of it the answer is never `ProvenAbsent`.
+    async fn resolve(
+        &self,
+        intent: &IntentToken,
+        since: Timestamp,
+    ) -> Result<Resolution, ProviderError>;
+
+    /// Asks for a machine's end. May be repeated at any time.
+    async fn delete(&self, id: &InstanceId) -> Result<Deletion, ProviderError>;
+
+    /// Removes an orphaned side resource of ours.
+    async fn delete_side_resource(
+        &self,
+        resource: &SideResource,
+    ) -> Result<Deletion, ProviderError>;
+}

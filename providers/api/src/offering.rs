@@ -1,0 +1,102 @@
+//! What a cloud sells: offerings, prices, quota.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Megabytes, Processors, Timestamp};
+
+/// How a machine is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Market {
+    /// Ours until we end it.
+    OnDemand,
+    /// Cheaper; the provider may take it back (spot, preemptible).
+    Preemptible,
+}
+
+/// Flavour, zone and market: the key under which stock-outs are remembered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OfferingId {
+    /// Flavour, instance type or machine type.
+    pub flavour: String,
+    /// Availability zone; empty where the cloud has none.
+    pub zone: String,
+    /// Market.
+    pub market: Market,
+}
+
+impl fmt::Display for OfferingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.flavour)?;
+        if !self.zone.is_empty() {
+            write!(f, "/{}", self.zone)?;
+        }
+        match self.market {
+            Market::OnDemand => Ok(()),
+            Market::Preemptible => f.write_str("/preemptible"),
+        }
+    }
+}
+
+/// An exact amount: millionths of a currency unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// Millionths of the unit.
+    pub micros: i64,
+    /// ISO 4217 code, for example `GBP`.
+    pub currency: String,
+}
+
+/// The price of an offering. `Unknown` is never free: it fails closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Price {
+    /// Per hour of the whole machine.
+    PerHour(Money),
+    /// Not paid for by the hour (own hardware, a grant of hours).
+    Unmetered,
+    /// Nobody told us.
+    Unknown,
+}
+
+/// Whether an offering can be had now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Availability {
+    /// Nothing says that it cannot be had.
+    Available,
+    /// Out of stock; worth another try at this time.
+    NotUntil(Timestamp),
+}
+
+/// One thing that a machine can be made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offering {
+    /// What it is.
+    pub id: OfferingId,
+    /// Processors of a machine.
+    pub processors: Processors,
+    /// Memory of a machine.
+    pub memory: Megabytes,
+    /// Price.
+    pub price: Price,
+    /// Availability as the provider itself knows it (the planner adds its own memory).
+    pub availability: Availability,
+}
+
+/// Limits and use of the whole tenancy, foreign machines included. `None`: not limited, or not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Quota {
+    /// Most machines.
+    pub machines: Option<u32>,
+    /// Most processors.
+    pub processors: Option<Processors>,
+    /// Most memory.
+    pub memory: Option<Megabytes>,
+    /// Machines that exist now.
+    pub machines_used: Option<u32>,
+    /// Processors in use now.
+    pub processors_used: Option<Processors>,
+    /// Memory in use now.
+    pub memory_used: Option<Megabytes>,
+}

@@ -1,0 +1,176 @@
+//! The valid configuration: immutable, shared as `Arc<Config>`, swapped as a whole.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{
+    BlastRadius, EntryName, MachinetypeName, ManagerName, Megabytes, Pace, Processors, SpaceName,
+    Timestamp,
+};
+
+/// All files together, validated.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[site]`.
+    pub site: Site,
+    /// `[library]`.
+    pub library: LibraryConfig,
+    /// `[server]`.
+    pub server: ServerConfig,
+    /// `[space."NAME"]`.
+    pub spaces: BTreeMap<SpaceName, SpaceConfig>,
+    /// Every file that was read, in order, for watching.
+    pub files: Vec<PathBuf>,
+}
+
+/// `[site]`: who we are.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// GOCDB name of the site.
+    pub name: String,
+    /// The shared lock-and-state directory.
+    pub state_dir: PathBuf,
+    /// This manager; default: the short host name.
+    pub manager: ManagerName,
+    /// Time between the cycles of a space (default 60 s).
+    pub cycle: Duration,
+    /// How long an ownership stands without renewal (default 15 s; renewed every third of it).
+    pub ownership_ttl: Duration,
+}
+
+/// `[library]`: where entries are found; the first folder that has an entry wins.
+#[derive(Debug, Clone)]
+pub struct LibraryConfig {
+    /// Folders, in order.
+    pub paths: Vec<PathBuf>,
+}
+
+/// `[server]`: what VMs and people connect to.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// The name by which VMs reach us (ancestor: `https_host`).
+    pub https_host: String,
+    /// HTTPS for VMs.
+    pub https: HttpsConfig,
+    /// Plain HTTP for feature reads only; `None`: off.
+    pub http_listen: Option<SocketAddr>,
+    /// Status, metrics and health for people; loopback by default.
+    pub admin_listen: SocketAddr,
+    /// Limits.
+    pub limits: ServerLimits,
+}
+
+/// The HTTPS listener.
+#[derive(Debug, Clone)]
+pub struct HttpsConfig {
+    /// Where it listens (port 0: any free one, for tests and the demo).
+    pub listen: SocketAddr,
+    /// The port in the URLs given to VMs (ancestor: `https_port`); default: the listener's.
+    pub port: Option<u16>,
+    /// Certificate and key.
+    pub identity: TlsIdentity,
+    /// PEM file with the CAs that may sign client certificates; `None`: none are accepted.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Where the server's certificate comes from.
+#[derive(Debug, Clone)]
+pub enum TlsIdentity {
+    /// PEM files, reloaded when they change.
+    Files {
+        /// Certificate chain.
+        certificate: PathBuf,
+        /// Private key.
+        key: PathBuf,
+    },
+    /// Made at start, for `https_host`; VMs get it as their CA in `user_data`.
+    SelfSigned,
+}
+
+/// What one client may use.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerLimits {
+    /// Bytes of one output file (default 10 MiB).
+    pub file_bytes: u64,
+    /// Bytes of all outputs of one machine (default 200 MiB).
+    pub machine_bytes: u64,
+    /// Time for a whole request (default 60 s).
+    pub request_time: Duration,
+    /// Time for the TLS handshake, and for a request's header (default 10 s).
+    pub header_time: Duration,
+    /// Connections from one address (default 50).
+    pub connections_per_address: u32,
+}
+
+/// `[space."NAME"]`.
+#[derive(Debug, Clone)]
+pub struct SpaceConfig {
+    /// Name.
+    pub name: SpaceName,
+    /// Its provider table: exactly one.
+    pub provider: ProviderConfig,
+    /// As in [`crate::model::SpacePolicy`].
+    pub processors_limit: Option<Processors>,
+    /// As in [`crate::model::SpacePolicy`].
+    pub machines_limit: Option<u32>,
+    /// As in [`crate::model::SpacePolicy`].
+    pub pace: Pace,
+    /// As in [`crate::model::SpacePolicy`].
+    pub shutdown_time: Option<Timestamp>,
+    /// As in [`crate::model::SpacePolicy`].
+    pub cleanup: Duration,
+    /// As in [`crate::model::SpacePolicy`].
+    pub blast_radius: BlastRadius,
+    /// As in [`crate::model::SpacePolicy`].
+    pub delete_pause: Duration,
+    /// As in [`crate::model::SpacePolicy`].
+    pub delete_pause_max: Duration,
+    /// As written; the library turns them into policies and definitions.
+    pub machinetypes: BTreeMap<MachinetypeName, MachinetypeConfig>,
+}
+
+/// Which cloud, with its settings.
+#[derive(Debug, Clone)]
+pub enum ProviderConfig {
+    /// `[space."NAME".local]`
+    Local(LocalConfig),
+    /// `[space."NAME".sim]`
+    Sim(SimConfig),
+}
+
+/// Machines are process groups on this host.
+#[derive(Debug, Clone)]
+pub struct LocalConfig {
+    /// Where the machines' folders are: a local disk, never the shared directory.
+    pub dir: PathBuf,
+    /// Processors to give to machines; default: the host's.
+    pub processors: Option<Processors>,
+    /// Memory to give to machines; default: the host's.
+    pub memory: Option<Megabytes>,
+}
+
+/// A simulated cloud that lives as long as the process: for rehearsals.
+#[derive(Debug, Clone)]
+pub struct SimConfig {
+    /// Seed of everything that happens in it.
+    pub seed: u64,
+    /// Processors of the tenancy.
+    pub processors: Processors,
+    /// Time a machine takes to boot.
+    pub boot: Duration,
+    /// Time a machine works.
+    pub life: Duration,
+}
+
+/// `[space."NAME".machinetype.NAME]` as written; the owner of this type's content is `library`.
+/// The reader of the files fills `settings` with the raw values and their places, so that the
+/// library can report problems with file, line and column.
+#[derive(Debug, Clone)]
+pub struct MachinetypeConfig {
+    /// Name.
+    pub name: MachinetypeName,
+    /// `entry = "..."`.
+    pub entry: EntryName,
+}

@@ -1,0 +1,1 @@
+//! When cycles run. To come.

@@ -1,0 +1,2 @@
+//! vcycle.
+fn main() {}

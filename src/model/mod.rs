@@ -1,0 +1,30 @@
+//! Vocabulary: names, units, time, settings, records, phases. No IO, no clock, no randomness,
+//! not async (invariant 1; `tests/architecture.rs` holds it).
+
+pub mod outcome;
+pub mod phase;
+pub mod policy;
+pub mod record;
+pub mod request;
+pub mod snapshot;
+pub mod view;
+
+pub use outcome::{Effect, EndKind, Ended, OutcomeRules, ShutdownMessage};
+pub use phase::{Phase, phase_of};
+pub use policy::{BlastRadius, Breaker, HeartbeatRule, MachinetypePolicy, Pace, SpacePolicy};
+pub use record::{
+    DeleteReason, Deletion, Drain, DrainReason, EndFact, EndState, EntryRef, Evidence, Gone,
+    MachineRecord, Rejection,
+};
+pub use request::{OperatorRequest, RequestId, RequestWhat};
+pub use snapshot::{
+    Board, ConfigStatus, Decision, MachineRow, MachinetypeRow, PhaseCounts, SpaceSnapshot,
+};
+pub use view::{ListingState, MachineView, Sighting, Strangers};
+
+// The vocabulary that providers share.
+pub use vcycle_api::{
+    Availability, DeploymentId, EntryName, ErrorKind, Generation, Hs06, Identity, Instance,
+    InstanceId, InstanceState, IntentToken, MachineName, MachinetypeName, ManagerName, Market,
+    Megabytes, Offering, OfferingId, Price, Processors, Quota, Share, SpaceName, Tags, Timestamp,
+};

@@ -1,0 +1,155 @@
+//! What people see of a space: made once a cycle, published, written to `plan.json`, and read by
+//! the command line, the server and the metrics alike, so that all show the same (invariant 7).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Generation, MachineName, MachinetypeName, ManagerName, OfferingId, Processors, SpaceName,
+    Timestamp,
+};
+
+/// One space, as its owner last saw it. The JSON form is stable: fields are only added.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpaceSnapshot {
+    /// Version of this format: 1.
+    pub format: u32,
+    /// The space.
+    pub space: SpaceName,
+    /// Name of its provider.
+    pub provider: String,
+    /// Who owns it.
+    pub manager: ManagerName,
+    /// Under which generation.
+    pub generation: Generation,
+    /// When the cycle began.
+    pub at: Timestamp,
+    /// The limit that binds, in processors, if there is one.
+    pub processors_limit: Option<Processors>,
+    /// Processors of ours that hold a place.
+    pub processors: Processors,
+    /// Machines of others in the tenancy.
+    pub foreign_machines: u32,
+    /// Their processors.
+    pub foreign_processors: Processors,
+    /// Whether the listing could be believed, for people.
+    pub listing: String,
+    /// What needs a human, most urgent first. Empty: all is well.
+    pub alarms: Vec<String>,
+    /// Machinetypes, by name.
+    pub machinetypes: Vec<MachinetypeRow>,
+    /// Machines that are not archived, by name.
+    pub machines: Vec<MachineRow>,
+    /// The last decisions with their reasons, newest first, at most 50.
+    pub decisions: Vec<Decision>,
+}
+
+/// One machinetype of a space.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MachinetypeRow {
+    /// Name.
+    pub name: MachinetypeName,
+    /// Entry and version, `name version`.
+    pub entry: String,
+    /// Its target as a fraction of all targets, 0 to 1.
+    pub target: f64,
+    /// Its part of the weight of all machines that count for shares, 0 to 1.
+    pub share: f64,
+    /// Machines in each phase: intended, starting, running, ended, deleting.
+    pub phases: PhaseCounts,
+    /// Processors that hold a place.
+    pub processors: Processors,
+    /// The word of the one reason of this cycle, for metrics and scripts.
+    pub reason: String,
+    /// The same reason for people.
+    pub why: String,
+    /// Time of the last abort, if one is remembered.
+    pub last_abort: Option<Timestamp>,
+    /// The last end, for people.
+    pub last_end: Option<String>,
+}
+
+/// Machines in each phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are the words of `Phase`")]
+pub struct PhaseCounts {
+    pub intended: u32,
+    pub starting: u32,
+    pub running: u32,
+    pub ended: u32,
+    pub deleting: u32,
+}
+
+/// One machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineRow {
+    /// Name.
+    pub name: MachineName,
+    /// Machinetype.
+    pub machinetype: MachinetypeName,
+    /// The word of its phase.
+    pub phase: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it was asked for.
+    pub intended: Timestamp,
+    /// Its hard end.
+    pub deadline: Timestamp,
+    /// The cloud's id.
+    pub instance: Option<String>,
+    /// What it is made of.
+    pub offering: OfferingId,
+    /// Processors.
+    pub processors: Processors,
+    /// Last heartbeat.
+    pub heartbeat: Option<Timestamp>,
+    /// When it was told to end.
+    pub drain_by: Option<Timestamp>,
+    /// Address.
+    pub address: Option<String>,
+    /// What is special about it, for people.
+    pub note: Option<String>,
+}
+
+/// One decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// When.
+    pub at: Timestamp,
+    /// What was done and why, one line.
+    pub text: String,
+    /// What came of it: `done`, or the error.
+    pub outcome: String,
+}
+
+/// Everything that one manager shows: published on a watch channel, read by server and `systemd`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Board {
+    /// This manager.
+    pub manager: ManagerName,
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub started: Timestamp,
+    /// The configuration in use.
+    pub config: ConfigStatus,
+    /// Why the state directory cannot be used now; `None`: it can.
+    pub store_problem: Option<String>,
+    /// The spaces that it owns, as last seen.
+    pub spaces: BTreeMap<SpaceName, Arc<SpaceSnapshot>>,
+    /// Spaces of the configuration that cannot be worked on now, and why.
+    pub idle_spaces: BTreeMap<SpaceName, String>,
+}
+
+/// Which configuration is in use, and whether a newer one was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// When the one in use was loaded.
+    pub loaded: Timestamp,
+    /// SHA-256 (hex, first 12 digits) of its files.
+    pub digest: String,
+    /// Why a newer version of the files is refused; the one in use is the last good one.
+    pub refused: Option<String>,
+}

@@ -1,0 +1,71 @@
+//! One machine as the planner sees it: our record joined with what the cloud shows.
+
+use super::{Instance, MachineRecord, Processors, ShutdownMessage, Timestamp};
+
+/// What a cycle knows of a machine's existence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sighting {
+    /// Listed, or got directly.
+    Seen(Box<Instance>),
+    /// A direct get said NotFound, after a complete listing that began when the record had
+    /// settled did not have it.
+    ProvenAbsent,
+    /// Nothing is proven (partial listing, not settled, no instance id yet).
+    NotSeen,
+}
+
+/// A record with all that is known now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineView {
+    /// Our record.
+    pub record: MachineRecord,
+    /// The cloud's word.
+    pub sighting: Sighting,
+    /// A second VM that carries the same intent (must not happen; deleted when it does).
+    pub duplicates: Vec<Instance>,
+    /// When its heartbeat file last arrived.
+    pub heartbeat: Option<Timestamp>,
+    /// Its `shutdown_message`, as written by the machine itself.
+    pub message: Option<ShutdownMessage>,
+}
+
+/// VMs in the tenancy that are not this deployment's: counted and reported, never changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Strangers {
+    /// How many.
+    pub machines: u32,
+    /// Their processors, as far as known.
+    pub processors: Processors,
+    /// How many of them carry another deployment's tags.
+    pub other_deployments: u32,
+}
+
+/// How far this cycle's listing can be believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListingState {
+    /// Complete.
+    Complete {
+        /// When it began.
+        started: Timestamp,
+    },
+    /// Complete by its own word, but so many known machines are missing that we suspect it
+    /// (or ourselves) first.
+    Shrunken {
+        /// Machines that should have been listed.
+        expected: usize,
+        /// How many of them are missing.
+        missing: usize,
+    },
+    /// Incomplete: nothing follows from absence.
+    Partial {
+        /// What was missing.
+        why: String,
+    },
+    /// No listing at all.
+    Failed {
+        /// [`super::ErrorKind::word`].
+        kind: String,
+        /// What came back.
+        message: String,
+    },
+}

@@ -1,0 +1,1 @@
+//! Picks up changes of configuration and library. To come.

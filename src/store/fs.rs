@@ -1,0 +1,67 @@
+//! The filesystem behind a trait: the real one, and in tests one that fails, forgets and crashes.
+//!
+//! The contract is only what NFSv3/v4, CephFS, GlusterFS and local disks all give (DESIGN section 6):
+//! exclusive creation by `link(2)`, atomic `rename(2)`, open-to-close consistency. Any call may fail
+//! and yet have taken effect; listings and negative look-ups may be a minute old.
+
+use std::io;
+
+use async_trait::async_trait;
+
+use super::StatePath;
+use crate::model::Timestamp;
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// 0644: no secrets.
+    Public,
+    /// 0600: secrets.
+    Private,
+}
+
+/// The answer of [`SharedFs::put_if_absent`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// Our content stands there: we made it, or a lost reply had made it.
+    Ours,
+    /// Somebody else's content stands there.
+    Theirs,
+}
+
+/// The few operations on which the state directory stands.
+#[async_trait]
+pub trait SharedFs: Send + Sync {
+    /// The whole content.
+    async fn read(&self, path: &StatePath) -> io::Result<Vec<u8>>;
+
+    /// Replaces the content durably and atomically: exclusive temporary file, write, fsync, rename,
+    /// fsync of the directory. Readers see the old content or the new, never a part. The
+    /// directory must exist.
+    async fn write(&self, path: &StatePath, content: &[u8], mode: Mode) -> io::Result<()>;
+
+    /// Makes the file with this content if there is none, durably (temporary file, fsync, `link`,
+    /// fsync of the directory). On any error the name is read back and compared, so a lost reply
+    /// is `Ours`. Content must be unique to the caller.
+    async fn put_if_absent(
+        &self,
+        path: &StatePath,
+        content: &[u8],
+        mode: Mode,
+    ) -> io::Result<PutOutcome>;
+
+    /// Names in a directory, in any order; temporary files are left out. An absent directory is empty.
+    async fn list(&self, dir: &StatePath) -> io::Result<Vec<String>>;
+
+    /// Modification times by the file server's clock, in the order asked; `None` where there is no file.
+    async fn modified(&self, paths: &[StatePath]) -> io::Result<Vec<Option<Timestamp>>>;
+
+    /// Makes a directory and its parents, durably. No error when it exists.
+    async fn make_dir(&self, dir: &StatePath) -> io::Result<()>;
+
+    /// Moves a file or directory, durably. The target must not exist.
+    async fn rename(&self, from: &StatePath, to: &StatePath) -> io::Result<()>;
+
+    /// Removes a file or a whole directory. No error when there is none.
+    async fn remove(&self, path: &StatePath) -> io::Result<()>;
+}
