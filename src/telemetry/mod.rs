@@ -1,1 +1,3 @@
-//! To come.
+//! What the daemon tells of itself: log and metrics.
+
+pub mod logging;
