@@ -11,6 +11,7 @@ mod machines;
 mod outputs;
 mod ownership;
 mod people;
+mod visitors;
 mod sweep;
 
 use std::collections::HashMap;
