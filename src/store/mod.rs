@@ -1,6 +1,7 @@
 //! The state directory: the only code that knows a path in it. Durable writes, records, ownership,
 //! what VMs read and write. It decides nothing about machines. `docs/STATE-DIR.md` is its contract.
 
+mod authority;
 mod codec;
 mod deployment;
 mod error;

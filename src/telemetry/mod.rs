@@ -1,3 +1,7 @@
-//! What the daemon tells of itself: log and metrics.
+//! What the manager tells about itself: log and metrics.
 
 pub mod logging;
+pub mod metrics;
+mod metrics_board;
+
+pub use metrics::Metrics;
