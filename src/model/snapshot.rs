@@ -69,6 +69,9 @@ pub struct MachinetypeRow {
     pub last_abort: Option<Timestamp>,
     /// The last end, for people.
     pub last_end: Option<String>,
+    /// The file that its machines put as their heartbeat, if they must.
+    #[serde(default)]
+    pub heartbeat_file: Option<String>,
     /// What its reasons were: newest first, the one that stands now included, at most
     /// [`MachinetypeRow::HISTORY`]. Filled by [`SpaceSnapshot::continue_history`].
     #[serde(default)]
