@@ -152,7 +152,8 @@ pub(super) fn adopted(hands: &Hands<'_>, found: &Found<'_>) -> MachineRecord {
         memory: offering.map(|o| o.memory).unwrap_or_default(),
     };
     let mut record = fresh_record(hands, parts, &fresh_token());
-    apply::exists(&mut record, found.instance, record.intended);
+    let at = record.intended;
+    apply::exists(&mut record, found.instance, at);
     record
 }
 

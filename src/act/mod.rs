@@ -18,7 +18,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use futures::{StreamExt, stream};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
 use tracing::{info, warn};
 use vcycle_api::{Act, Clock, ErrorKind, ProviderError};
 
@@ -132,9 +133,10 @@ pub async fn execute(
     let brake = Brake::default();
     let mut steps = Vec::with_capacity(plan.steps.len());
     for run in plan.steps.chunk_by(|a, b| a.word() == b.word()) {
-        let jobs = jobs_of(run, memory);
-        let job = |job: Job| carry_out_all(context, proof, &brake, job);
-        let mut done = stream::iter(jobs.into_iter().map(job)).buffer_unordered(STEPS_AT_ONCE);
+        let jobs = jobs_of(run, memory).into_iter();
+        let jobs: Vec<BoxFuture<'_, Vec<Finished>>> =
+            jobs.map(|job| carry_out_all(context, proof, &brake, job).boxed()).collect();
+        let mut done = stream::iter(jobs).buffer_unordered(STEPS_AT_ONCE);
         let mut outcomes = Vec::with_capacity(run.len());
         while let Some(finished) = done.next().await {
             for Finished { position, outcome, changes } in finished {

@@ -3,7 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures::{StreamExt, stream};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
 use tracing::warn;
 use vcycle_api::ErrorKind;
 
@@ -122,27 +123,25 @@ fn suspects<'a, 'm>(
 /// Asks for each; stops asking when the cloud has had enough of us.
 async fn ask(from: &Sources<'_>, suspects: &[Suspect<'_>]) -> Vec<Sighting> {
     let enough = AtomicBool::new(false);
-    let questions = suspects.iter().map(|suspect| {
-        let enough = &enough;
-        async move {
-            if enough.load(Ordering::Relaxed) {
-                return Sighting::NotSeen;
-            }
-            match from.provider.get(suspect.id).await {
-                Ok(instance) if answers(suspect.record, &instance) => {
-                    Sighting::Seen(Box::new(instance))
-                }
-                Ok(_) => Sighting::NotSeen,
-                Err(error) if error.kind == ErrorKind::NotFound => Sighting::ProvenAbsent,
-                Err(error) => {
-                    warn!(machine = %suspect.record.machine(), %error, "could not ask for a machine");
-                    enough.store(true, Ordering::Relaxed);
-                    Sighting::NotSeen
-                }
-            }
-        }
-    });
+    let questions: Vec<BoxFuture<'_, Sighting>> =
+        suspects.iter().map(|suspect| ask_one(from, suspect, &enough).boxed()).collect();
     stream::iter(questions).buffered(READS_AT_ONCE).collect().await
+}
+
+async fn ask_one(from: &Sources<'_>, suspect: &Suspect<'_>, enough: &AtomicBool) -> Sighting {
+    if enough.load(Ordering::Relaxed) {
+        return Sighting::NotSeen;
+    }
+    match from.provider.get(suspect.id).await {
+        Ok(instance) if answers(suspect.record, &instance) => Sighting::Seen(Box::new(instance)),
+        Ok(_) => Sighting::NotSeen,
+        Err(error) if error.kind == ErrorKind::NotFound => Sighting::ProvenAbsent,
+        Err(error) => {
+            warn!(machine = %suspect.record.machine(), %error, "could not ask for a machine");
+            enough.store(true, Ordering::Relaxed);
+            Sighting::NotSeen
+        }
+    }
 }
 
 /// Whether this VM can be the machine of the record: its id was remembered, but ids may be used again.

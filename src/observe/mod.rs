@@ -6,7 +6,8 @@ mod absent;
 pub mod join;
 pub mod memory;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tracing::warn;
 use vcycle_api::{Clock, Listing, Observe, ProviderError};
 
@@ -236,11 +237,9 @@ async fn read_last_words(
         let late = ended.into_iter().filter(|view| !silent(view));
         wanted.extend(who_has_left_some(from, alive.into_iter().chain(late).collect()).await?);
     }
-    let read = stream::iter(wanted.into_iter().map(|view| async move {
-        let text = from.store.shutdown_message(from.space(), view.record.machine()).await?;
-        Ok::<_, StoreError>((view, text.filter(|text| !written_by_us(&view.record, text))))
-    }));
-    let read: Vec<_> = read.buffered(READS_AT_ONCE).try_collect().await?;
+    let reads: Vec<BoxFuture<'_, _>> =
+        wanted.into_iter().map(|view| own_words(from, view).boxed()).collect();
+    let read: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
     for (view, text) in read {
         let machine = view.record.machine().clone();
         match text.as_deref().and_then(ShutdownMessage::parse) {
@@ -257,15 +256,24 @@ async fn read_last_words(
     Ok(())
 }
 
+/// What a machine has written, if it was not us.
+async fn own_words<'v>(
+    from: &Sources<'_>,
+    view: &'v MachineView,
+) -> Result<(&'v MachineView, Option<String>), StoreError> {
+    let text = from.store.shutdown_message(from.space(), view.record.machine()).await?;
+    Ok((view, text.filter(|text| !written_by_us(&view.record, text))))
+}
+
 /// One look at all of them.
 async fn who_has_left_some<'v>(
     from: &Sources<'_>,
     views: Vec<&'v MachineView>,
-) -> Result<impl Iterator<Item = &'v MachineView>, StoreError> {
+) -> Result<Vec<&'v MachineView>, StoreError> {
     let name = |view: &&MachineView| (view.record.machine().clone(), SHUTDOWN_MESSAGE.to_owned());
     let files: Vec<_> = views.iter().map(name).collect();
     let left = from.store.heartbeats(from.space(), &files).await?;
-    Ok(views.into_iter().zip(left).filter_map(|(view, left)| left.map(|_| view)))
+    Ok(views.into_iter().zip(left).filter_map(|(view, left)| left.map(|_| view)).collect())
 }
 
 fn seems_ended(view: &MachineView) -> bool {
