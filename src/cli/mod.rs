@@ -18,6 +18,7 @@ mod managers;
 mod output;
 mod plan;
 mod providers;
+mod render;
 mod run;
 mod site;
 mod status;

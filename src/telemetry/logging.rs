@@ -9,7 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 /// The form of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum LogTo {
     /// The journal, each field of its own.
     Journal,
@@ -17,6 +17,8 @@ pub enum LogTo {
     Plain,
     /// Standard error, a JSON object each.
     Json,
+    /// This file, a line each, for people: where standard error is needed otherwise.
+    File(std::fs::File),
 }
 
 /// Why logging could not be set up.
@@ -72,5 +74,10 @@ fn layer(to: LogTo) -> Result<Box<dyn Layer<Registry> + Send + Sync>, LoggingErr
         LogTo::Json => {
             Box::new(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr))
         }
+        LogTo::File(file) => Box::new(
+            tracing_subscriber::fmt::layer()
+                .with_writer(std::sync::Mutex::new(file))
+                .with_ansi(false),
+        ),
     })
 }
