@@ -69,7 +69,7 @@ pub fn read_texts(main: &Path, problems: &Collector) -> Texts {
     let layer = texts.read_folder(&beside, problems);
     texts.layers.push(layer);
     if let Some(state_dir) = state_dir_of(&texts.layers) {
-        let layer = texts.read_folder(&state_dir.join("conf.d"), problems);
+        let layer = texts.read_folder(&shown(&state_dir.join("conf.d")), problems);
         texts.layers.push(layer);
     }
     texts
@@ -148,6 +148,12 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
     }
 }
 
+/// A path for people: short where it is below the current directory.
+pub(crate) fn shown(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).to_owned()
+}
+
 /// All layers as one table: within a layer no key twice, a later layer above an earlier one.
 fn merge(layers: &[Vec<TextFile>], problems: &Collector) -> Option<Table> {
     let mut merged: Option<Table> = None;
@@ -224,7 +230,7 @@ pub fn check_server_files(config: &Config, problems: &Collector) {
                 format!("[server.https] needs this file, and it cannot be read: {}", plain(&error)),
                 "a PEM file that this user may read",
             );
-            problems.add(Problem::in_file(file, wrong));
+            problems.add(Problem::in_file(&shown(file), wrong));
         }
     }
 }

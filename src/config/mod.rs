@@ -21,8 +21,8 @@ pub mod tree;
 mod types;
 pub mod values;
 
-pub(crate) use load::plain;
 pub use load::{Host, TextFile, Texts, check_server_files, load, read_texts, validate};
+pub(crate) use load::{plain, shown};
 pub use problem::{At, Collector, Problem, ProblemRow, Problems, Severity, Wrong};
 pub use source::{Place, Placed, Source};
 pub use space::option_value;

@@ -12,7 +12,7 @@ use super::entry::{Entry, EntryTexts, read_entry};
 use super::resolve::{FileContents, resolve_space};
 use crate::config::reader::nearest;
 use crate::config::{
-    self, Collector, Config, Host, Placed, Problem, Problems, Texts, Warning, Wrong, plain,
+    self, Collector, Config, Host, Placed, Problem, Problems, Texts, Warning, Wrong, plain, shown,
 };
 use crate::model::EntryName;
 
@@ -150,12 +150,6 @@ pub(super) fn find_entry(
         entry,
         user_data,
     }))
-}
-
-/// A path for people: short where it is below the current directory.
-fn shown(path: &Path) -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).to_owned()
 }
 
 fn refuse_unknown(paths: &[PathBuf], wanted: &[Placed<EntryName>], problems: &Collector) {
