@@ -174,7 +174,8 @@ fn files(context: &ActContext<'_>, record: &MachineRecord, user_data: UserData) 
 }
 
 fn environment(context: &ActContext<'_>, tags: &Tags) -> Vec<(String, String)> {
-    let url = |directory| machine_url(&context.home.base_url, &tags.space, &tags.machine, directory);
+    let url =
+        |directory| machine_url(&context.home.base_url, &tags.space, &tags.machine, directory);
     [
         ("MACHINEFEATURES", "machinefeatures"),
         ("JOBFEATURES", "jobfeatures"),

@@ -215,7 +215,8 @@ async fn carry_out_all(
         let result = match brake.refuses(&step, context.stopping) {
             Some(because) => StepResult::Skipped { because },
             None => {
-                let mut hands = steps::Hands { context, proof, record: &mut record, changes: &mut changes };
+                let mut hands =
+                    steps::Hands { context, proof, record: &mut record, changes: &mut changes };
                 match hands.carry_out(&step).await {
                     Ok(note) => StepResult::Done { note },
                     Err(trouble) => brake.pull(&step, trouble),
@@ -257,7 +258,9 @@ enum Trouble {
 /// Whether one refusal tells what the next create of this cycle would be told.
 fn stops_creation(kind: &ErrorKind) -> bool {
     match kind {
-        ErrorKind::QuotaExceeded | ErrorKind::Throttled { after: _ } | ErrorKind::AuthFailed => true,
+        ErrorKind::QuotaExceeded | ErrorKind::Throttled { after: _ } | ErrorKind::AuthFailed => {
+            true
+        }
         ErrorKind::NotFound
         | ErrorKind::Ambiguous
         | ErrorKind::InsufficientCapacity { offering: _ }

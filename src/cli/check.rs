@@ -5,17 +5,23 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::ReadArgs;
 use super::error::CliError;
 use super::output::{json, print};
-use super::ReadArgs;
 use crate::config::{Host, ProblemRow};
 use crate::library::{Loaded, Setup, load_all};
 
 /// Carries the command out. Problems are the answer, so they go to standard output with `--json`.
 pub(crate) fn run(config: &Path, args: ReadArgs) -> Result<ExitCode, CliError> {
     let Loaded { setup, warnings, .. } = load_all(config, &Host::this());
-    let problems: Vec<ProblemRow> =
-        setup.as_ref().err().iter().flat_map(|p| p.list()).chain(&warnings).map(|p| p.row()).collect();
+    let problems: Vec<ProblemRow> = setup
+        .as_ref()
+        .err()
+        .iter()
+        .flat_map(|p| p.list())
+        .chain(&warnings)
+        .map(|p| p.row())
+        .collect();
     if args.json {
         let digest = setup.as_ref().ok().map(|setup| setup.digest.as_str());
         print(&json(&CheckJson { format: 1, valid: setup.is_ok(), digest, problems })?)?;

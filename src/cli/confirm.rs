@@ -60,9 +60,14 @@ mod tests {
 
     #[test]
     fn only_yes_is_yes() {
-        for (answer, agrees) in
-            [("y\n", true), ("YES\n", true), ("\n", false), ("n\n", false), ("yep\n", false), ("", false)]
-        {
+        for (answer, agrees) in [
+            ("y\n", true),
+            ("YES\n", true),
+            ("\n", false),
+            ("n\n", false),
+            ("yep\n", false),
+            ("", false),
+        ] {
             assert_eq!(agreed(answer).is_ok(), agrees, "{answer:?}");
         }
     }

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
+use super::DeleteArgs;
 use super::confirm::{YesFlag, ask};
 use super::drain::{leave, space_of};
 use super::error::CliError;
 use super::output::print;
 use super::site::StateSource;
 use super::target::Target;
-use super::DeleteArgs;
 use crate::model::RequestWhat;
 
 /// Carries the command out.

@@ -43,7 +43,7 @@ fn carry_out(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Drain(args) => on_one_thread(drain::run(config, &args)),
         Command::Delete(args) => on_one_thread(delete::run(config, &args)),
         Command::Managers(args) => on_one_thread(managers::run(config, &args)),
-        Command::Library(command) => library::run(config, &command),
+        Command::Library(command) => return library::run(config, &command),
         Command::Completions { shell } => completions::run(shell),
         Command::Man => man::run(),
     };

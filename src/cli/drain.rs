@@ -4,15 +4,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::DrainArgs;
 use super::confirm::{Consent, YesFlag, ask};
 use super::error::CliError;
 use super::output::{clock_time, from_now, print};
 use super::site::{Overview, SpaceView, StateSource};
 use super::target::Target;
-use super::DrainArgs;
-use crate::model::{
-    MachineRow, OperatorRequest, RequestId, RequestWhat, SpaceName, Timestamp,
-};
+use crate::model::{MachineRow, OperatorRequest, RequestId, RequestWhat, SpaceName, Timestamp};
 
 /// Carries the command out.
 pub(crate) async fn run(config: &Path, args: &DrainArgs) -> Result<(), CliError> {
@@ -23,9 +21,10 @@ pub(crate) async fn run(config: &Path, args: &DrainArgs) -> Result<(), CliError>
         return cancel(&source, view, args).await;
     }
     let affected = affected(view, &args.target);
-    let by = args.by.map_or_else(|| when_all_end_anyway(&affected, overview.now), |when| {
-        when.from(overview.now)
-    });
+    let by = args.by.map_or_else(
+        || when_all_end_anyway(&affected, overview.now),
+        |when| when.from(overview.now),
+    );
     let what = what(&args.target, by);
     let consent = ask(
         &format!(
@@ -74,11 +73,7 @@ fn who() -> String {
     format!("{user}@{}", crate::config::Host::this().name)
 }
 
-async fn cancel(
-    source: &StateSource,
-    view: &SpaceView,
-    args: &DrainArgs,
-) -> Result<(), CliError> {
+async fn cancel(source: &StateSource, view: &SpaceView, args: &DrainArgs) -> Result<(), CliError> {
     let requests = source
         .store
         .requests(&view.space)
@@ -92,7 +87,11 @@ async fn cancel(
         &format!(
             "{}: {} taken back; machines that were told already keep their time",
             args.target,
-            if ours.len() == 1 { "1 drain is".to_owned() } else { format!("{} drains are", ours.len()) },
+            if ours.len() == 1 {
+                "1 drain is".to_owned()
+            } else {
+                format!("{} drains are", ours.len())
+            },
         ),
         YesFlag::from(&args.change),
     )?;
@@ -120,7 +119,9 @@ pub(super) fn space_of<'a>(
         }),
     };
     let view = found.ok_or_else(|| {
-        CliError::Usage(format!("there is no {target}; `vcycle status` and `vcycle machines` list all"))
+        CliError::Usage(format!(
+            "there is no {target}; `vcycle status` and `vcycle machines` list all"
+        ))
     })?;
     if let (Target::Machinetype(_, machinetype), Some(snapshot)) = (target, &view.snapshot)
         && !snapshot.machinetypes.iter().any(|row| row.name == *machinetype)
@@ -192,7 +193,10 @@ mod tests {
         let view = space_of(&overview, &target).ok().unwrap();
         let by = when_all_end_anyway(&affected(view, &target), overview.now);
         assert_eq!(by, overview.now + Duration::from_secs(3600));
-        assert_eq!(when_all_end_anyway(&[], overview.now), overview.now + Duration::from_secs(3600));
+        assert_eq!(
+            when_all_end_anyway(&[], overview.now),
+            overview.now + Duration::from_secs(3600)
+        );
     }
 
     #[test]

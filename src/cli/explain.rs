@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::ExplainArgs;
 use super::error::CliError;
 use super::output::{
     BAD, BOLD, FAINT, Screen, clock_time, from_now, json, percent, print, styled, table, table_text,
@@ -11,7 +12,6 @@ use super::output::{
 use super::site::{Overview, SpaceView, StateSource};
 use super::status::freshness;
 use super::target::Explained;
-use super::ExplainArgs;
 use crate::model::{Decision, MachinetypeRow, ReasonSince, SpaceName, SpaceSnapshot, Timestamp};
 
 /// Carries the command out.

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
+use super::MachinesArgs;
 use super::error::CliError;
 use super::output::{
     FAINT, Screen, age, from_now, json, number, phase_cell, print, styled, table, table_text,
 };
 use super::site::{Overview, StateSource};
-use super::MachinesArgs;
 use crate::model::{MachineRow, SpaceName, Timestamp};
 
 /// Carries the command out.

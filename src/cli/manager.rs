@@ -178,11 +178,7 @@ async fn relay(mut from: watch::Receiver<ConfigStatus>, to: watch::Sender<Config
 const SHOW_AGAIN: Duration = Duration::from_secs(10);
 
 /// Shows the manager to the others and to people whenever the spaces that it owns have changed.
-async fn show_itself(
-    mut info: ManagerInfo,
-    store: Store,
-    mut board: watch::Receiver<Arc<Board>>,
-) {
+async fn show_itself(mut info: ManagerInfo, store: Store, mut board: watch::Receiver<Arc<Board>>) {
     let mut shown = false;
     loop {
         let spaces: Vec<SpaceName> = board.borrow_and_update().spaces.keys().cloned().collect();

@@ -5,21 +5,20 @@ use std::path::Path;
 use serde::Serialize;
 use vcycle_api::Clock;
 
+use super::StateArgs;
 use super::error::CliError;
 use super::output::{Screen, clock_time, json, print, table, table_text};
 use super::site::StateSource;
-use super::StateArgs;
 use crate::model::Timestamp;
 use crate::store::ManagerInfo;
 
 /// Carries the command out.
 pub(crate) async fn run(config: &Path, args: &StateArgs) -> Result<(), CliError> {
     let source = StateSource::open(config, args.state_dir.as_deref())?;
-    let managers = source
-        .store
-        .managers()
-        .await
-        .map_err(|error| CliError::failed("cannot read who shares the state directory", &error))?;
+    let managers =
+        source.store.managers().await.map_err(|error| {
+            CliError::failed("cannot read who shares the state directory", &error)
+        })?;
     if args.read.json {
         print(&json(&ManagersJson { format: 1, now: source.clock.now(), managers: &managers })?)
     } else {

@@ -18,7 +18,6 @@ mod managers;
 mod output;
 mod plan;
 mod providers;
-mod render;
 mod run;
 mod site;
 mod status;

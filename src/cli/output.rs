@@ -110,7 +110,11 @@ pub(crate) fn age(duration: Duration) -> String {
 
 /// How long ago, or in how long.
 pub(crate) fn from_now(time: Timestamp, now: Timestamp) -> String {
-    if time > now { format!("in {}", age(time.since(now))) } else { format!("{} ago", age(now.since(time))) }
+    if time > now {
+        format!("in {}", age(time.since(now)))
+    } else {
+        format!("{} ago", age(now.since(time)))
+    }
 }
 
 /// A point in time for people: to the second, in UTC.

@@ -12,9 +12,7 @@ use super::output::{BAD, BOLD, FAINT, Screen, json, print, styled, table, table_
 use super::site::StateSource;
 use super::{PlanArgs, providers};
 use crate::library::{Setup, SpaceSetup, load_setup};
-use crate::model::{
-    DeploymentId, Generation, ListingState, MachinetypeName, SpaceName, Timestamp,
-};
+use crate::model::{DeploymentId, Generation, ListingState, MachinetypeName, SpaceName, Timestamp};
 use crate::observe::{Sources, SpaceMemory, observe};
 use crate::plan::{Plan, PlanInput, check, listing_words, plan};
 

@@ -24,8 +24,8 @@ pub(crate) async fn run(config: &Path, args: &RunArgs) -> Result<(), CliError> {
     logging::set_up(log_to(args.log))
         .map_err(|error| CliError::failed("cannot set up the log", &error))?;
     let systemd = Systemd::from_environment();
-    let mut signals = Signals::new()
-        .map_err(|error| CliError::failed("cannot listen to signals", &error))?;
+    let mut signals =
+        Signals::new().map_err(|error| CliError::failed("cannot listen to signals", &error))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut manager = tokio::select! {
         biased;
@@ -104,7 +104,9 @@ async fn watchdog(
         match tokio::time::timeout(period, board.changed()).await {
             Ok(Ok(())) => systemd.alive(),
             Ok(Err(_)) => return,
-            Err(_) => tracing::error!("the driver gives no sign of life; the watchdog is not answered"),
+            Err(_) => {
+                tracing::error!("the driver gives no sign of life; the watchdog is not answered")
+            }
         }
         tokio::time::sleep(period / 2).await;
     }

@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::StatusArgs;
 use super::error::CliError;
 use super::output::{
     BAD, BOLD, FAINT, Screen, WARN, age, json, number, percent, print, styled, table, table_text,
 };
 use super::site::{Overview, SpaceView, StateSource};
-use super::StatusArgs;
 use crate::model::{MachinetypeRow, SpaceName, SpaceSnapshot, Timestamp};
 
 /// Carries the command out.
@@ -103,11 +103,7 @@ fn headline(overview: &Overview, view: &SpaceView) -> String {
 }
 
 /// Who says so, and how old it is.
-pub(super) fn freshness(
-    overview: &Overview,
-    view: &SpaceView,
-    snapshot: &SpaceSnapshot,
-) -> String {
+pub(super) fn freshness(overview: &Overview, view: &SpaceView, snapshot: &SpaceSnapshot) -> String {
     let old = view.age(overview.now).map_or("?".to_owned(), age);
     let text = format!("{} {old} ago", snapshot.manager);
     if overview.is_stale(view) {

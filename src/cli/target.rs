@@ -81,10 +81,7 @@ mod tests {
         let read = |text: &str| text.parse::<Target>().map(|t| t.to_string());
         assert_eq!(read("iris.example"), Ok("space iris.example".into()));
         assert_eq!(read("iris.example/dune"), Ok("machinetype dune of space iris.example".into()));
-        assert_eq!(
-            read("vcycle-dune-abcdefghij"),
-            Ok("machine vcycle-dune-abcdefghij".into())
-        );
+        assert_eq!(read("vcycle-dune-abcdefghij"), Ok("machine vcycle-dune-abcdefghij".into()));
         assert!(read("iris.example/../x").is_err());
         assert!(read("Iris").is_err());
         assert!(read("").is_err());

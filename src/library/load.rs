@@ -181,11 +181,7 @@ pub fn entry_names(paths: &[PathBuf]) -> BTreeSet<EntryName> {
 }
 
 /// Loads one entry by name, or says what is wrong with it.
-pub fn load_entry(
-    paths: &[PathBuf],
-    name: &EntryName,
-    problems: &Collector,
-) -> Option<Entry> {
+pub fn load_entry(paths: &[PathBuf], name: &EntryName, problems: &Collector) -> Option<Entry> {
     let texts = find_entry(paths, name, problems)??;
     read_entry(&texts, problems)
 }

@@ -82,8 +82,14 @@ impl SpaceMemory {
 
     /// Takes over what stands in the state directory now, after it has failed us.
     pub(crate) fn refill(&mut self, loaded: LoadedSpace) {
-        let LoadedSpace { records, corrupt, archived, archived_corrupt: _, unfinished: _, strange: _ } =
-            loaded;
+        let LoadedSpace {
+            records,
+            corrupt,
+            archived,
+            archived_corrupt: _,
+            unfinished: _,
+            strange: _,
+        } = loaded;
         self.records = records.into_iter().map(|r| (r.machine().clone(), r)).collect();
         self.corrupt = corrupt;
         self.archived = archived

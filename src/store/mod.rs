@@ -12,8 +12,8 @@ mod machines;
 mod outputs;
 mod ownership;
 mod people;
-mod visitors;
 mod sweep;
+mod visitors;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -53,10 +53,7 @@ pub fn set_up(to: LogTo) -> Result<(), LoggingError> {
         .with_default_directive(LevelFilter::INFO.into())
         .parse(wanted)
         .map_err(LoggingError::Filter)?;
-    Registry::default()
-        .with(layer(to)?.with_filter(filter))
-        .try_init()
-        .map_err(LoggingError::Twice)
+    Registry::default().with(layer(to)?.with_filter(filter)).try_init().map_err(LoggingError::Twice)
 }
 
 fn layer(to: LogTo) -> Result<Box<dyn Layer<Registry> + Send + Sync>, LoggingError> {
@@ -66,11 +63,11 @@ fn layer(to: LogTo) -> Result<Box<dyn Layer<Registry> + Send + Sync>, LoggingErr
                 .map_err(LoggingError::Journal)?
                 .with_syslog_identifier("vcycle".to_owned()),
         ),
-        LogTo::Plain => Box::new(
-            tracing_subscriber::fmt::layer()
-                .with_writer(std::io::stderr)
-                .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()),
-        ),
+        LogTo::Plain => {
+            Box::new(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(
+                std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            ))
+        }
         LogTo::Json => {
             Box::new(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr))
         }

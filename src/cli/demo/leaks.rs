@@ -20,8 +20,8 @@ pub(super) fn processes_of(folder: &Path) -> Vec<String> {
         let holds = |file: &str| {
             std::fs::read(proc.join(file)).is_ok_and(|content| contains(&content, needle))
         };
-        let is_there = std::fs::read_link(proc.join("cwd"))
-            .is_ok_and(|cwd| cwd.as_path().starts_with(folder));
+        let is_there =
+            std::fs::read_link(proc.join("cwd")).is_ok_and(|cwd| cwd.as_path().starts_with(folder));
         if is_there || holds("environ") || holds("cmdline") {
             let word = std::fs::read_to_string(proc.join("comm")).unwrap_or_default();
             found.push(format!("{pid} {}", word.trim()));

@@ -23,9 +23,7 @@ use super::manager::Manager;
 use super::output::{Screen, json, print};
 use super::providers;
 use crate::library::Setup;
-use crate::model::{
-    Board, MachineRecord, OperatorRequest, RequestId, RequestWhat, SpaceName,
-};
+use crate::model::{Board, MachineRecord, OperatorRequest, RequestId, RequestWhat, SpaceName};
 use crate::telemetry::logging::{self, LogTo};
 use screen::Show;
 use site::TemporarySite;
@@ -46,9 +44,7 @@ const ABORTS_TO_SHOW: usize = 2;
 
 /// Carries the command out. Exit code 0 only if all results are right and nothing is left.
 pub(crate) async fn run(args: &DemoArgs) -> Result<ExitCode, CliError> {
-    let failed = |what: &'static str| {
-        move |error: std::io::Error| CliError::failed(what, &error)
-    };
+    let failed = |what: &'static str| move |error: std::io::Error| CliError::failed(what, &error);
     let interrupted = interruption().map_err(failed("cannot listen to signals"))?;
     let site =
         TemporarySite::create(args.jobs).map_err(failed("cannot make the temporary site"))?;

@@ -22,7 +22,9 @@ impl Show {
     pub(super) fn for_stdout() -> Self {
         match Screen::of_stdout().size {
             Some(_) => Self::Live(Live { drawn: 0 }),
-            None => Self::Lines(Lines { last: String::new(), next: Timestamp::default(), told: None }),
+            None => {
+                Self::Lines(Lines { last: String::new(), next: Timestamp::default(), told: None })
+            }
         }
     }
 

@@ -154,8 +154,10 @@ impl Summary {
                 self.aborts
             );
         }
-        let mut table =
-            table(screen, &["MACHINETYPE", "TARGET", "OF THOSE WITH WORK", "REACHED", "MACHINES", "ENDS"]);
+        let mut table = table(
+            screen,
+            &["MACHINETYPE", "TARGET", "OF THOSE WITH WORK", "REACHED", "MACHINES", "ENDS"],
+        );
         for row in &self.machinetypes {
             let ends: Vec<String> =
                 row.ends.iter().map(|(how, count)| format!("{count} x {how}")).collect();
@@ -170,9 +172,7 @@ impl Summary {
         }
         text.push_str(&table_text(&table));
         let Left { machines, processes, records } = &self.left;
-        for (what, found) in
-            [("machine", machines), ("process", processes), ("record", records)]
-        {
+        for (what, found) in [("machine", machines), ("process", processes), ("record", records)] {
             for left in found {
                 let _ = writeln!(text, "{} {what} {left}", styled(BAD, "left:"));
             }
@@ -180,7 +180,8 @@ impl Summary {
         if self.left.is_nothing() {
             text.push_str("nothing was left running\n");
         }
-        let verdict = if self.ok { styled(GOOD, "all is well") } else { styled(BAD, "not all is well") };
+        let verdict =
+            if self.ok { styled(GOOD, "all is well") } else { styled(BAD, "not all is well") };
         let _ = writeln!(text, "{}", styled(BOLD, verdict));
         text
     }

@@ -162,9 +162,9 @@ fn machine_lines(space: &SpaceSnapshot, now: Timestamp, room: usize) -> Vec<Stri
                 "running" => styled(GOOD, format!("{:<9}", row.phase)),
                 other => styled(WARN, format!("{other:<9}")),
             };
-            let beat = row.heartbeat.map_or(String::new(), |beat| {
-                format!(", heartbeat {} ago", age(now.since(beat)))
-            });
+            let beat = row
+                .heartbeat
+                .map_or(String::new(), |beat| format!(", heartbeat {} ago", age(now.since(beat))));
             let note = row.note.as_deref().map_or(String::new(), |note| format!(", {note}"));
             format!(
                 "{:<29} {phase} for {:>5}{}",
