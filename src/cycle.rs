@@ -142,10 +142,11 @@ async fn write_down(
 
 /// Processors that this plan has taken.
 fn created(outcomes: &Outcomes) -> Processors {
-    let taken = outcomes.steps.iter().filter_map(|outcome| match (&outcome.step, &outcome.result) {
-        (Step::Create(new), StepResult::Done { note: _ }) => Some(new.offering.processors),
-        (_, _) => None,
-    });
+    let taken =
+        outcomes.steps.iter().filter_map(|outcome| match (&outcome.step, &outcome.result) {
+            (Step::Create(new), StepResult::Done { note: _ }) => Some(new.offering.processors),
+            (_, _) => None,
+        });
     taken.sum()
 }
 

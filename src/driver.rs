@@ -215,7 +215,8 @@ impl Fleet {
     }
 
     fn start(&mut self, name: &SpaceName, pause: Duration) {
-        let stop = Arc::new(Stop { flag: AtomicBool::new(false), signal: watch::Sender::new(None) });
+        let stop =
+            Arc::new(Stop { flag: AtomicBool::new(false), signal: watch::Sender::new(None) });
         let (wakes, woken) = mpsc::channel(1);
         let worker = SpaceWorker::new(
             Arc::clone(&self.shared),
@@ -264,7 +265,9 @@ impl Fleet {
         }
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_LONGEST, all).await.is_err() {
-            warn!("some spaces did not end in time; others will take them over when they see no renewal");
+            warn!(
+                "some spaces did not end in time; others will take them over when they see no renewal"
+            );
             self.tasks.abort_all();
         }
     }

@@ -17,8 +17,7 @@ pub use memory::SpaceMemory;
 use crate::library::SpaceSetup;
 use crate::model::{
     DeploymentId, Instance, InstanceState, ListingState, MachineName, MachineRecord, MachineView,
-    Offering, OperatorRequest, Quota, ShutdownMessage, Sighting, SpaceName, Strangers,
-    Timestamp,
+    Offering, OperatorRequest, Quota, ShutdownMessage, Sighting, SpaceName, Strangers, Timestamp,
 };
 use crate::plan::Orphan;
 use crate::store::{Store, StoreError};
@@ -157,16 +156,13 @@ impl Answer {
     }
 }
 
-fn told<T>(
-    what: &str,
-    answer: Result<T, ProviderError>,
-    problems: &mut Vec<String>,
-) -> Option<T> {
+fn told<T>(what: &str, answer: Result<T, ProviderError>, problems: &mut Vec<String>) -> Option<T> {
     match answer {
         Ok(answer) => Some(answer),
         Err(error) => {
             warn!(%error, what, "the cloud did not tell, so nothing is created");
-            problems.push(format!("nothing is created: the cloud did not tell its {what}: {error}"));
+            problems
+                .push(format!("nothing is created: the cloud did not tell its {what}: {error}"));
             None
         }
     }
