@@ -1,7 +1,7 @@
 //! What the tests of cycle and crash share: a world in memory with its own time (cloud, state directory,
 //! clock), managers that live in it and can die at any operation, and the laws that must always hold.
 
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 pub mod laws;
 pub mod mortal;
