@@ -69,14 +69,14 @@ pub fn features(
 fn machine_features(record: &MachineRecord, policy: &FeaturePolicy) -> BTreeMap<String, String> {
     let mut keys = Keys::default();
     let processors = record.processors;
-    keys.set("total_cpu", processors);
-    keys.set("grace_secs", policy.grace.as_secs());
+    keys.set("total_cpu", &processors);
+    keys.set("grace_secs", &policy.grace.as_secs());
     keys.set_if("hs06", policy.hs06_per_processor.map(|each| decimal(each, processors.0)));
     keys.set_if("shutdowntime", policy.shutdown_time.map(Timestamp::as_secs));
     // Deprecated, and still read by something.
-    keys.set("jobslots", 1);
-    keys.set("phys_cores", processors);
-    keys.set("log_cores", processors);
+    keys.set("jobslots", &1);
+    keys.set("phys_cores", &processors);
+    keys.set("log_cores", &processors);
     keys.0
 }
 
@@ -87,22 +87,22 @@ fn job_features(record: &MachineRecord, policy: &FeaturePolicy) -> BTreeMap<Stri
     // The limit is on the wall clock alone, so all processors may use all of it (trap 7.2).
     let cpu = wall.saturating_mul(u64::from(processors.0));
     let memory = record.memory.0.saturating_mul(MEGABYTE);
-    keys.set("allocated_cpu", processors);
+    keys.set("allocated_cpu", &processors);
     keys.set_if("hs06_job", policy.hs06_per_processor.map(|each| decimal(each, processors.0)));
-    keys.set("grace_secs_job", policy.grace.as_secs());
-    keys.set("jobstart_secs", record.intended.as_secs());
+    keys.set("grace_secs_job", &policy.grace.as_secs());
+    keys.set("jobstart_secs", &record.intended.as_secs());
     keys.set("job_id", record.machine());
-    keys.set("wall_limit_secs", wall);
-    keys.set("cpu_limit_secs", cpu);
+    keys.set("wall_limit_secs", &wall);
+    keys.set("cpu_limit_secs", &cpu);
     // Zero: the cloud did not tell, which is not a limit of zero.
     keys.set_if("max_rss_bytes", (memory > 0).then_some(memory));
     keys.set_if("max_swap_bytes", policy.swap_bytes);
     keys.set_if("scratch_limit_bytes", policy.scratch_bytes);
     // Deprecated, and still read by something. The megabyte of the old note has 1000 * 1000 bytes.
-    keys.set("allocated_CPU", processors);
-    keys.set("cpufactor_lrms", "1.0");
-    keys.set("wall_limit_secs_lrms", wall);
-    keys.set("cpu_limit_secs_lrms", cpu);
+    keys.set("allocated_CPU", &processors);
+    keys.set("cpufactor_lrms", &"1.0");
+    keys.set("wall_limit_secs_lrms", &wall);
+    keys.set("cpu_limit_secs_lrms", &cpu);
     keys.set_if("mem_limit_MB", (memory > 0).then_some(memory / 1_000_000));
     keys.0
 }
@@ -111,14 +111,14 @@ fn job_features(record: &MachineRecord, policy: &FeaturePolicy) -> BTreeMap<Stri
 struct Keys(BTreeMap<String, String>);
 
 impl Keys {
-    fn set(&mut self, key: &str, value: impl ToString) {
+    fn set(&mut self, key: &str, value: &dyn ToString) {
         self.0.insert(key.to_owned(), value.to_string());
     }
 
     /// A missing key says "not known" or "no limit".
     fn set_if(&mut self, key: &str, value: Option<impl ToString>) {
         if let Some(value) = value {
-            self.set(key, value);
+            self.set(key, &value);
         }
     }
 }

@@ -192,6 +192,11 @@ impl Store {
         let content = self.stamped(proof, record)?;
         proof.check().await?;
         let folder = layout::machine(proof.space(), record.machine());
+        let path = folder.join(layout::RECORD);
+        // The files of a machine that exists must not be overwritten on the way to being refused.
+        if self.read_optional(&path).await?.is_some_and(|there| there != content) {
+            return Err(StoreError::Exists { machine: record.machine().to_string() });
+        }
         let MachineFiles { machinefeatures, jobfeatures, user_data } = files;
         let mut new_files = vec![NewFile {
             path: folder.join(layout::USER_DATA),
@@ -212,7 +217,6 @@ impl Store {
         let outputs = folder.join(layout::JOBOUTPUTS);
         self.fs().make_dir(&outputs).await.map_err(at("make", &outputs))?;
         self.fs().write_many(&new_files).await.map_err(at("write the files of", &folder))?;
-        let path = folder.join(layout::RECORD);
         // The files took a while; from here on the intent counts.
         proof.check().await?;
         match self.fs().put_if_absent(&path, &content, Mode::Public).await {

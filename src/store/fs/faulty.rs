@@ -182,7 +182,8 @@ impl FaultyFs {
             Verdict::Go => operation.await,
             Verdict::Stop(effect) => self.stop(effect).await,
             Verdict::GoThen(effect) => {
-                operation.await?;
+                // Whether it succeeded, the caller never learns.
+                let _ = operation.await;
                 self.stop(effect).await
             }
         }

@@ -118,19 +118,21 @@ impl Lease {
     /// A renewal that was begun at `begun` has been done at `done`: the new lease, or too late by.
     pub(super) fn renewed(&self, begun: Reading, done: Reading) -> Result<Self, Duration> {
         self.left(done)?;
-        Ok(Self { renewed: begun, ..*self })
+        // Two renewals at once may end in any order; the later beginning counts.
+        let later = begun.monotonic >= self.renewed.monotonic;
+        Ok(Self { renewed: if later { begun } else { self.renewed }, ..*self })
     }
 }
 
-/// What a look into the log means for the owner of `generation`.
+/// What a look into the log means for the owner of `generation`. The log must show its own number
+/// as the highest: a lower one, or none, means that the log is not the one we wrote into.
 pub(super) fn superseded(
     generation: Generation,
     highest: Option<Generation>,
 ) -> Result<(), Fenced> {
     match highest {
+        Some(highest) if highest == generation => Ok(()),
         Some(by) if by > generation => Err(Fenced::Superseded { generation, by }),
-        Some(_) => Ok(()),
-        // Our own file must be there.
-        None => Err(Fenced::Unsure { generation, why: "the generation log is empty".to_owned() }),
+        Some(_) | None => Err(Fenced::Forgotten { generation }),
     }
 }

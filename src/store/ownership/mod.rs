@@ -39,6 +39,14 @@ pub enum Fenced {
         /// The newest.
         by: Generation,
     },
+    /// The log does not know our generation any more: it was removed, or restored from a backup.
+    #[error(
+        "generation {generation} is not in the log any more: was the state directory restored from a backup?"
+    )]
+    Forgotten {
+        /// Ours.
+        generation: Generation,
+    },
     /// The log could not be read just now. The ownership may still stand: ask again.
     #[error("cannot tell whether generation {generation} still owns the space: {why}")]
     Unsure {
@@ -158,6 +166,7 @@ impl Ownership {
 
     /// Looks at the records before the first action, and tidies up.
     async fn settle(&mut self) -> Result<(), StoreError> {
+        log::clean(&self.store, &self.space, self.generation).await;
         let written = self.store.highest_written(&self.space).await?;
         if written > self.generation {
             // The log is older than the records: it was restored from a backup, or removed. A
@@ -188,7 +197,6 @@ impl Ownership {
                 "swept what never reached the cloud"
             );
         }
-        log::clean(&self.store, &self.space, self.generation).await;
         Ok(())
     }
 
@@ -228,7 +236,11 @@ impl Ownership {
                 *locked(&self.trouble) = Some(why);
                 self.in_time(reading(self.store.clock())).map_err(Lost)
             }
-            Err(why @ (Fenced::Expired { .. } | Fenced::Superseded { .. })) => Err(Lost(why)),
+            Err(
+                why @ (Fenced::Expired { .. }
+                | Fenced::Superseded { .. }
+                | Fenced::Forgotten { .. }),
+            ) => Err(Lost(why)),
         }
     }
 
