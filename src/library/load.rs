@@ -172,7 +172,7 @@ fn refuse_unknown(paths: &[PathBuf], wanted: &[Placed<EntryName>], problems: &Co
 }
 
 /// Names of all entries in all folders.
-pub(super) fn entry_names(paths: &[PathBuf]) -> BTreeSet<EntryName> {
+pub fn entry_names(paths: &[PathBuf]) -> BTreeSet<EntryName> {
     paths
         .iter()
         .filter_map(|path| std::fs::read_dir(path).ok())
@@ -185,11 +185,7 @@ pub(super) fn entry_names(paths: &[PathBuf]) -> BTreeSet<EntryName> {
 }
 
 /// Loads one entry by name, or says what is wrong with it.
-pub(super) fn load_entry(
-    paths: &[PathBuf],
-    name: &EntryName,
-    problems: &Collector,
-) -> Option<Entry> {
+pub fn load_entry(paths: &[PathBuf], name: &EntryName, problems: &Collector) -> Option<Entry> {
     let texts = find_entry(paths, name, problems)??;
     read_entry(&texts, problems)
 }

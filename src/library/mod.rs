@@ -18,5 +18,5 @@ mod urls;
 pub use definition::{
     Definition, MachineVariables, OptionText, RenderError, Rendered, Setup, SpaceSetup,
 };
-pub use load::{Loaded, load, load_all, load_setup};
+pub use load::{Loaded, entry_names, load, load_all, load_entry, load_setup};
 pub use urls::MachineUrls;
