@@ -30,6 +30,8 @@ pub struct Timing {
     /// Between attempts to load what was refused, although nothing seems to have changed (what was
     /// wrong may be outside the watched files).
     pub retry: Duration,
+    /// Whether to listen to inotify besides.
+    pub inotify: bool,
 }
 
 impl Default for Timing {
@@ -38,6 +40,7 @@ impl Default for Timing {
             poll: Duration::from_secs(5),
             settle: Duration::from_millis(300),
             retry: Duration::from_secs(60),
+            inotify: true,
         }
     }
 }
@@ -103,7 +106,7 @@ impl Reloader {
     /// Watches until nobody listens to the setup any more.
     pub async fn run(mut self) {
         let (changed, mut changes) = mpsc::channel(1);
-        let mut eyes = Eyes::open(changed);
+        let mut eyes = if self.timing.inotify { Eyes::open(changed) } else { Eyes::shut() };
         eyes.look_at(&self.watched);
         // Empty, so that the first look loads once more: a change since the first load is not lost.
         let mut seen = Fingerprint::new();
@@ -305,6 +308,10 @@ impl Eyes {
             .inspect_err(|error| tracing::warn!(%error, "no inotify; configuration is polled only"))
             .ok();
         Self { watcher, folders: BTreeSet::new() }
+    }
+
+    fn shut() -> Self {
+        Self { watcher: None, folders: BTreeSet::new() }
     }
 
     /// Watches folders, never files: a file that is replaced has a new inode.

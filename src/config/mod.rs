@@ -23,7 +23,7 @@ pub mod values;
 
 pub use load::{Host, TextFile, Texts, check_server_files, load, read_texts, validate};
 pub(crate) use load::{plain, shown};
-pub use problem::{At, Collector, Problem, ProblemRow, Problems, Severity, Wrong};
+pub use problem::{At, Collector, Finding, Problem, ProblemRow, Problems, Severity, Wrong};
 pub use source::{Place, Placed, Source};
 pub use space::option_value;
 pub use types::{

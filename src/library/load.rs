@@ -153,6 +153,10 @@ pub(super) fn find_entry(
 }
 
 fn refuse_unknown(paths: &[PathBuf], wanted: &[Placed<EntryName>], problems: &Collector) {
+    if paths.is_empty() {
+        // Said already, at `paths`.
+        return;
+    }
     let names = entry_names(paths);
     let known: Vec<&str> = names.iter().map(EntryName::as_str).collect();
     let folders: Vec<_> = paths.iter().map(|path| shown(path).display().to_string()).collect();
