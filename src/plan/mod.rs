@@ -66,15 +66,14 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
     steps.housekeeping.extend(housekeeping::plan_expiries(input));
     steps.housekeeping.extend(housekeeping::plan_closings(input, &judged, &orphans));
 
-    let gates =
-        Gatekeeper { input, blast: &blast, drains: &drains, history: &history, usage: &usage };
-    let creations = creations::plan_creations(&gates, &judged);
+    let gates = Gatekeeper { input, blast: &blast, drains: &drains, history: &history };
+    let creations = creations::plan_creations(&gates, &usage, &judged);
     let concerns = alarms::Concerns {
         input,
         blast: &blast,
         history: &history,
         usage: &usage,
-        held_back: &held_back,
+        held_back: held_back.len(),
     };
     let report = Report {
         machinetypes: creations.reasons,
