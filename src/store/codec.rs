@@ -83,8 +83,9 @@ pub(super) fn encode_record(
     record: &MachineRecord,
     extras: Option<&BTreeMap<String, Value>>,
 ) -> Vec<u8> {
+    let Some(extras) = extras else { return encode(record) };
     let mut object = object_from(record);
-    for (key, value) in extras.into_iter().flatten() {
+    for (key, value) in extras {
         object.entry(key).or_insert_with(|| value.clone());
     }
     encode(&object)
