@@ -325,3 +325,24 @@ async fn ten_thousand_records_are_loaded_quickly() {
     assert!(took < Duration::from_secs(20), "{took:?}");
     assert!(took < TTL, "a new owner must get through before its first renewal is due");
 }
+
+#[tokio::test]
+#[ignore = "a measurement: cargo test --release --test statedir wave -- --ignored --nocapture"]
+async fn a_create_wave_of_a_thousand_machines() {
+    use futures::StreamExt;
+    let bench = Bench::real();
+    let store = bench.store();
+    let owner = own(&store, "m1").await;
+    let proof = owner.proof().unwrap();
+    let timer = vcycle_api::SystemClock::new();
+    futures::stream::iter(0..1000)
+        .map(|number| {
+            let record = example_record(number);
+            let (store, proof) = (&store, &proof);
+            async move { store.create_machine(proof, &record, &files(&record)).await.unwrap() }
+        })
+        .buffer_unordered(16)
+        .collect::<Vec<()>>()
+        .await;
+    println!("1,000 creates in {:?}", vcycle_api::Clock::monotonic(&timer));
+}
