@@ -24,7 +24,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -218,9 +218,16 @@ impl Folder {
         }
     }
 
-    /// Whether the supervisor can still find its machine: only a proven absence is a no.
-    pub(crate) fn has_vanished(&self) -> bool {
+    /// Device and inode of the directory that the folder is in.
+    pub(crate) fn neighbourhood(&self) -> io::Result<(u64, u64)> {
+        identity(self.path.parent().unwrap_or(Path::new("/")))
+    }
+
+    /// Whether somebody has removed the folder. Not when its neighbourhood is another one than
+    /// before: then a disk was unmounted, or a directory moved, and nothing is proven.
+    pub(crate) fn has_vanished(&self, neighbourhood: (u64, u64)) -> bool {
         matches!(present(&self.spec_file()), Ok(false))
+            && matches!(self.neighbourhood(), Ok(now) if now == neighbourhood)
     }
 
     pub(crate) fn environment(&self) -> io::Result<Vec<(String, String)>> {
@@ -308,7 +315,7 @@ pub(crate) struct Draft<'a> {
 
 /// Makes a complete folder under a temporary name in `tmp`. Nothing has happened until it is [`install`]ed.
 pub(crate) fn draft(tmp: &Path, draft: &Draft<'_>) -> io::Result<tempfile::TempDir> {
-    let dir = tempfile::Builder::new().prefix("new-").tempdir_in(tmp)?;
+    let dir = private_temporary(tmp)?;
     let folder = Folder::at(dir.path());
     fs::DirBuilder::new().mode(0o700).create(folder.work())?;
     write_private(&folder.user_data(), draft.user_data.as_bytes())?;
@@ -323,9 +330,14 @@ pub(crate) fn draft(tmp: &Path, draft: &Draft<'_>) -> io::Result<tempfile::TempD
     Ok(dir)
 }
 
+fn private_temporary(tmp: &Path) -> io::Result<tempfile::TempDir> {
+    let private = fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix("new-").permissions(private).tempdir_in(tmp)
+}
+
 /// Makes a tombstone without a machine: the intent will never become one.
 pub(crate) fn draft_fence(tmp: &Path) -> io::Result<tempfile::TempDir> {
-    let dir = tempfile::Builder::new().prefix("new-").tempdir_in(tmp)?;
+    let dir = private_temporary(tmp)?;
     write_private(&dir.path().join(Life::Gone.file()), b"")?;
     Ok(dir)
 }
@@ -390,6 +402,12 @@ pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
 
 pub(crate) fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
+}
+
+/// Device and inode: the same only for the same directory.
+pub(crate) fn identity(dir: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::metadata(dir)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 fn present(path: &Path) -> io::Result<bool> {

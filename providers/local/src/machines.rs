@@ -5,7 +5,6 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -87,7 +86,7 @@ impl Machines {
         folder::make_private_dir(&dir.join("tmp"))?;
         // The supervisor works elsewhere, so the path must hold from anywhere.
         let dir = fs::canonicalize(dir)?;
-        let identity = identity(&dir.join("machines"))?;
+        let identity = folder::identity(&dir.join("machines"))?;
         Ok(Self { dir, identity })
     }
 
@@ -98,7 +97,7 @@ impl Machines {
     /// Fails when the folder is not the one that was opened: on an unmounted disk every machine
     /// would seem gone.
     pub(crate) fn check(&self) -> io::Result<()> {
-        if identity(&self.dir.join("machines"))? == self.identity {
+        if folder::identity(&self.dir.join("machines"))? == self.identity {
             Ok(())
         } else {
             Err(io::Error::other("the folder is not the one of before (another disk mounted?)"))
@@ -325,9 +324,4 @@ fn age(path: &Path, now: Timestamp) -> io::Result<Duration> {
         Err(error) if folder::is_absent(&error) => Ok(Duration::ZERO),
         Err(error) => Err(error),
     }
-}
-
-fn identity(dir: &Path) -> io::Result<(u64, u64)> {
-    let metadata = fs::metadata(dir)?;
-    Ok((metadata.dev(), metadata.ino()))
 }

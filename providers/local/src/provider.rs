@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use vcycle_api::{
     Act, Capabilities, Clock, CreateRequest, Created, Deletion, ErrorKind, Idempotency, Instance,
     InstanceId, IntentToken, Interruption, Listing, Observe, Offering, ProviderError, Quota,
-    Resolution, SideResource, Timestamp,
+    Resolution, SideResource, SystemClock, Timestamp,
 };
 
 use crate::folder::{self, Cause, Draft, Ended, Folder, Installed, Pinning, Spec};
@@ -44,6 +44,7 @@ const CREATE: &str = "create machine";
 const DELETE: &str = "delete machine";
 const GET: &str = "get machine";
 const LIST: &str = "list machines";
+const OFFERINGS: &str = "list offerings";
 const QUOTA: &str = "read quota";
 const RESOLVE: &str = "resolve intent";
 
@@ -85,7 +86,8 @@ struct Shared {
     capacity: Capacity,
     capabilities: Capabilities,
     machines: Machines,
-    clock: Arc<dyn Clock>,
+    /// The host's: it is the clock of the supervisors, who play the cloud, whatever the manager believes.
+    clock: SystemClock,
     /// On the monotonic clock.
     cleaned_up: Mutex<Option<Duration>>,
 }
@@ -101,7 +103,7 @@ enum Admitted {
 
 impl Local {
     /// Opens the folder of `settings`, making it if need be. Starts nothing.
-    pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub fn open(settings: Settings) -> Result<Self, OpenError> {
         let dir = settings.dir.clone();
         let folder_error = |source| OpenError::Folder { dir: dir.clone(), source };
         let machines = Machines::open(&settings.dir).map_err(folder_error)?;
@@ -116,7 +118,7 @@ impl Local {
             settle: Duration::ZERO,
             user_data_limit: USER_DATA_LIMIT,
         };
-        let cleaned_up = Mutex::new(None);
+        let (clock, cleaned_up) = (SystemClock::new(), Mutex::new(None));
         let shared = Shared { settings, capacity, capabilities, machines, clock, cleaned_up };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -359,7 +361,12 @@ impl Observe for Local {
     }
 
     async fn offerings(&self) -> Result<Vec<Offering>, ProviderError> {
-        Ok(self.shared.capacity.offerings())
+        self.blocking(OFFERINGS, ErrorKind::Unavailable, |shared| {
+            // Without its folder nothing can be had.
+            shared.machines.check().map_err(|error| unavailable(OFFERINGS, &error))?;
+            Ok(shared.capacity.offerings())
+        })
+        .await
     }
 
     async fn quota(&self) -> Result<Quota, ProviderError> {
