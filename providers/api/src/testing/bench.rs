@@ -131,7 +131,8 @@ impl Bench {
                 machine,
                 intent: IntentToken::compose(u128::from(random) << 64 | u128::from(random)),
                 generation: Generation(1),
-                deadline: self.now() + Duration::from_secs(3600),
+                // Whole seconds, as the tag has it: a cloud gives no parts of a second back.
+                deadline: Timestamp::from_secs(self.now().as_secs() + 3600),
             },
             image: template.image,
             user_data: template.user_data,
