@@ -154,7 +154,7 @@ async fn invariant_9_a_machine_ends_at_its_deadline_without_any_manager() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_intent_twenty_times_at_once_makes_one_machine() {
+async fn weakness_1j_5_the_same_intent_twenty_times_at_once_makes_one_machine() {
     let site = Site::new();
     let script = "#!/bin/sh\nmkdir only-once || touch ../twice\nexec sleep 3600\n";
     let request = request(&site.provider(), script).await;
@@ -225,7 +225,7 @@ async fn deletes_at_once_are_all_accepted_and_leave_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_machine_of_ours_is_shown_and_never_touched() {
+async fn weakness_1j_7_what_is_not_a_machine_of_ours_is_shown_and_never_touched() {
     let site = Site::new();
     let provider = site.provider();
     let machines = site.path().join("machines");

@@ -5,9 +5,10 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use common::*;
-use vcycle_api::{Act, InstanceState, Observe};
+use vcycle_api::{Act, Clock, InstanceState, Observe, SystemClock};
 
 const IDLE: &str = "#!/bin/sh\ntouch ready\nexec sleep 3600\n";
 const HELPER_DIR: &str = "VCYCLE_TEST_HELPER_DIR";
@@ -148,5 +149,20 @@ async fn a_supervisor_that_is_told_to_end_ends_its_machine_first() {
     assert!(fault.contains("told to end"), "{fault}");
     assert_eq!(processes_of(&id), NONE);
     assert!(provider.get(&id).await.unwrap().ended.is_some());
+    remove(&provider, &id).await;
+}
+
+#[tokio::test]
+async fn invariant_9_a_supervisor_that_hangs_past_the_hard_end_is_given_up() {
+    let site = Site::new();
+    let provider = site.provider_with(|settings| settings.patience = Duration::from_millis(500));
+    let mut request = request(&provider, IDLE).await;
+    request.tags.deadline = SystemClock::new().now() + Duration::from_secs(2);
+    let id = provider.create(&request).await.unwrap().id().clone();
+    let supervisor = nix::unistd::Pid::from_raw(stage(&site, &id, "run"));
+    nix::sys::signal::kill(supervisor, nix::sys::signal::Signal::SIGSTOP).unwrap();
+    let fault = until_failed(&provider, &id).await;
+    assert!(fault.contains("supervisor died"), "{fault}");
+    until("nothing to be left", async || processes_of(&id).is_empty()).await;
     remove(&provider, &id).await;
 }

@@ -15,15 +15,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use vcycle_api::{Clock, SystemClock};
 
 use super::{Failure, Stage, hang_up, io, kill_until_none, reap, spawn_stage, system, write_end};
-use crate::folder::{Cause, Folder, Life, NoSpec, Spec};
+use crate::folder::{Folder, Life, NoSpec};
 use crate::lock::{self, Role};
 use crate::procs::Belonging;
+use crate::records::{Cause, Spec};
 
 /// How often the guard looks at the time.
 const TICK: Duration = Duration::from_secs(1);
-
-/// How long after the hard end a supervisor is given up, beyond its grace.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn guard(folder: &Folder) -> Result<(), Failure> {
     nix::unistd::setsid().map_err(system("leaving the manager's session"))?;
@@ -41,8 +39,9 @@ pub(super) async fn guard(folder: &Folder) -> Result<(), Failure> {
     hang_up()?;
 
     let clock = SystemClock::new();
-    let last_moment =
-        spec.tags.deadline.max(clock.now()) + Duration::from_millis(spec.grace_ms) + PATIENCE;
+    let last_moment = spec.tags.deadline.max(clock.now())
+        + Duration::from_millis(spec.grace_ms)
+        + Duration::from_millis(spec.patience_ms);
     let budget = last_moment.since(clock.now());
     let mut tick = tokio::time::interval(TICK);
     let how = loop {

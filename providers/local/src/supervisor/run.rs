@@ -22,9 +22,10 @@ use super::guard::read_spec;
 use super::{
     Failure, KILL_PAUSE, RUNNING, hang_up, io, kill_until_none, limits, reap, system, write_end,
 };
-use crate::folder::{Cause, Folder, Life, Spec, Started};
+use crate::folder::{Folder, Life};
 use crate::lock::{self, Role};
 use crate::procs::{self, Belonging};
+use crate::records::{Cause, Spec, Started};
 use crate::script::Shebang;
 
 /// How often the supervisor looks whether the machine is still wanted.
@@ -124,7 +125,8 @@ fn start<'a>(
     let bound_to = limits::apply(folder, spec)?;
     let me = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
     let ticks = procs::look(me).map_err(io("looking at ourselves"))?.map_or(0, |me| me.ticks);
-    let boot = procs::boot_id().map_err(io("reading the boot id"))?;
+    // A hardened unit may hide it. Then a delete cannot use the session to find what is left.
+    let boot = procs::boot_id().unwrap_or_default();
     // Before the script: whatever runs then belongs to a supervisor that is written down.
     folder
         .write_started(&Started { at: clock.now(), supervisor: me, ticks, boot, bound_to })
