@@ -11,6 +11,7 @@ use common::*;
 use vcycle_api::{Act, Clock, InstanceState, Observe, SystemClock};
 
 const IDLE: &str = "#!/bin/sh\ntouch ready\nexec sleep 3600\n";
+const START_WINDOW: Duration = Duration::from_secs(3);
 const HELPER_DIR: &str = "VCYCLE_TEST_HELPER_DIR";
 
 /// Started by the test below as a process of its own: a manager that is killed.
@@ -23,6 +24,60 @@ async fn helper_that_creates_a_machine_and_waits_to_be_killed() {
     provider.create(&request).await.unwrap();
     fs::write(dir.join("created"), request.tags.intent.as_str()).unwrap();
     std::future::pending::<()>().await;
+}
+
+/// Started by the test below: a manager that creates one machine after the other until it is killed.
+#[tokio::test]
+#[ignore = "a helper process of another test"]
+async fn helper_that_creates_machines_until_it_is_killed() {
+    let dir = PathBuf::from(std::env::var_os(HELPER_DIR).expect("only the other test runs this"));
+    let settings = vcycle_local::Settings { start_window: START_WINDOW, ..settings(&dir) };
+    let provider = vcycle_local::Local::open(settings).unwrap();
+    fs::write(dir.join("begun"), "").unwrap();
+    loop {
+        provider.create(&request(&provider, IDLE).await).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_manager_killed_at_any_moment_of_a_create_leaves_a_machine_that_is_listed_or_nothing() {
+    for round in 0..12_u32 {
+        let site = Site::new();
+        let mut manager = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "helper_that_creates_machines_until_it_is_killed"])
+            .env(HELPER_DIR, site.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        until_file(&site.path().join("begun")).await;
+        // A create takes some tens of milliseconds: the kills fall all over it.
+        tokio::time::sleep(Duration::from_millis(u64::from(5 * round))).await;
+        manager.kill().unwrap();
+        manager.wait().unwrap();
+        let provider = site.provider();
+        until("no machine to be pending", async || {
+            list(&provider).await.iter().all(|machine| machine.state != InstanceState::Pending)
+        })
+        .await;
+        let all = list(&provider).await;
+        for machine in &all {
+            let settled = matches!(
+                machine.state,
+                InstanceState::Running | InstanceState::Failed { fault: _ }
+            );
+            assert!(settled, "{machine:?}");
+        }
+        for machine in &all {
+            remove(&provider, &machine.id).await;
+            assert_eq!(processes_of(&machine.id), NONE);
+        }
+        assert!(list(&provider).await.is_empty());
+        until("all supervisors to end", async || {
+            processes_with(site.path().to_str().unwrap()).is_empty()
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
