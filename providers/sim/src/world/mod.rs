@@ -127,7 +127,7 @@ impl World {
                 }
             }
             // A refusal that nobody hears any more.
-            Due::Arrive(client, request) => drop(self.create(client, &request)),
+            Due::Arrive(client, request) => drop(self.arrive(client, &request)),
         }
     }
 
@@ -148,11 +148,7 @@ impl World {
     }
 
     /// Carries out a create call that has arrived.
-    pub(crate) fn create(
-        &mut self,
-        client: u32,
-        request: &CreateRequest,
-    ) -> Result<Created, Refusal> {
+    fn arrive(&mut self, client: u32, request: &CreateRequest) -> Result<Created, Refusal> {
         let tags = || Box::new(request.tags.clone());
         match self.try_create(client, request) {
             Ok(Created::New(id)) => Ok(Created::New(id)),
@@ -244,7 +240,8 @@ impl World {
                     }
                 }
             }
-            Idempotency::ListAndMatch => Ok(self.find(&request.tags.intent)),
+            // Such a cloud itself makes whatever it is asked to: only its clients look first.
+            Idempotency::ListAndMatch => Ok(None),
         }
     }
 
