@@ -100,7 +100,7 @@ pub async fn observe(
         Ours { deployment: from.deployment, space: from.space(), offerings: known_offerings };
     let records: Vec<&MachineRecord> = memory.records.values().collect();
     let joined = join(&ours, &records, answer.listed);
-    let Joined { matches, orphans, strangers, tombstones: _ } = joined;
+    let Joined { matches, orphans, mut strangers, tombstones: _ } = joined;
     let looked = absent::look(from, memory, answer.state, matches).await;
     let mut machines: Vec<MachineView> = looked.views;
     let listing = looked.listing;
@@ -114,6 +114,7 @@ pub async fn observe(
         view.heartbeat = beats.next_if(|((of, _), _)| of == machine).and_then(|(_, beat)| beat);
     }
     let orphans = leave_unreadable_alone(orphans, memory);
+    let orphans = absent::without_ghosts(from, memory, (orphans, &mut strangers)).await;
     let listing = doubt_ourselves(listing, memory);
     let offerings = if quota.is_ok() { known_offerings_of(memory) } else { Vec::new() };
     let quota = told("quota", quota, &mut problems).unwrap_or_default();
