@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use vcycle_api::Megabytes;
 
-use crate::folder::Started;
+use crate::records::Started;
 
 /// The variable that carries the mark.
 pub(crate) const MARK: &str = "VCYCLE_MACHINE_MARK";
@@ -84,13 +84,14 @@ pub(crate) fn boot_id() -> io::Result<String> {
 pub(crate) fn look(pid: i32) -> io::Result<Option<Process>> {
     match fs::read(format!("/proc/{pid}/stat")) {
         Ok(text) => Ok(parse_stat(&String::from_utf8_lossy(&text))),
-        Err(error) if process_is_gone(&error) => Ok(None),
+        Err(error) if is_not_there(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn process_is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
+/// A process that the host hides (`hidepid`) is another user's: machines run as our own.
+fn is_not_there(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
         || error.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32)
 }
 
