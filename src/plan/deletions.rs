@@ -98,12 +98,12 @@ fn reason(
     if let Some(who) = wanted.get(record.machine()) {
         return Some(DeleteReason::Operator { who: (*who).to_owned() });
     }
-    if now >= record.tags.deadline {
-        return Some(DeleteReason::Deadline);
-    }
     let told_to_end = record.drain.as_ref().map(|drain| drain.by);
     if [input.policy.shutdown_time, told_to_end].into_iter().flatten().any(|end| now >= end) {
         return Some(DeleteReason::ShutdownTime);
+    }
+    if now >= record.tags.deadline {
+        return Some(DeleteReason::Deadline);
     }
     let policy = judged.policy?;
     if judged.started.is_some_and(|started| now >= started + policy.max_wallclock) {
