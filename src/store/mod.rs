@@ -4,6 +4,7 @@
 mod codec;
 mod deployment;
 mod error;
+mod example;
 mod features;
 mod fs;
 mod layout;
@@ -35,6 +36,7 @@ use ownership::Observations;
 
 /// Filesystems for tests and for the deterministic simulation.
 pub mod testing {
+    pub use super::example::example_record;
     pub use super::fs::{Effect, FaultyFs, MemoryFs, Rates, Rule, Vanishing, When};
 }
 
