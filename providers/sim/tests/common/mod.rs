@@ -111,7 +111,8 @@ impl Faults for SimTenancy {
             Fault::FailBoot => world(WorldFault::FailNextBoot),
             Fault::Stranger { name, tags } => self.stranger(name, tags),
             Fault::SkewClient(skew) => {
-                let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap();
+                let millis =
+                    |time: Duration| i64::try_from(time.as_millis()).expect("a skew is short");
                 self.client_clock.set_offset_millis(match skew {
                     Skew::Ahead(time) => millis(time),
                     Skew::Behind(time) => -millis(time),
@@ -125,6 +126,43 @@ impl Faults for SimTenancy {
 impl SimTenancy {
     fn stranger(&self, name: String, tags: BTreeMap<String, String>) {
         let offering = self.offering.clone();
-        self.cloud.add_stranger(Stranger { name, tags, offering }).unwrap();
+        self.cloud.add_stranger(Stranger { name, tags, offering }).expect("the offering is sold");
+    }
+}
+
+/// A tenancy whose provider is looked at through something else.
+pub(crate) struct Wrapped {
+    pub(crate) inner: Box<dyn Tenancy>,
+    pub(crate) provider: Arc<dyn Act>,
+}
+
+#[async_trait]
+impl Tenancy for Wrapped {
+    fn provider(&self) -> Arc<dyn Act> {
+        self.provider.clone()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.inner.clock()
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.inner.pass(time).await;
+    }
+
+    fn template(&self) -> Template {
+        self.inner.template()
+    }
+
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+
+    fn faults(&self) -> Option<&dyn Faults> {
+        self.inner.faults()
+    }
+
+    fn mutations(&self) -> Option<u64> {
+        self.inner.mutations()
     }
 }
