@@ -147,7 +147,9 @@ impl Steps {
         let name = machine.record().machine();
         let learn = |fact: &Fact| Step::Learn { machine: name.clone(), fact: fact.clone() };
         self.facts.extend(machine.facts.iter().map(learn));
-        if housekeeping::is_gone(machine) {
+        // While a second VM of its intent stands, the record must stay to say whose that is.
+        let is_alone = judge::duplicates(machine.view).next().is_none();
+        if housekeeping::is_gone(machine) && is_alone {
             self.housekeeping.push(Step::Archive { machine: name.clone() });
         }
         self.resolves.extend(housekeeping::plan_resolve(input, machine));
