@@ -1,5 +1,6 @@
-//! What the manager tells about itself: metrics here, the log in its own file.
+//! What the manager tells about itself: log and metrics.
 
+pub mod logging;
 pub mod metrics;
 mod metrics_board;
 
