@@ -2,6 +2,7 @@
 //! without one never reached the cloud; whoever makes or sweeps it does so by put-if-absent on the
 //! record's name, so that never both can succeed.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -83,6 +84,10 @@ impl Store {
                 Folder::Strange(name) => loaded.strange.push(name),
             }
         }
+        // In both after a restore: the current one counts.
+        let current: BTreeSet<&MachineName> =
+            loaded.records.iter().map(MachineRecord::machine).collect();
+        archived.retain(|record| !current.contains(record.machine()));
         loaded.archived = self.dated(space, archived).await?;
         Ok(loaded)
     }
@@ -272,7 +277,18 @@ impl Store {
         proof.check().await?;
         let from = layout::machine(proof.space(), machine);
         let to = layout::deleted_machine(proof.space(), machine);
-        self.fs().rename(&from, &to).await.map_err(at("archive", &from))?;
+        let moved = match self.fs().rename(&from, &to).await {
+            // The two copies that a backup may have taken of one machine: the current one counts.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Opening the record tells for sure that the current one is there.
+                let path = from.join(layout::RECORD);
+                self.fs().read(&path).await.map_err(at("read", &path))?;
+                self.fs().remove(&to).await.map_err(at("replace", &to))?;
+                self.fs().rename(&from, &to).await
+            }
+            moved => moved,
+        };
+        moved.map_err(at("archive", &from))?;
         locked(&self.0.extras).remove(&(proof.space().clone(), machine.clone()));
         Ok(())
     }

@@ -327,6 +327,24 @@ async fn ten_thousand_records_are_loaded_quickly() {
 }
 
 #[tokio::test]
+async fn a_machine_in_both_places_after_a_restore_counts_once_and_is_archived() {
+    for bench in Bench::both() {
+        let store = bench.store();
+        let owner = own(&store, "m1").await;
+        let record = make(&store, &owner, 1).await;
+        let file = in_folder(&record, "record.json");
+        let mut old = record.clone();
+        old.started = Some(old.intended);
+        bench.plant(&file.replace("/current/", "/deleted/"), &serde_json::to_vec(&old).unwrap());
+        let loaded = store.load_space(&space()).await.unwrap();
+        assert_eq!((loaded.records.len(), loaded.archived.len()), (1, 0));
+        store.archive(&owner.proof().unwrap(), record.machine()).await.unwrap();
+        let loaded = store.load_space(&space()).await.unwrap();
+        assert_eq!((loaded.records.len(), loaded.archived[0].record.clone()), (0, record));
+    }
+}
+
+#[tokio::test]
 #[ignore = "a measurement: cargo test --release --test statedir wave -- --ignored --nocapture"]
 async fn a_create_wave_of_a_thousand_machines() {
     use futures::StreamExt;

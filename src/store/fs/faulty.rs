@@ -283,6 +283,10 @@ impl Effect {
 
 #[async_trait]
 impl SharedFs for FaultyFs {
+    async fn must_be_mounted(&self) -> io::Result<()> {
+        self.look(self.inner.must_be_mounted()).await
+    }
+
     async fn read(&self, path: &StatePath) -> io::Result<Vec<u8>> {
         let stale = {
             let mut state = self.state();
