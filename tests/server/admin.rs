@@ -7,7 +7,7 @@ use reqwest::header;
 use serde_json::Value;
 use vcycle::model::{
     Board, Decision, Generation, MachineName, MachineRow, MachinetypeRow, Market, OfferingId,
-    PhaseCounts, Processors, SpaceSnapshot, Timestamp,
+    PhaseCounts, Processors, ReasonSince, SpaceSnapshot, Timestamp,
 };
 
 use crate::site::{
@@ -51,6 +51,12 @@ fn machinetype(name: &str, running: u32, deleting: u32, reason: (&str, &str)) ->
         why: reason.1.to_owned(),
         last_abort: (name == "lhcb").then(|| Timestamp::from_secs(NOW - 100)),
         last_end: (name == "lhcb").then(|| "300 Nothing to do".to_owned()),
+        heartbeat_file: Some("heartbeat".to_owned()),
+        history: vec![ReasonSince {
+            since: Timestamp::from_secs(NOW - 900),
+            reason: reason.0.to_owned(),
+            why: reason.1.to_owned(),
+        }],
     }
 }
 
