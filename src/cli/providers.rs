@@ -34,7 +34,7 @@ fn open(space: &SpaceConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn A
                 memory: local.memory,
                 ..vcycle_local::Settings::new(&local.dir, supervisor)
             };
-            Ok(Arc::new(vcycle_local::Local::open(settings, Arc::clone(clock))?))
+            Ok(Arc::new(vcycle_local::Local::open(settings)?))
         }
         #[cfg(feature = "sim")]
         ProviderConfig::Sim(sim) => {
