@@ -22,7 +22,7 @@ pub trait Subject: Send + Sync {
 #[async_trait]
 pub trait Tenancy: Send + Sync {
     /// The client that is tested; each call may give the same one. It must not pace requests:
-    /// wrap the provider in [`crate::budget::Budgeted`] elsewhere.
+    /// wrap the provider in [`crate::Budgeted`] elsewhere.
     fn provider(&self) -> Arc<dyn Act>;
 
     /// The time by which the suite stamps its intents: what a manager would use.
@@ -47,6 +47,12 @@ pub trait Tenancy: Send + Sync {
     /// The levers that make the cloud misbehave; `None`: it cannot be made to.
     fn faults(&self) -> Option<&dyn Faults> {
         None
+    }
+
+    /// Whether the cloud itself ends a machine at the deadline in its tags. `Err`: only the guest's own
+    /// timer does, which this subject's machines do not have.
+    fn ends_at_deadline(&self) -> Result<(), CannotInject> {
+        Ok(())
     }
 
     /// How many calls have changed the cloud so far, where it can be counted.

@@ -1,0 +1,138 @@
+//! Who owns a space: pure. What I know, and what I see now, to what I may do.
+//!
+//! Two rules make it safe without comparing clocks of hosts. An observer takes a space only when its
+//! owner's (generation, counter) has not changed for the TTL *on the observer's clock*, counted from
+//! when it was first seen. An owner acts only until the TTL less a margin *on its own clock*, counted
+//! from the start of its last renewal, and a renewal counts only if it was done before that. So the
+//! owner has stopped before any observer begins, and what has stopped never starts again.
+
+use std::time::Duration;
+
+use super::{Fenced, ManagerName};
+use crate::model::{Generation, Timestamp};
+
+/// How old a negative look-up or a listing may be on NFS: the longest that a directory's attributes
+/// are cached (`acdirmax`).
+pub(super) const STALE_LOOKS: Duration = Duration::from_secs(60);
+
+/// What the log shows of the highest generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) generation: Generation,
+    /// `None`: its file cannot be read.
+    pub(crate) manager: Option<ManagerName>,
+    pub(crate) renewal: Renewal,
+}
+
+/// What the log shows of its owner's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// No renewal is seen: it has not been written yet, or our look-up is old.
+    None,
+    /// The owner is (was) alive.
+    Counter(u64),
+    /// Given back.
+    Released,
+}
+
+/// What is seen, and since when, on our monotonic clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Observation {
+    pub(crate) seen: Seen,
+    pub(crate) since: Duration,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Try to make this generation.
+    Take(Generation),
+    /// Somebody is, or may be, alive: look again later.
+    Wait(Observation),
+}
+
+/// Judges what the log shows at `now`, knowing what was seen before.
+pub(super) fn judge(
+    before: Option<&Observation>,
+    seen: Option<Seen>,
+    now: Duration,
+    ttl: Duration,
+) -> Verdict {
+    let Some(seen) = seen else { return Verdict::Take(Generation(1)) };
+    if seen.renewal == Renewal::Released {
+        return Verdict::Take(seen.generation.next());
+    }
+    let since = match before {
+        Some(before) if before.seen == seen => before.since,
+        Some(_) | None => now,
+    };
+    let patience = match seen.renewal {
+        // Its owner renews before it acts; perhaps only our look-up does not show it yet.
+        Renewal::None => ttl.saturating_add(STALE_LOOKS),
+        Renewal::Counter(_) | Renewal::Released => ttl,
+    };
+    if now.saturating_sub(since) > patience {
+        return Verdict::Take(seen.generation.next());
+    }
+    Verdict::Wait(Observation { seen, since })
+}
+
+/// A reading of both clocks of this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub(crate) monotonic: Duration,
+    pub(crate) wall: Timestamp,
+}
+
+/// An owner's right to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lease {
+    /// When the last renewal that counts was begun.
+    pub(crate) renewed: Reading,
+    pub(crate) ttl: Duration,
+    /// Of the last renewal that was tried.
+    pub(crate) counter: u64,
+}
+
+impl Lease {
+    /// The part of the TTL that is kept back: for clocks that run at different speeds, and for the
+    /// way from the check to the call.
+    fn usable(&self) -> Duration {
+        self.ttl - self.ttl / 5
+    }
+
+    /// How long the owner may still act. `Err`: by how much it is too late.
+    ///
+    /// The wall clock is looked at too, since the monotonic one stands still while a host is
+    /// suspended. It may step; a step forward costs a new generation, never a second owner.
+    pub(super) fn left(&self, now: Reading) -> Result<Duration, Duration> {
+        let monotonic = now.monotonic.saturating_sub(self.renewed.monotonic);
+        let elapsed = monotonic.max(now.wall.since(self.renewed.wall));
+        if elapsed < self.usable() {
+            Ok(self.usable() - elapsed)
+        } else {
+            Err(elapsed - self.usable())
+        }
+    }
+
+    /// A renewal that was begun at `begun` has been done at `done`: the new lease, or too late by.
+    pub(super) fn renewed(&self, begun: Reading, done: Reading) -> Result<Self, Duration> {
+        self.left(done)?;
+        // Two renewals at once may end in any order; the later beginning counts.
+        let later = begun.monotonic >= self.renewed.monotonic;
+        Ok(Self { renewed: if later { begun } else { self.renewed }, ..*self })
+    }
+}
+
+/// What a look into the log means for the owner of `generation`. The log must show its own number
+/// as the highest: a lower one, or none, means that the log is not the one we wrote into.
+pub(super) fn superseded(
+    generation: Generation,
+    highest: Option<Generation>,
+) -> Result<(), Fenced> {
+    match highest {
+        Some(highest) if highest == generation => Ok(()),
+        Some(by) if by > generation => Err(Fenced::Superseded { generation, by }),
+        Some(_) | None => Err(Fenced::Forgotten { generation }),
+    }
+}
