@@ -8,6 +8,8 @@ mod faulty;
 mod lock;
 mod memory;
 mod real;
+#[cfg(test)]
+mod suite;
 
 use std::io;
 

@@ -300,3 +300,37 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_outputs_stay_in_their_folder_and_are_portable() {
+        for good in ["heartbeat", "shutdown_message", "job.log.gz", "a@b+c=d,e:f", &"x".repeat(100)]
+        {
+            assert!(OutputName::parse(good).is_some(), "{good:?}");
+        }
+        let long = "x".repeat(101);
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "a/b",
+            "/a",
+            "../a",
+            "a\\b",
+            "a b",
+            "a\nb",
+            "a\0b",
+            "é",
+            "a%2fb",
+            "a*b",
+            "-\u{202e}x",
+            &long,
+        ] {
+            assert!(OutputName::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+}

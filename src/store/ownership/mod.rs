@@ -104,33 +104,42 @@ impl Ownership {
     ) -> Result<Acquire, StoreError> {
         log::prepare(store, space).await?;
         let seen = log::look(store, space).await?;
-        let now = store.clock().monotonic();
-        let key = (space.clone(), manager.clone());
-        let verdict = judge(locked(&store.0.observations).get(&key), seen.clone(), now, ttl);
-        match verdict {
-            Verdict::Wait(observation) => {
-                let held = held_by(&observation.seen);
-                locked(&store.0.observations).insert(key, observation);
-                Ok(held)
-            }
-            Verdict::Take(generation) => {
-                match Self::take(store, space, (manager, ttl), generation).await? {
-                    Some(mut ownership) => {
-                        locked(&store.0.observations).remove(&key);
-                        ownership.settle().await?;
-                        Ok(Acquire::Owned(ownership))
-                    }
-                    None => {
-                        let seen = log::look(store, space).await?;
-                        Ok(held_by(&seen.unwrap_or(machine::Seen {
-                            generation,
-                            manager: None,
-                            renewal: Renewal::None,
-                        })))
-                    }
-                }
-            }
+        let generation = match Self::judged(store, (space, manager), seen, ttl) {
+            Verdict::Wait(observation) => return Ok(held_by(&observation.seen)),
+            Verdict::Take(generation) => generation,
+        };
+        if let Some(mut ownership) = Self::take(store, space, (manager, ttl), generation).await? {
+            ownership.settle().await?;
+            return Ok(Acquire::Owned(ownership));
         }
+        // Somebody was quicker: the count of its silence begins here.
+        let seen = log::look(store, space).await?;
+        Ok(match Self::judged(store, (space, manager), seen, ttl) {
+            Verdict::Wait(observation) => held_by(&observation.seen),
+            Verdict::Take(next) => held_by(&machine::Seen {
+                generation: generation.max(Generation(next.0 - 1)),
+                manager: None,
+                renewal: Renewal::None,
+            }),
+        })
+    }
+
+    /// Judges what is seen, and remembers it for the next time.
+    fn judged(
+        store: &Store,
+        (space, manager): (&SpaceName, &ManagerName),
+        seen: Option<machine::Seen>,
+        ttl: Duration,
+    ) -> Verdict {
+        let key = (space.clone(), manager.clone());
+        let now = store.clock().monotonic();
+        let mut known = locked(&store.0.observations);
+        let verdict = judge(known.get(&key), seen, now, ttl);
+        match &verdict {
+            Verdict::Wait(observation) => known.insert(key, observation.clone()),
+            Verdict::Take(_) => known.remove(&key),
+        };
+        verdict
     }
 
     /// Makes one generation. `None`: somebody else did.
