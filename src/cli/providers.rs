@@ -24,8 +24,10 @@ pub(crate) fn observer(
     Ok(open(space, clock)?)
 }
 
-/// The clock is for simulated clouds; others have their own.
-#[cfg_attr(not(feature = "sim"), expect(unused_variables, reason = "only `sim` lives on it"))]
+#[cfg_attr(
+    not(feature = "sim"),
+    expect(unused_variables, reason = "only a simulated cloud takes its time from the manager")
+)]
 fn open(space: &SpaceConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Act>> {
     match &space.provider {
         #[cfg(feature = "local")]
