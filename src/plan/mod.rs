@@ -1,8 +1,222 @@
 //! The brain: `plan(&PlanInput) -> Plan`. Pure, deterministic, explains itself: no IO, no clock,
 //! no unseeded randomness, not async. Time and seed are fields of the input.
+//!
+//! Reading order: `judge` and `learn` (what follows from a sighting), `blast` (when to suspect
+//! ourselves), `deletions`, `drains`, `housekeeping`; then for creations `usage`, `history`,
+//! `breaker`, `offerings`, `gates`, `limits`, `creations`; last `alarms`, `check`, `snapshot`.
 
+mod alarms;
+mod blast;
+mod breaker;
+mod check;
+mod creations;
+mod deletions;
+mod drains;
+mod gates;
+mod history;
+mod housekeeping;
 mod input;
+mod judge;
+mod learn;
+mod limits;
+mod offerings;
+mod rng;
+mod snapshot;
 mod step;
+mod usage;
+mod words;
 
+use std::collections::BTreeMap;
+
+use crate::model::{DeleteReason, MachineName, Processors};
+
+pub use check::{Violation, check};
 pub use input::{Orphan, PlanInput, QuotaStop};
+pub use snapshot::{SnapshotFrame, snapshot};
 pub use step::{Fact, NewMachine, Plan, Reason, Report, Step};
+pub use words::{duration_words, listing_words};
+
+use blast::{Blast, held_reason, looks};
+use deletions::Hold;
+use drains::Drains;
+use gates::Gatekeeper;
+use history::{History, current_ends};
+use judge::{Judged, Sight, judge, sight};
+use usage::{Usage, real_orphans};
+
+/// What to do in this cycle, and why; also why not.
+pub fn plan(input: &PlanInput<'_>) -> Plan {
+    let (blast, judged) = judge_all(input);
+    let orphans = real_orphans(input);
+    let usage = Usage::count(input, &judged, &orphans);
+    let ends = current_ends(&judged);
+    let history = History::join(input, &ends);
+    let drains = Drains::of(input.requests);
+
+    let mut steps = Steps::default();
+    let mut held_back = BTreeMap::new();
+    let wanted = deletions::wanted_by_people(input);
+    for machine in &judged {
+        steps.add_machine(input, machine, &drains, &wanted, hold(&blast));
+        if blast.holds_back() && !steps.deletes_last(machine) {
+            held_back.extend(held(input, machine));
+        }
+    }
+    steps.housekeeping.extend(orphans.iter().map(|o| housekeeping::plan_adoption(input, o)));
+    steps.housekeeping.extend(housekeeping::plan_expiries(input));
+    steps.housekeeping.extend(housekeeping::plan_closings(input, &judged, &orphans));
+
+    let gates =
+        Gatekeeper { input, blast: &blast, drains: &drains, history: &history, usage: &usage };
+    let creations = creations::plan_creations(&gates, &judged);
+    let concerns = alarms::Concerns {
+        input,
+        blast: &blast,
+        history: &history,
+        usage: &usage,
+        held_back: &held_back,
+    };
+    let report = Report {
+        machinetypes: creations.reasons,
+        alarms: alarms::alarms(&concerns, &judged),
+        held_back,
+    };
+    Plan { steps: steps.in_order(creations.machines), report }
+}
+
+/// Processors in use in the whole tenancy, as the cloud's quota is compared with them: machines
+/// of ours that hold a place and foreign ones, or the cloud's own count with those of ours that
+/// it may not know yet, whichever is more. The measure of [`QuotaStop::used`]: take it from the
+/// input of the cycle in which the cloud refused.
+pub fn processors_in_use(input: &PlanInput<'_>) -> Processors {
+    let (_, judged) = judge_all(input);
+    Usage::count(input, &judged, &real_orphans(input)).in_cloud(input).processors
+}
+
+/// Judges all machines. A vanished machine that is held back is judged as if nothing were known
+/// of it, so that it keeps its place.
+fn judge_all<'a>(input: &PlanInput<'a>) -> (Blast, Vec<Judged<'a>>) {
+    let blast = Blast::count(input);
+    let judge_one = |view| {
+        let seen = sight(input, view);
+        match seen {
+            Sight::Absent
+                if blast.holds_back() && held_reason(looks(input, view, seen)).is_some() =>
+            {
+                judge(input, view, Sight::Nothing)
+            }
+            Sight::Absent | Sight::Seen(_) | Sight::Nothing => judge(input, view, seen),
+        }
+    };
+    let judged = input.machines.iter().map(judge_one).collect();
+    (blast, judged)
+}
+
+fn hold(blast: &Blast) -> Hold {
+    if blast.holds_back() { Hold::Back } else { Hold::Nothing }
+}
+
+/// The machine with what would have been done to it, if it is held back.
+fn held(input: &PlanInput<'_>, machine: &Judged<'_>) -> Option<(MachineName, DeleteReason)> {
+    let reason = held_reason(looks(input, machine.view, sight(input, machine.view)))?;
+    Some((machine.record().machine().clone(), reason))
+}
+
+/// Steps by class, in the order in which they are carried out.
+#[derive(Default)]
+struct Steps {
+    facts: Vec<Step>,
+    housekeeping: Vec<Step>,
+    resolves: Vec<Step>,
+    drains: Vec<Step>,
+    deletes: Vec<Step>,
+}
+
+impl Steps {
+    fn add_machine(
+        &mut self,
+        input: &PlanInput<'_>,
+        machine: &Judged<'_>,
+        drains: &Drains<'_>,
+        wanted: &deletions::Wanted<'_>,
+        hold_back: Hold,
+    ) {
+        if machine.record().deployment() != input.deployment {
+            // Not ours: it only keeps its place.
+            return;
+        }
+        let name = machine.record().machine();
+        let learn = |fact: &Fact| Step::Learn { machine: name.clone(), fact: fact.clone() };
+        self.facts.extend(machine.facts.iter().map(learn));
+        if housekeeping::is_gone(machine) {
+            self.housekeeping.push(Step::Archive { machine: name.clone() });
+        }
+        self.resolves.extend(housekeeping::plan_resolve(input, machine));
+        self.deletes.extend(deletions::plan_deletes(input, machine, wanted, hold_back));
+        if !self.deletes_last(machine) {
+            self.drains.extend(drains::plan_drain(input, machine, drains));
+        }
+    }
+
+    /// Whether the machine that was added last is deleted itself (not a duplicate of it).
+    fn deletes_last(&self, machine: &Judged<'_>) -> bool {
+        let own = |step: &Step| match step {
+            Step::Delete { machine: name, instance, reason: _ } => {
+                name == machine.record().machine() && Some(instance) == machine.instance
+            }
+            Step::Learn { .. }
+            | Step::Adopt { .. }
+            | Step::Resolve { .. }
+            | Step::Drain { .. }
+            | Step::Create(_)
+            | Step::Archive { .. }
+            | Step::Expire { .. }
+            | Step::CloseRequest { .. } => false,
+        };
+        let of_machine = |step: &&Step| step.machine() == Some(machine.record().machine());
+        self.deletes.iter().rev().take_while(of_machine).any(own)
+    }
+
+    /// Sorted by class and name: the order of the input leaves no trace. Facts of one machine
+    /// stay in the order in which they are written.
+    fn in_order(mut self, creations: Vec<NewMachine>) -> Vec<Step> {
+        self.facts.sort_by(|a, b| a.machine().cmp(&b.machine()));
+        self.housekeeping.sort_by_cached_key(|step| (housekeeping_rank(step), step.to_string()));
+        self.resolves.sort_by(|a, b| a.machine().cmp(&b.machine()));
+        self.drains.sort_by(|a, b| a.machine().cmp(&b.machine()));
+        self.deletes.sort_by(|a, b| delete_key(a).cmp(&delete_key(b)));
+        let Self { facts, housekeeping, resolves, drains, deletes } = self;
+        let records = facts.into_iter().chain(housekeeping).chain(resolves);
+        let creates = creations.into_iter().map(Step::Create);
+        records.chain(drains).chain(deletes).chain(creates).collect()
+    }
+}
+
+fn housekeeping_rank(step: &Step) -> u8 {
+    match step {
+        Step::Adopt { .. } => 0,
+        Step::Archive { .. } => 1,
+        Step::Expire { .. } => 2,
+        Step::CloseRequest { .. } => 3,
+        Step::Learn { .. }
+        | Step::Resolve { .. }
+        | Step::Drain { .. }
+        | Step::Delete { .. }
+        | Step::Create(_) => 4,
+    }
+}
+
+fn delete_key(step: &Step) -> (Option<&MachineName>, Option<&crate::model::InstanceId>) {
+    let instance = match step {
+        Step::Delete { machine: _, instance, reason: _ } => Some(instance),
+        Step::Learn { .. }
+        | Step::Adopt { .. }
+        | Step::Resolve { .. }
+        | Step::Drain { .. }
+        | Step::Create(_)
+        | Step::Archive { .. }
+        | Step::Expire { .. }
+        | Step::CloseRequest { .. } => None,
+    };
+    (step.machine(), instance)
+}

@@ -1,6 +1,7 @@
 //! The state directory: the only code that knows a path in it. Durable writes, records, ownership,
 //! what VMs read and write. It decides nothing about machines. `docs/STATE-DIR.md` is its contract.
 
+mod authority;
 mod codec;
 mod deployment;
 mod error;
@@ -13,6 +14,7 @@ mod outputs;
 mod ownership;
 mod people;
 mod sweep;
+mod visitors;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

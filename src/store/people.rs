@@ -192,7 +192,7 @@ fn in_place(request: OperatorRequest, name: &str) -> Result<OperatorRequest, Unr
     Err(Unreadable::Corrupt(format!("it is the request {}", request.id.0)))
 }
 
-fn request_path(space: &SpaceName, id: &RequestId) -> Result<StatePath, StoreError> {
+pub(super) fn request_path(space: &SpaceName, id: &RequestId) -> Result<StatePath, StoreError> {
     // The id becomes a file name; the rule for outputs is the rule for every name from outside.
     match OutputName::parse(&id.0) {
         Some(_) => Ok(layout::request(space, id)),

@@ -9,6 +9,7 @@
 //! how to write one; the feature `testing` has the conformance suite that it must pass.
 
 pub mod budget;
+pub mod budgeted;
 pub mod clock;
 pub mod contract;
 pub mod error;
@@ -22,6 +23,8 @@ pub mod testing;
 pub mod time;
 pub mod units;
 
+pub use budget::{BudgetSettings, BudgetState};
+pub use budgeted::Budgeted;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use contract::{
     Act, Capabilities, CreateRequest, Created, Deletion, Idempotency, Interruption, Listing,

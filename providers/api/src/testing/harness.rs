@@ -22,7 +22,7 @@ pub trait Subject: Send + Sync {
 #[async_trait]
 pub trait Tenancy: Send + Sync {
     /// The client that is tested; each call may give the same one. It must not pace requests:
-    /// wrap the provider in [`crate::budget::Budgeted`] elsewhere.
+    /// wrap the provider in [`crate::Budgeted`] elsewhere.
     fn provider(&self) -> Arc<dyn Act>;
 
     /// The time by which the suite stamps its intents: what a manager would use.

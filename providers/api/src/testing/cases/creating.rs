@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::testing::bench::ensure;
-use crate::testing::{Bench, Fault, Outcome};
+use crate::testing::{Bench, Fault, Halt, Outcome};
 use crate::{
     CreateRequest, Created, ErrorKind, Idempotency, InstanceState, IntentToken, Resolution,
     UserData,
@@ -56,12 +56,11 @@ pub(super) async fn the_same_request_at_the_same_time_makes_no_second_machine(
     let answers = [a, b, c];
     let new = answers.iter().filter(|answer| matches!(answer, Ok(Created::New(_)))).count();
     ensure!(new <= 1, "{new} of three equal creates made a machine: {answers:?}");
-    bench.wait("the machine to be listed", async || Ok(!listed_of(bench, &request).await?)).await?;
+    let intent = &request.tags.intent;
+    bench
+        .wait("the machine to be listed", async || Ok(!bench.of_intent(intent).await?.is_empty()))
+        .await?;
     only_one(bench, &request).await
-}
-
-async fn listed_of(bench: &Bench, request: &CreateRequest) -> Outcome<bool> {
-    Ok(bench.of_intent(&request.tags.intent).await?.is_empty())
 }
 
 /// Exactly one machine carries the intent, now and when everything has settled.
@@ -98,8 +97,8 @@ pub(super) async fn user_data_up_to_the_limit_is_taken_and_beyond_it_refused(
     let full = padded(&request.user_data, limit);
     let over = padded(&request.user_data, limit + 1);
     let (Some(full), Some(over)) = (full, over) else {
-        ensure!(false, "the limit of {limit} bytes does not even hold the template");
-        return Ok(());
+        let why = format!("the limit of {limit} bytes does not even hold the template");
+        return Err(Halt::Failed(why));
     };
     request.user_data = over;
     let refused = provider.create(&request).await;
@@ -144,8 +143,8 @@ pub(super) async fn a_reply_lost_after_the_commit_is_found(bench: &Bench) -> Out
     let lost = provider.create(&request).await;
     bench.expect_error("a lost reply", lost, |kind| *kind == ErrorKind::Ambiguous)?;
     let Resolution::Found(id) = bench.resolve(&request.tags.intent, since).await? else {
-        ensure!(false, "a machine was made, but resolve proved its absence");
-        return Ok(());
+        let why = "a machine was made, but resolve proved its absence";
+        return Err(Halt::Failed(why.to_owned()));
     };
     bench.listed(&id).await?;
     let again = provider.create(&request).await?;

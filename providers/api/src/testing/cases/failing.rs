@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::creating::none_made;
 use crate::testing::bench::ensure;
-use crate::testing::{Bench, Fault, Outcome, Skew};
+use crate::testing::{Bench, Fault, Halt, Outcome, Skew};
 use crate::{ErrorKind, InstanceState, Resolution};
 
 /// Calls of a storm that the suite makes.
@@ -91,8 +91,9 @@ async fn lost_create_under(bench: &Bench, skew: Skew) -> Outcome {
     bench.expect_error("a lost reply", lost, |kind| *kind == ErrorKind::Ambiguous)?;
     // `Bench::resolve` fails on a ProvenAbsent that comes too early.
     let resolution = bench.resolve(&request.tags.intent, since).await?;
-    ensure!(matches!(resolution, Resolution::Found(_)), "it was made, but {resolution:?}");
-    let Resolution::Found(id) = resolution else { return Ok(()) };
+    let Resolution::Found(id) = resolution else {
+        return Err(Halt::Failed(format!("it was made, but {resolution:?}")));
+    };
     bench
         .wait("the machine to run", async || {
             Ok(bench.listed(&id).await?.state == InstanceState::Running)

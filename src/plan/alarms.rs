@@ -1,0 +1,157 @@
+//! What needs a human, most urgent first. One line for each kind of trouble, with the oldest
+//! case by name, so that a bad day does not drown people.
+
+use std::collections::BTreeMap;
+
+use crate::model::{DeleteReason, MachineName, Phase, Sighting, Timestamp};
+
+use super::PlanInput;
+use super::blast::Blast;
+use super::breaker::fold;
+use super::history::History;
+use super::judge::{Judged, Sight, duplicates, is_auth_failure};
+use super::usage::Usage;
+use super::words::{duration_words, listing_words};
+
+/// What alarms are made from.
+pub(super) struct Concerns<'c, 'a> {
+    pub(super) input: &'c PlanInput<'a>,
+    pub(super) blast: &'c Blast,
+    pub(super) history: &'c History<'a>,
+    pub(super) usage: &'c Usage<'a>,
+    pub(super) held_back: &'c BTreeMap<MachineName, DeleteReason>,
+}
+
+/// A number of machines in one kind of trouble.
+#[derive(Default)]
+struct Trouble<'a> {
+    machines: u32,
+    oldest: Option<(Timestamp, &'a MachineName)>,
+}
+
+impl<'a> Trouble<'a> {
+    fn add(&mut self, since: Timestamp, machine: &'a MachineName) {
+        self.machines += 1;
+        let case = (since, machine);
+        self.oldest = Some(self.oldest.map_or(case, |oldest| oldest.min(case)));
+    }
+
+    fn line(&self, now: Timestamp, what: &str) -> Option<String> {
+        let (since, machine) = self.oldest?;
+        let age = duration_words(now.since(since));
+        let count = self.machines;
+        Some(format!("{count} {what}; the oldest is {machine}, for {age}"))
+    }
+}
+
+/// All alarms of a cycle.
+pub(super) fn alarms(concerns: &Concerns<'_, '_>, judged: &[Judged<'_>]) -> Vec<String> {
+    let mut alarms = Vec::new();
+    alarms.extend(listing(concerns.input));
+    alarms.extend(held_back(concerns));
+    alarms.extend(over_limit(concerns));
+    alarms.extend(machines(concerns.input, judged));
+    alarms.extend(breakers(concerns));
+    alarms
+}
+
+fn listing(input: &PlanInput<'_>) -> Option<String> {
+    use crate::model::ListingState as State;
+    let what = match input.listing {
+        _ if is_auth_failure(input.listing) => "nothing is created or deleted until it is mended",
+        State::Complete { started: _ } | State::Partial { why: _ } => return None,
+        State::Shrunken { expected: _, missing: _ } => {
+            "nothing is created, and nothing is taken for gone"
+        }
+        State::Failed { kind: _, message: _ } => {
+            "nothing is created, and nothing is taken for gone"
+        }
+    };
+    Some(format!("the cloud's listing is {}: {what}", listing_words(input.listing)))
+}
+
+fn held_back(concerns: &Concerns<'_, '_>) -> Option<String> {
+    if concerns.held_back.is_empty() {
+        return None;
+    }
+    let Blast { dead, running, .. } = *concerns.blast;
+    Some(format!(
+        "{dead} of {running} running machines look dead at once; {} are held back and nothing is \
+         created: check this manager's web server, the shared directory and the cloud's network, \
+         or delete machines by hand",
+        concerns.held_back.len()
+    ))
+}
+
+/// What others do outside us can pass a limit; we say so, and create nothing.
+fn over_limit(concerns: &Concerns<'_, '_>) -> Option<String> {
+    let (limit, used) = (concerns.input.policy.processors_limit?, concerns.usage.all());
+    let foreign = concerns.usage.foreign;
+    (used.processors > limit).then(|| {
+        format!(
+            "{} processors are in use, more than the space's limit of {limit}; {} of them are not \
+             ours",
+            used.processors, foreign.processors
+        )
+    })
+}
+
+fn machines(input: &PlanInput<'_>, judged: &[Judged<'_>]) -> Vec<String> {
+    let now = input.now;
+    let [mut deleting, mut open, mut twice, mut strange] = [(); 4].map(|()| Trouble::default());
+    for machine in judged {
+        let record = machine.record();
+        let name = record.machine();
+        let long = machine.policy.map_or(input.policy.delete_pause_max, |p| p.start_timeout);
+        match (machine.phase, &record.deletion) {
+            (Phase::Gone { since: _ }, _) => {}
+            (_, Some(deletion)) if now.since(deletion.since) > input.policy.delete_pause_max => {
+                deleting.add(deletion.since, name);
+            }
+            _ => {}
+        }
+        if record.instance.is_none() && is_unknown(machine) && now.since(record.asked) > long {
+            open.add(record.asked, name);
+        }
+        if duplicates(machine.view).next().is_some() {
+            twice.add(record.intended, name);
+        }
+        if matches!((&machine.view.sighting, machine.sight), (Sighting::Seen(_), Sight::Nothing)) {
+            strange.add(record.intended, name);
+        }
+    }
+    [
+        deleting.line(now, "machines are being deleted and still not gone"),
+        open.line(now, "machines were asked for, and the cloud does not say what became of them"),
+        twice.line(now, "intents have more than one VM"),
+        strange.line(now, "records point to a VM that carries other tags; they are left alone"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn is_unknown(machine: &Judged<'_>) -> bool {
+    match (machine.phase, machine.sight) {
+        (Phase::Gone { since: _ }, _) | (_, Sight::Seen(_) | Sight::Absent) => false,
+        (_, Sight::Nothing) => true,
+    }
+}
+
+/// Open breakers: the site or the experiment has something to mend.
+fn breakers(concerns: &Concerns<'_, '_>) -> Vec<String> {
+    let input = concerns.input;
+    let mut lines = Vec::new();
+    for policy in input.policy.machinetypes.values() {
+        for (offering, ends) in concerns.history.offerings_of(&policy.name) {
+            let opening = fold(&policy.breaker, &policy.outcomes, ends);
+            if let Some(opening) = opening.filter(|opening| input.now < opening.until) {
+                lines.push(format!(
+                    "{} is stopped on {offering} until {} after failures in a row; the last: {}",
+                    policy.name, opening.until, opening.after
+                ));
+            }
+        }
+    }
+    lines
+}

@@ -1,0 +1,132 @@
+//! The blast-radius limit: when many running machines look dead at once, we suspect ourselves
+//! first (our web server, the shared disk, the listing) and hold all those deletes back.
+
+use std::time::Duration;
+
+use crate::model::{
+    BlastRadius, DeleteReason, InstanceState, MachineView, MachinetypePolicy, Timestamp,
+};
+
+use super::PlanInput;
+use super::judge::{Sight, is_trusted, own_message, sight};
+
+/// How a machine looks that our record knows to be running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looks {
+    /// Not by our record, or it said last words, or the cloud says that it ended.
+    NotInQuestion,
+    /// Seen running, and its heartbeat is in order.
+    Alive,
+    /// Not confirmed by this listing, but not proven absent either.
+    Missing,
+    /// Proven absent without a word.
+    Vanished,
+    /// Seen running without the heartbeat that it must give.
+    Silent,
+}
+
+/// The count of a cycle.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Blast {
+    /// Machines that run by our record.
+    pub(super) running: u32,
+    /// Those of them that are not confirmed to be alive.
+    pub(super) dead: u32,
+    /// Those whose end would be concluded, or who would be deleted.
+    condemned: u32,
+    /// The most that may be concluded at once.
+    limit: f64,
+}
+
+impl Blast {
+    /// Counts over all machines. Only facts that are already in the record put a machine in
+    /// question, so that seeing less never lets more be deleted.
+    pub(super) fn count(input: &PlanInput<'_>) -> Self {
+        let mut blast = Self::default();
+        for view in input.machines {
+            match looks(input, view, sight(input, view)) {
+                Looks::NotInQuestion => {}
+                Looks::Alive => blast.running += 1,
+                Looks::Missing => {
+                    blast.running += 1;
+                    blast.dead += 1;
+                }
+                Looks::Vanished | Looks::Silent => {
+                    blast.running += 1;
+                    blast.dead += 1;
+                    blast.condemned += 1;
+                }
+            }
+        }
+        let BlastRadius { machines, fraction } = input.policy.blast_radius;
+        blast.limit = if is_trusted(input.listing) {
+            f64::from(machines).max(fraction * f64::from(blast.running))
+        } else {
+            // Nothing is concluded from silence then, so there is nothing to hold back.
+            f64::INFINITY
+        };
+        blast
+    }
+
+    /// Whether deletes and conclusions that rest on silence are held back in this cycle.
+    pub(super) fn holds_back(&self) -> bool {
+        self.condemned > 0 && f64::from(self.dead) > self.limit
+    }
+}
+
+/// How a machine looks now.
+pub(super) fn looks(input: &PlanInput<'_>, view: &MachineView, sight: Sight<'_>) -> Looks {
+    let record = &view.record;
+    let over = record.ended.is_some()
+        || record.deletion.is_some()
+        || record.gone.is_some()
+        || record.rejected.is_some()
+        || own_message(view).is_some();
+    let Some(started) = record.started.filter(|_| !over) else { return Looks::NotInQuestion };
+    match sight {
+        Sight::Absent => Looks::Vanished,
+        Sight::Nothing => Looks::Missing,
+        Sight::Seen(instance) => match &instance.state {
+            InstanceState::Running => {
+                let policy = input.policy.machinetypes.get(record.machinetype());
+                let silent = policy.is_some_and(|p| is_silent(p, started, view, input.now));
+                if silent { Looks::Silent } else { Looks::Alive }
+            }
+            InstanceState::Unknown { word: _ } => Looks::Missing,
+            InstanceState::Pending => Looks::Alive,
+            InstanceState::Stopped
+            | InstanceState::Preempted
+            | InstanceState::Failed { fault: _ }
+            | InstanceState::Deleting
+            | InstanceState::Gone => Looks::NotInQuestion,
+        },
+    }
+}
+
+/// Whether a running machine's heartbeat is overdue: it has run longer than both `fizzle` and
+/// the longest allowed silence, and its file is missing or older than that. Without an allowed
+/// silence (`"0s"`) the file need only exist.
+pub(super) fn is_silent(
+    policy: &MachinetypePolicy,
+    started: Timestamp,
+    view: &MachineView,
+    now: Timestamp,
+) -> bool {
+    let Some(rule) = &policy.heartbeat else { return false };
+    let old_enough = now.since(started) > policy.fizzle.max(rule.every.unwrap_or(Duration::ZERO));
+    old_enough
+        && match (view.heartbeat, rule.every) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(last), Some(every)) => now.since(last) > every,
+        }
+}
+
+/// What is shown for a machine that is held back.
+pub(super) fn held_reason(looks: Looks) -> Option<DeleteReason> {
+    match looks {
+        Looks::Vanished => Some(DeleteReason::Ended),
+        Looks::Silent => Some(DeleteReason::Heartbeat),
+        Looks::NotInQuestion | Looks::Alive | Looks::Missing => None,
+    }
+}

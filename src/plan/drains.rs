@@ -1,0 +1,95 @@
+//! Telling machines when they must have ended: requests of people, and the end of the space.
+
+use crate::model::{
+    Drain, DrainReason, MachineName, MachinetypeName, OperatorRequest, Phase, RequestWhat,
+    Timestamp,
+};
+
+use super::judge::Judged;
+use super::{PlanInput, Step};
+
+/// The standing drains of people, the earliest of each kind.
+#[derive(Debug, Default)]
+pub(super) struct Drains<'a> {
+    space: Option<Ask<'a>>,
+    machinetypes: std::collections::BTreeMap<&'a MachinetypeName, Ask<'a>>,
+    machines: std::collections::BTreeMap<&'a MachineName, Ask<'a>>,
+}
+
+/// Until when, and who asked. Ordered by time first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ask<'a> {
+    pub(super) by: Timestamp,
+    pub(super) who: &'a str,
+}
+
+impl<'a> Drains<'a> {
+    /// Reads the standing requests.
+    pub(super) fn of(requests: &'a [OperatorRequest]) -> Self {
+        let mut drains = Self::default();
+        for OperatorRequest { format: _, id: _, who, at: _, what } in requests {
+            match what {
+                RequestWhat::DrainSpace { by } => {
+                    let ask = Ask { by: *by, who };
+                    drains.space = Some(drains.space.map_or(ask, |other| other.min(ask)));
+                }
+                RequestWhat::DrainMachinetype { machinetype, by } => {
+                    let ask = Ask { by: *by, who };
+                    let entry = drains.machinetypes.entry(machinetype).or_insert(ask);
+                    *entry = (*entry).min(ask);
+                }
+                RequestWhat::DrainMachine { machine, by } => {
+                    let ask = Ask { by: *by, who };
+                    let entry = drains.machines.entry(machine).or_insert(ask);
+                    *entry = (*entry).min(ask);
+                }
+                RequestWhat::DeleteMachine { machine: _ } => {}
+            }
+        }
+        drains
+    }
+
+    /// Whether a machinetype is drained, and so not made.
+    pub(super) fn of_machinetype(&self, machinetype: &MachinetypeName) -> Option<Ask<'a>> {
+        let own = self.machinetypes.get(machinetype).copied();
+        own.into_iter().chain(self.space).min()
+    }
+}
+
+/// The drain of one machine, if it must be told something new. What a machine was told stands:
+/// it is only ever told an earlier end.
+pub(super) fn plan_drain(
+    input: &PlanInput<'_>,
+    judged: &Judged<'_>,
+    drains: &Drains<'_>,
+) -> Option<Step> {
+    match judged.phase {
+        Phase::Intended { since: _ }
+        | Phase::Starting { since: _ }
+        | Phase::Running { since: _ } => {}
+        Phase::Ended { since: _ } | Phase::Deleting { since: _ } | Phase::Gone { since: _ } => {
+            return None;
+        }
+    }
+    let record = judged.record();
+    let grace = judged.policy.map_or(std::time::Duration::ZERO, |policy| policy.grace);
+    let asked = drains
+        .of_machinetype(record.machinetype())
+        .into_iter()
+        .chain(drains.machines.get(record.machine()).copied())
+        .min()
+        .map(|ask| Drain {
+            by: ask.by.max(input.now + grace),
+            reason: DrainReason::Operator { who: ask.who.to_owned() },
+        });
+    // The space's end is what it is, however near; machines that end before it need not know.
+    let space_end = input
+        .policy
+        .shutdown_time
+        .filter(|end| *end < record.tags.deadline)
+        .map(|by| Drain { by, reason: DrainReason::SpaceShutdown });
+    let drain = asked.into_iter().chain(space_end).min_by_key(|drain| drain.by)?;
+    let told = record.drain.as_ref().map(|told| told.by);
+    let is_news = told.is_none_or(|told| drain.by < told);
+    is_news.then(|| Step::Drain { machine: record.machine().clone(), drain })
+}

@@ -1,0 +1,117 @@
+//! Why a machinetype may not be made at all in this cycle, whatever the limits leave: the one
+//! constraint that binds first.
+
+use crate::model::{MachinetypePolicy, Timestamp};
+
+use super::blast::Blast;
+use super::drains::Drains;
+use super::history::History;
+use super::judge::{Judged, is_trusted};
+use super::offerings::ends_at;
+use super::usage::Usage;
+use super::words::listing_words;
+use super::{PlanInput, Reason};
+
+/// What the gates look at.
+pub(super) struct Gatekeeper<'g, 'a> {
+    pub(super) input: &'g PlanInput<'a>,
+    pub(super) blast: &'g Blast,
+    pub(super) drains: &'g Drains<'a>,
+    pub(super) history: &'g History<'a>,
+    pub(super) usage: &'g Usage<'a>,
+}
+
+impl<'a> Gatekeeper<'_, 'a> {
+    /// A reason that has nothing to do with offerings, outcomes or limits.
+    pub(super) fn closed(&self, policy: &MachinetypePolicy) -> Option<Reason> {
+        let input = self.input;
+        if policy.target_share.weight() <= 0.0 {
+            return Some(Reason::ZeroShare);
+        }
+        if let Some(ask) = self.drains.of_machinetype(&policy.name) {
+            return Some(Reason::Draining { until: ask.by, who: ask.who.to_owned() });
+        }
+        let shutdown = input.policy.shutdown_time;
+        if let Some(at) = shutdown.filter(|at| input.now >= *at) {
+            return Some(Reason::SpaceShutDown { at });
+        }
+        if !is_trusted(input.listing) {
+            return Some(Reason::ListingNotTrusted { why: listing_words(input.listing) });
+        }
+        if self.blast.holds_back() {
+            let Blast { dead, running, .. } = *self.blast;
+            return Some(Reason::BlastRadius { dead, running });
+        }
+        if input.offerings.is_empty() {
+            let why = "the provider told of no offerings".to_owned();
+            return Some(Reason::NoOfferings { why });
+        }
+        if let Some(shutdown) = shutdown.filter(|at| input.now + policy.min_wallclock > *at) {
+            let needs_secs = policy.min_wallclock.as_secs();
+            return Some(Reason::ShutdownTooNear { shutdown, needs_secs });
+        }
+        self.quota_refused()
+    }
+
+    /// After a refusal for quota nothing is made until less is in use than then.
+    fn quota_refused(&self) -> Option<Reason> {
+        let stop = self.input.quota_stop?;
+        let used = self.usage.in_cloud(self.input).processors;
+        (used >= stop.used).then_some(Reason::QuotaRefused { at: stop.at })
+    }
+
+    /// Of the reason that offerings give and the backoff the one that binds longer.
+    pub(super) fn longer(
+        &self,
+        policy: &MachinetypePolicy,
+        offering: Option<Reason>,
+    ) -> Option<Reason> {
+        match (self.backoff(policy), offering) {
+            (Some(backoff), Some(offering)) => {
+                let waits_longer =
+                    ends_at(&offering).is_none_or(|end| Some(end) > ends_at(&backoff));
+                Some(if waits_longer { offering } else { backoff })
+            }
+            (backoff, offering) => backoff.or(offering),
+        }
+    }
+
+    /// Nothing is made for `backoff` after the last abort.
+    fn backoff(&self, policy: &MachinetypePolicy) -> Option<Reason> {
+        let abort = self.history.last_abort(policy)?;
+        let until = abort.at + policy.backoff;
+        (self.input.now < until).then(|| Reason::Backoff {
+            last_abort: abort.at,
+            until,
+            after: abort.kind.to_string(),
+        })
+    }
+
+    /// After the backoff, for as long as `fizzle`, one machine at a time: until it has lived as
+    /// long as `fizzle` it proves nothing. The end of that time, while it lasts.
+    pub(super) fn gated_until(&self, policy: &MachinetypePolicy) -> Option<Timestamp> {
+        let abort = self.history.last_abort(policy)?;
+        let until = abort.at + policy.backoff + policy.fizzle;
+        (self.input.now < until).then_some(until)
+    }
+
+    /// The machine that the gate waits for: the one that will prove itself last.
+    pub(super) fn fizzle_gate(
+        &self,
+        policy: &MachinetypePolicy,
+        machines: &[&Judged<'a>],
+    ) -> Option<Reason> {
+        let until = self.gated_until(policy)?;
+        let now = self.input.now;
+        let waiting = machines.iter().filter(|m| m.proves_nothing_yet(policy.fizzle, now));
+        // Without a start time it is not known when: then the whole gate.
+        let passes = |machine: &Judged<'_>| {
+            machine.started.map_or(Timestamp::from_millis(i64::MAX), |at| at + policy.fizzle)
+        };
+        let last = waiting.max_by(|a, b| {
+            (passes(a), b.record().machine()).cmp(&(passes(b), a.record().machine()))
+        })?;
+        let waiting_for = last.record().machine().clone();
+        Some(Reason::FizzleGate { waiting_for, until: until.min(passes(last)) })
+    }
+}

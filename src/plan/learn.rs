@@ -1,0 +1,93 @@
+//! Facts that a sighting adds to a record. Each is learned once: a fact that the record has is
+//! never learned again, so that a steady cycle writes nothing.
+
+use crate::model::{EndState, Evidence, Instance, InstanceState, MachineView, Timestamp};
+
+use super::Fact;
+use super::judge::{Sight, own_message};
+
+/// When a VM got power, if it did. Never in the future: clouds have clocks of their own.
+pub(super) fn start_of(instance: &Instance, now: Timestamp) -> Option<Timestamp> {
+    let started = match &instance.state {
+        InstanceState::Running => Some(instance.started.unwrap_or(now)),
+        InstanceState::Stopped
+        | InstanceState::Preempted
+        | InstanceState::Failed { fault: _ }
+        | InstanceState::Deleting
+        | InstanceState::Gone => instance.started,
+        InstanceState::Pending | InstanceState::Unknown { word: _ } => None,
+    };
+    started.map(|at| at.min(now))
+}
+
+/// New facts about a machine, in the order in which they must be written.
+pub(super) fn facts(view: &MachineView, sight: Sight<'_>, now: Timestamp) -> Vec<Fact> {
+    let record = &view.record;
+    let mut facts = Vec::new();
+    if record.gone.is_some() {
+        return facts;
+    }
+    if let Some(rejection) = &record.rejected {
+        facts.push(Fact::Gone { at: rejection.at, evidence: Evidence::Rejected });
+        return facts;
+    }
+    if let Sight::Seen(instance) = sight {
+        if record.instance.is_none() || record.created.is_none() {
+            let at = instance.created.unwrap_or(now).min(now);
+            facts.push(Fact::Created { instance: instance.id.clone(), at });
+        }
+        if record.started.is_none() {
+            facts.extend(start_of(instance, now).map(|at| Fact::Started { at }));
+        }
+    }
+    facts.extend(end(view, sight, now));
+    match sight {
+        Sight::Seen(instance) if instance.state == InstanceState::Gone => {
+            let at = instance.ended.unwrap_or(now).min(now);
+            facts.push(Fact::Gone { at, evidence: Evidence::Tombstone });
+        }
+        Sight::Absent => facts.push(Fact::Gone { at: now, evidence: Evidence::NotFound }),
+        Sight::Seen(_) | Sight::Nothing => {}
+    }
+    facts
+}
+
+/// The end, if it is new, or last words that came after it.
+fn end(view: &MachineView, sight: Sight<'_>, now: Timestamp) -> Option<Fact> {
+    let record = &view.record;
+    let message = || own_message(view).cloned();
+    if let Some(known) = &record.ended {
+        let late_words = if known.message.is_none() { message() } else { None }?;
+        return Some(Fact::Ended {
+            at: known.at,
+            state: known.state.clone(),
+            message: Some(late_words),
+        });
+    }
+    let (state, at) = match sight {
+        Sight::Seen(instance) => (end_state(&instance.state)?, instance.ended.unwrap_or(now)),
+        Sight::Absent => (EndState::Vanished, now),
+        Sight::Nothing => return None,
+    };
+    let message = message();
+    let state = match (state, &record.deletion) {
+        // Our own delete made it disappear: no end of its own, unless it said last words.
+        (EndState::Vanished, Some(_)) if message.is_none() => return None,
+        (EndState::Vanished, Some(_)) => EndState::Stopped,
+        (state, _) => state,
+    };
+    Some(Fact::Ended { at: at.min(now), state, message })
+}
+
+fn end_state(state: &InstanceState) -> Option<EndState> {
+    match state {
+        InstanceState::Stopped => Some(EndState::Stopped),
+        InstanceState::Preempted => Some(EndState::Preempted),
+        InstanceState::Failed { fault: _ } => Some(EndState::Failed),
+        InstanceState::Gone => Some(EndState::Vanished),
+        InstanceState::Pending
+        | InstanceState::Running
+        | InstanceState::Deleting
+        | InstanceState::Unknown { word: _ } => None,
+    }
+}

@@ -1,0 +1,253 @@
+//! What a machinetype can be made of now: what fits, in the order of preference, without what is
+//! out of stock or behind an open breaker. A pure memory: it is folded from past ends.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::{
+    Availability, MachinetypePolicy, Offering, OfferingId, Price, SpacePolicy, Timestamp,
+};
+
+use super::breaker::{Allows, Witness, fold};
+use super::history::History;
+use super::rng::fnv;
+use super::{PlanInput, Reason};
+
+/// First pause after a stock-out: stock usually returns within minutes.
+const PARK_FIRST: Duration = Duration::from_secs(3 * 60);
+/// Longest pause: never is an offering given up for good.
+const PARK_LONGEST: Duration = Duration::from_secs(60 * 60);
+/// After this long without a stock-out the earlier ones are forgotten.
+const PARK_MEMORY: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Until when each offering is left alone after stock-outs. Refusals while it was already parked
+/// belong to the same stock-out; each further one doubles the pause.
+pub(super) fn parked<'a>(history: &History<'a>) -> BTreeMap<&'a OfferingId, Timestamp> {
+    history
+        .stock_outs()
+        .into_iter()
+        .map(|(offering, times)| (offering, park_until(&times)))
+        .collect()
+}
+
+fn park_until(refusals: &[Timestamp]) -> Timestamp {
+    let (mut until, mut pause) = (Timestamp::from_millis(i64::MIN), PARK_FIRST);
+    let mut last: Option<Timestamp> = None;
+    for at in refusals {
+        if *at < until {
+            continue;
+        }
+        pause = match last {
+            Some(last) if at.since(last) <= PARK_MEMORY => {
+                pause.saturating_mul(2).min(PARK_LONGEST)
+            }
+            Some(_) | None => PARK_FIRST,
+        };
+        last = Some(*at);
+        until = *at + pause;
+    }
+    until
+}
+
+/// Whether an offering can be used now.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Usable {
+    /// As often as limits allow.
+    Yes,
+    /// For one machine: the probe of a half-open breaker.
+    OneProbe,
+    /// Not now, with the reason and the time at which it may change.
+    No(Reason),
+}
+
+/// An offering that fits a machinetype.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate<'a> {
+    pub(super) offering: &'a Offering,
+    pub(super) usable: Usable,
+}
+
+/// What choosing needs to know of the space, beside the machinetype.
+#[derive(Debug)]
+pub(super) struct Market<'h, 'a> {
+    pub(super) history: &'h History<'a>,
+    pub(super) parked: &'h BTreeMap<&'a OfferingId, Timestamp>,
+    /// Machines that work, of this machinetype, by offering.
+    pub(super) machines: &'h BTreeMap<&'a OfferingId, Vec<Witness<'a>>>,
+    /// Breaks ties between offerings that are equally good (zones), once a cycle.
+    pub(super) tie: u64,
+}
+
+/// Everything that fits a machinetype, best first, with whether it can be used now.
+pub(super) fn candidates<'a>(
+    input: &PlanInput<'a>,
+    policy: &MachinetypePolicy,
+    market: &Market<'_, 'a>,
+) -> Vec<Candidate<'a>> {
+    let mut fitting: Vec<(usize, &Offering)> = input
+        .offerings
+        .iter()
+        .filter(|offering| fits(input.policy, policy, offering) && is_affordable(&offering.price))
+        .filter_map(|offering| Some((preference(policy, offering)?, offering)))
+        .collect();
+    fitting.sort_by_key(|(preference, offering)| {
+        let Offering { id, processors, memory, price: _, availability: _ } = *offering;
+        let zone = fnv(&[&id.zone, &market.tie.to_string()]);
+        (*preference, *processors, *memory, id.market, &id.flavour, zone, &id.zone)
+    });
+    fitting.dedup_by(|later, first| later.1.id == first.1.id);
+    fitting
+        .into_iter()
+        .map(|(_, offering)| Candidate {
+            offering,
+            usable: usable(input, policy, offering, market),
+        })
+        .collect()
+}
+
+/// Whether a machine of this offering suits the machinetype, and can exist within the limits at
+/// all.
+fn fits(space: &SpacePolicy, policy: &MachinetypePolicy, offering: &Offering) -> bool {
+    let processors = offering.processors;
+    let most = [
+        policy.max_processors,
+        policy.processors_limit,
+        policy.max_starting_processors,
+        space.processors_limit,
+    ];
+    let needed = policy.mb_per_processor.0.saturating_mul(u64::from(processors.0));
+    processors.0 > 0
+        && processors >= policy.min_processors
+        && most.into_iter().flatten().all(|most| processors <= most)
+        && offering.memory.0 >= needed
+}
+
+/// The one place where a price decides. There are no caps on money yet, so every price will do.
+fn is_affordable(price: &Price) -> bool {
+    match price {
+        Price::PerHour(_) | Price::Unmetered | Price::Unknown => true,
+    }
+}
+
+/// Place in the list of flavours; without a list all are equal, and the smallest comes first.
+fn preference(policy: &MachinetypePolicy, offering: &Offering) -> Option<usize> {
+    if policy.flavors.is_empty() {
+        return Some(0);
+    }
+    policy.flavors.iter().position(|flavour| *flavour == offering.id.flavour)
+}
+
+fn usable(
+    input: &PlanInput<'_>,
+    policy: &MachinetypePolicy,
+    offering: &Offering,
+    market: &Market<'_, '_>,
+) -> Usable {
+    let told = match offering.availability {
+        Availability::Available => None,
+        Availability::NotUntil(until) => Some(until),
+    };
+    let remembered = market.parked.get(&offering.id).copied();
+    let until = told.into_iter().chain(remembered).max().filter(|until| input.now < *until);
+    if let Some(until) = until {
+        return Usable::No(Reason::OfferingsParked { until });
+    }
+    let ends = market.history.on_offering(&policy.name, &offering.id);
+    let Some(opening) = fold(&policy.breaker, &policy.outcomes, ends) else { return Usable::Yes };
+    let machines = market.machines.get(&offering.id).map_or(&[][..], Vec::as_slice);
+    match opening.allows(input.now, machines) {
+        Allows::Everything => Usable::Yes,
+        Allows::OneProbe => Usable::OneProbe,
+        Allows::WaitFor(machine) => Usable::No(Reason::BreakerProbing { machine: machine.clone() }),
+        Allows::Nothing => Usable::No(Reason::BreakerOpen {
+            until: opening.until,
+            after: opening.after.to_string(),
+        }),
+    }
+}
+
+/// The best candidate that can be used now, or why there is none: of several reasons the one
+/// that ends first.
+pub(super) fn best<'c, 'a>(
+    policy: &MachinetypePolicy,
+    candidates: &'c [Candidate<'a>],
+) -> Result<&'c Candidate<'a>, Reason> {
+    let mut why_not: Option<(&Reason, Option<Timestamp>)> = None;
+    for candidate in candidates {
+        match &candidate.usable {
+            Usable::Yes | Usable::OneProbe => return Ok(candidate),
+            Usable::No(reason) => {
+                let until = ends_at(reason);
+                if why_not.is_none_or(|(_, first)| until < first) {
+                    why_not = Some((reason, until));
+                }
+            }
+        }
+    }
+    Err(why_not
+        .map_or_else(|| Reason::NothingFits { needs: needs(policy) }, |(reason, _)| reason.clone()))
+}
+
+/// When a reason ends by itself, if that is known. A running probe (`None`) may end at any time.
+pub(super) fn ends_at(reason: &Reason) -> Option<Timestamp> {
+    match reason {
+        Reason::OfferingsParked { until }
+        | Reason::BreakerOpen { until, after: _ }
+        | Reason::Backoff { until, last_abort: _, after: _ } => Some(*until),
+        Reason::Created { .. }
+        | Reason::ZeroShare
+        | Reason::Draining { .. }
+        | Reason::ListingNotTrusted { .. }
+        | Reason::BlastRadius { .. }
+        | Reason::NoOfferings { .. }
+        | Reason::NothingFits { .. }
+        | Reason::SpaceLimit { .. }
+        | Reason::SpaceMachinesLimit { .. }
+        | Reason::CloudQuota { .. }
+        | Reason::QuotaRefused { .. }
+        | Reason::MachinetypeLimit { .. }
+        | Reason::StartingLimit { .. }
+        | Reason::FizzleGate { .. }
+        | Reason::BreakerProbing { .. }
+        | Reason::ShutdownTooNear { .. }
+        | Reason::SpaceShutDown { .. }
+        | Reason::PaceLimit { .. }
+        | Reason::OthersFirst { .. } => None,
+    }
+}
+
+fn needs(policy: &MachinetypePolicy) -> String {
+    let MachinetypePolicy { min_processors, max_processors, mb_per_processor, flavors, .. } =
+        policy;
+    let processors = match max_processors {
+        Some(most) => format!("{min_processors} to {most} processors"),
+        None => format!("at least {min_processors} processors"),
+    };
+    let flavours = if flavors.is_empty() {
+        String::new()
+    } else {
+        format!(", one of the flavours {}", flavors.join(", "))
+    };
+    format!("{processors} with {mb_per_processor} MB each{flavours}, within the limits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn until(refusals: &[i64]) -> i64 {
+        let times: Vec<_> = refusals.iter().map(|at| Timestamp::from_secs(*at)).collect();
+        park_until(&times).as_secs()
+    }
+
+    #[test]
+    fn a_stock_out_is_remembered_longer_each_time_and_forgotten_in_the_end() {
+        assert_eq!(until(&[0]), 180);
+        assert_eq!(until(&[0, 1, 2]), 180, "refusals of one wave are one stock-out");
+        assert_eq!(until(&[0, 200]), 200 + 360);
+        assert_eq!(until(&[0, 200, 600]), 600 + 720);
+        let often: Vec<_> = (0..20).map(|n| n * 3600).collect();
+        assert_eq!(until(&often), 19 * 3600 + 3600, "never longer than an hour");
+        assert_eq!(until(&[0, 200, 600, 10_000]), 10_000 + 180, "forgotten after two hours");
+    }
+}

@@ -1,0 +1,241 @@
+//! What is in use: by us, by others, by each machinetype. Everything that is not proven gone
+//! holds its place, intents of unknown outcome and machines being deleted included.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    Identity, Instance, InstanceState, MachinetypeName, MachinetypePolicy, Offering, OfferingId,
+    Phase, PhaseCounts, Processors,
+};
+
+use super::judge::{Judged, Sight, duplicates};
+use super::{Orphan, PlanInput};
+
+/// Machines with what they take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) machines: u32,
+    pub(super) processors: Processors,
+    pub(super) megabytes: u64,
+}
+
+impl Count {
+    pub(super) fn add(&mut self, other: Self) {
+        self.machines = self.machines.saturating_add(other.machines);
+        self.processors = self.processors.plus(other.processors);
+        self.megabytes = self.megabytes.saturating_add(other.megabytes);
+    }
+}
+
+/// What one machinetype has.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TypeUsage {
+    /// Everything that holds a place.
+    pub(super) held: Count,
+    /// Asked for, but not seen running yet.
+    pub(super) starting: Processors,
+    /// Working or about to: counts towards the target share.
+    pub(super) sharing: Processors,
+    /// By phase.
+    pub(super) phases: PhaseCounts,
+}
+
+/// Everything in use in the tenancy.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Usage<'a> {
+    /// Ours, those of machinetypes that are not configured any more included.
+    pub(super) ours: Count,
+    /// Others'.
+    pub(super) foreign: Count,
+    /// Ours that this listing does not show, so that the cloud's own count may lack them.
+    unlisted: Count,
+    /// By machinetype.
+    pub(super) types: BTreeMap<&'a MachinetypeName, TypeUsage>,
+}
+
+impl<'a> Usage<'a> {
+    /// Counts.
+    pub(super) fn count(
+        input: &PlanInput<'a>,
+        judged: &[Judged<'a>],
+        orphans: &[&'a Orphan],
+    ) -> Self {
+        let mut usage = Self {
+            foreign: Count {
+                machines: input.strangers.machines,
+                processors: input.strangers.processors,
+                megabytes: 0,
+            },
+            ..Self::default()
+        };
+        for name in input.policy.machinetypes.keys() {
+            usage.types.insert(name, TypeUsage::default());
+        }
+        for machine in judged {
+            usage.add_machine(machine);
+        }
+        for orphan in orphans {
+            let count = of_orphan(input, orphan);
+            let type_usage = usage.types.entry(&orphan.tags.machinetype).or_default();
+            type_usage.add_place(count, phase_word_of(&orphan.instance));
+            usage.ours.add(count);
+        }
+        usage
+    }
+
+    fn add_machine(&mut self, machine: &Judged<'a>) {
+        let record = machine.record();
+        let count =
+            Count { machines: 1, processors: record.processors, megabytes: record.memory.0 };
+        for duplicate in duplicates(machine.view) {
+            self.ours.add(Count {
+                processors: duplicate.processors.unwrap_or(record.processors),
+                ..count
+            });
+        }
+        if !machine.holds_place() {
+            return;
+        }
+        self.ours.add(count);
+        match machine.sight {
+            Sight::Seen(_) => {}
+            Sight::Absent | Sight::Nothing => self.unlisted.add(count),
+        }
+        let type_usage = self.types.entry(record.machinetype()).or_default();
+        type_usage.add_place(count, Place::of(machine.phase));
+    }
+
+    /// Adds a machine that this plan makes.
+    pub(super) fn add_new(&mut self, machinetype: &'a MachinetypeName, offering: &Offering) {
+        let count =
+            Count { machines: 1, processors: offering.processors, megabytes: offering.memory.0 };
+        self.ours.add(count);
+        self.unlisted.add(count);
+        self.types.entry(machinetype).or_default().add_place(count, Place::Intended);
+    }
+
+    /// Ours and foreign: what the limits of the policy are compared with.
+    pub(super) fn all(&self) -> Count {
+        let mut all = self.ours;
+        all.add(self.foreign);
+        all
+    }
+
+    /// What the cloud's quota is compared with: our own count, or the cloud's with those of ours
+    /// that it may not know yet, whichever is more.
+    pub(super) fn in_cloud(&self, input: &PlanInput<'_>) -> Count {
+        let (all, told) = (self.all(), &input.quota);
+        let machines = told.machines_used.map_or(0, |n| n.saturating_add(self.unlisted.machines));
+        let processors =
+            told.processors_used.map_or(Processors(0), |n| n.plus(self.unlisted.processors));
+        let megabytes = told.memory_used.map_or(0, |n| n.0.saturating_add(self.unlisted.megabytes));
+        Count {
+            machines: all.machines.max(machines),
+            processors: all.processors.max(processors),
+            megabytes: all.megabytes.max(megabytes),
+        }
+    }
+}
+
+/// How a machine that holds a place counts.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Intended,
+    Starting,
+    Running,
+    Ended,
+    Deleting,
+}
+
+impl Place {
+    fn of(phase: Phase) -> Self {
+        match phase {
+            Phase::Intended { since: _ } => Self::Intended,
+            Phase::Starting { since: _ } => Self::Starting,
+            Phase::Running { since: _ } => Self::Running,
+            Phase::Ended { since: _ } => Self::Ended,
+            // Gone by the record, but the cloud still shows it.
+            Phase::Deleting { since: _ } | Phase::Gone { since: _ } => Self::Deleting,
+        }
+    }
+}
+
+impl TypeUsage {
+    fn add_place(&mut self, count: Count, place: Place) {
+        self.held.add(count);
+        match place {
+            Place::Intended | Place::Starting => {
+                self.starting = self.starting.plus(count.processors);
+                self.sharing = self.sharing.plus(count.processors);
+            }
+            Place::Running => self.sharing = self.sharing.plus(count.processors),
+            Place::Ended | Place::Deleting => {}
+        }
+        let phases = &mut self.phases;
+        let counter = match place {
+            Place::Intended => &mut phases.intended,
+            Place::Starting => &mut phases.starting,
+            Place::Running => &mut phases.running,
+            Place::Ended => &mut phases.ended,
+            Place::Deleting => &mut phases.deleting,
+        };
+        *counter += 1;
+    }
+
+    /// What counts for the target share of its machinetype.
+    pub(super) fn weight(&self, policy: &MachinetypePolicy) -> f64 {
+        policy.weight_of(self.sharing)
+    }
+}
+
+fn phase_word_of(instance: &Instance) -> Place {
+    match &instance.state {
+        InstanceState::Running => Place::Running,
+        InstanceState::Pending | InstanceState::Unknown { word: _ } => Place::Starting,
+        InstanceState::Stopped | InstanceState::Preempted | InstanceState::Failed { fault: _ } => {
+            Place::Ended
+        }
+        InstanceState::Deleting | InstanceState::Gone => Place::Deleting,
+    }
+}
+
+/// What an orphan takes, as far as the cloud tells; else the most that it can be.
+pub(super) fn of_orphan(input: &PlanInput<'_>, orphan: &Orphan) -> Count {
+    let instance = &orphan.instance;
+    let offering = instance.offering.as_ref().and_then(|id| known_offering(input, id));
+    let most =
+        input.policy.machinetypes.get(&orphan.tags.machinetype).map_or(Processors(1), |p| {
+            p.max_processors.unwrap_or(p.min_processors).max(Processors(1))
+        });
+    let processors = instance.processors.or(offering.map(|o| o.processors)).unwrap_or(most);
+    let memory = instance.memory.or(offering.map(|o| o.memory)).unwrap_or_default();
+    Count { machines: 1, processors, megabytes: memory.0 }
+}
+
+fn known_offering<'a>(input: &PlanInput<'a>, id: &OfferingId) -> Option<&'a Offering> {
+    input.offerings.iter().find(|offering| offering.id == *id)
+}
+
+/// Orphans that are truly ours and still exist, one for each machine, without those that have a
+/// record after all. In the order of their names.
+pub(super) fn real_orphans<'a>(input: &PlanInput<'a>) -> Vec<&'a Orphan> {
+    let mut orphans: Vec<&Orphan> = input
+        .orphans
+        .iter()
+        .filter(|orphan| {
+            orphan.tags.deployment == *input.deployment
+                && orphan.tags.space == input.policy.space
+                && orphan.instance.identity == Identity::Vcycle(orphan.tags.clone())
+                && orphan.instance.state != InstanceState::Gone
+        })
+        .collect();
+    orphans
+        .sort_by(|a, b| (&a.tags.machine, &a.instance.id).cmp(&(&b.tags.machine, &b.instance.id)));
+    orphans.dedup_by(|later, first| later.tags.machine == first.tags.machine);
+    if !orphans.is_empty() {
+        let known: std::collections::BTreeSet<_> =
+            input.machines.iter().map(|view| view.record.machine()).collect();
+        orphans.retain(|orphan| !known.contains(&orphan.tags.machine));
+    }
+    orphans
+}
