@@ -195,7 +195,7 @@ impl Store {
         files: &MachineFiles,
     ) -> Result<(), StoreError> {
         let content = self.stamped(proof, record)?;
-        proof.check().await?;
+        proof.allow().await?;
         let folder = layout::machine(proof.space(), record.machine());
         let path = folder.join(layout::RECORD);
         // The files of a machine that exists must not be overwritten on the way to being refused.
@@ -223,7 +223,7 @@ impl Store {
         self.fs().make_dir(&outputs).await.map_err(at("make", &outputs))?;
         self.fs().write_many(&new_files).await.map_err(at("write the files of", &folder))?;
         // The files took a while; from here on the intent counts.
-        proof.check().await?;
+        proof.allow().await?;
         match self.fs().put_if_absent(&path, &content, Mode::Public).await {
             Ok(PutOutcome::Ours) => Ok(()),
             Ok(PutOutcome::Theirs) => {
@@ -244,7 +244,7 @@ impl Store {
         record: &MachineRecord,
     ) -> Result<(), StoreError> {
         let content = self.stamped(proof, record)?;
-        proof.check().await?;
+        proof.allow().await?;
         let path = layout::record(proof.space(), record.machine());
         self.fs().write(&path, &content, Mode::Public).await.map_err(at("write", &path))
     }
@@ -274,7 +274,7 @@ impl Store {
         proof: &Proof<'_>,
         machine: &MachineName,
     ) -> Result<(), StoreError> {
-        proof.check().await?;
+        proof.allow().await?;
         let from = layout::machine(proof.space(), machine);
         let to = layout::deleted_machine(proof.space(), machine);
         let moved = match self.fs().rename(&from, &to).await {
@@ -298,7 +298,7 @@ impl Store {
     /// # Errors
     /// After an error parts of it may be left; they are removed by the next try or sweep.
     pub async fn expire(&self, proof: &Proof<'_>, machine: &MachineName) -> Result<(), StoreError> {
-        proof.check().await?;
+        proof.allow().await?;
         let folder = layout::deleted_machine(proof.space(), machine);
         self.fs().remove(&folder).await.map_err(at("remove", &folder))
     }

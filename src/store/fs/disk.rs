@@ -343,3 +343,38 @@ impl Disk {
         Ok(swept)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_handle_is_tried_once_more_and_nothing_else_is() {
+        let count = |kinds: &[io::ErrorKind]| {
+            let mut calls = 0;
+            let result = past_stale_handles(|| {
+                calls += 1;
+                kinds.get(calls - 1).map_or(Ok(()), |kind| Err((*kind).into()))
+            });
+            (calls, result.is_ok())
+        };
+        const STALE: io::ErrorKind = io::ErrorKind::StaleNetworkFileHandle;
+        assert_eq!(count(&[]), (1, true));
+        assert_eq!(count(&[STALE]), (2, true));
+        assert_eq!(count(&[STALE, STALE]), (2, false));
+        assert_eq!(count(&[io::ErrorKind::NotFound]), (1, false));
+    }
+
+    #[test]
+    fn a_rename_that_failed_but_was_done_is_done() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+        fs::write(&new, "ours").unwrap();
+        // The temporary file is gone, as after the lost reply of a rename.
+        Disk::put_in_place(&old, &new, b"ours").unwrap();
+        Disk::put_in_place(&old, &new, b"other").unwrap_err();
+        fs::write(&old, "ours").unwrap();
+        Disk::put_in_place(&old, &dir.path().join("no/where"), b"ours").unwrap_err();
+        assert!(!old.exists(), "it is not left over");
+    }
+}

@@ -242,8 +242,7 @@ impl State {
         let mutations = self.mutations;
         let dir = path.parent();
         self.listings.retain(|listed, _| Some(listed) != dir.as_ref());
-        self.missing
-            .retain(|missing| missing != path && !missing.relative().starts_with(path.relative()));
+        self.missing.retain(|missing| missing != path);
         if !matches!(verdict, Verdict::Go) {
             return Ok(verdict);
         }
@@ -360,7 +359,11 @@ impl SharedFs for FaultyFs {
     }
 
     async fn rename(&self, from: &StatePath, to: &StatePath) -> io::Result<()> {
-        self.state().listings.clear();
+        {
+            let mut state = self.state();
+            state.listings.clear();
+            state.missing.clear();
+        }
         self.mutate("rename", from, self.inner.rename(from, to)).await
     }
 
