@@ -1,6 +1,7 @@
 //! Golden scenarios: each file in `tests/scenarios` is a story that a site admin can read. Lines
 //! that begin with `| ` are what the planner answers; `SNAPSHOTS=overwrite` writes them anew.
 //! The language is explained in `tests/scenarios/README.md`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod plan_support;
 mod scenario_language;

@@ -1,13 +1,13 @@
 //! What needs a human, most urgent first. One line for each kind of trouble, with the oldest
 //! case by name, so that a bad day does not drown people.
 
-use crate::model::{MachineName, Phase, Sighting, Timestamp};
+use crate::model::{MachineName, Phase, Timestamp};
 
 use super::PlanInput;
 use super::blast::Blast;
 use super::breaker::fold;
 use super::history::History;
-use super::judge::{Judged, Sight, duplicates, is_auth_failure};
+use super::judge::{Judged, Sight, duplicates, is_auth_failure, is_impostor};
 use super::usage::Usage;
 use super::words::{duration_words, listing_words};
 
@@ -118,7 +118,7 @@ fn machines(input: &PlanInput<'_>, judged: &[Judged<'_>]) -> Vec<String> {
         if duplicates(machine.view).next().is_some() {
             twice.add(record.intended, name);
         }
-        if matches!((&machine.view.sighting, machine.sight), (Sighting::Seen(_), Sight::Nothing)) {
+        if is_impostor(machine.view) {
             strange.add(record.intended, name);
         }
     }

@@ -1,5 +1,6 @@
 //! A small model of a space for planner tests: records, a perfect cloud that does at once what it
 //! is told, and a clock that stands still until it is moved. Shared by the planner's test files.
+#![allow(clippy::wildcard_imports, reason = "a model of everything names everything")]
 #![allow(dead_code, reason = "each test file uses its own part of the model")]
 
 use std::collections::BTreeMap;
