@@ -25,6 +25,9 @@ pub(crate) fn observer(
 }
 
 fn open(space: &SpaceConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Act>> {
+    // Only a simulated cloud lives on a clock of ours.
+    #[cfg(not(feature = "sim"))]
+    let _ = clock;
     match &space.provider {
         #[cfg(feature = "local")]
         ProviderConfig::Local(local) => {
