@@ -143,7 +143,7 @@ async fn invariant_9_a_machine_ends_at_its_deadline_without_any_manager() {
     let site = Site::new();
     let provider = site.provider();
     let mut request = request(&provider, IDLE).await;
-    request.tags.deadline = SystemClock::new().now() + Duration::from_secs(2);
+    request.tags.deadline = SystemClock::new().now() + Duration::from_secs(5);
     let id = provider.create(&request).await.unwrap().id().clone();
     drop(provider);
     until("its end", async || site.folder(&id).join("ended.json").exists()).await;
@@ -382,7 +382,7 @@ async fn a_machine_whose_supervisor_cannot_start_is_a_failed_machine() {
     // It starts, and does nothing.
     let idle = site.provider_with(|settings| {
         settings.supervisor = SupervisorCommand { program: "/bin/true".into(), arguments: vec![] };
-        settings.start_window = Duration::from_secs(1);
+        settings.start_window = Duration::from_secs(3);
     });
     let request = common::request(&idle, IDLE).await;
     let id = idle.create(&request).await.unwrap().id().clone();

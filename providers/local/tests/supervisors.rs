@@ -212,7 +212,7 @@ async fn invariant_9_a_supervisor_that_hangs_past_the_hard_end_is_given_up() {
     let site = Site::new();
     let provider = site.provider_with(|settings| settings.patience = Duration::from_millis(500));
     let mut request = request(&provider, IDLE).await;
-    request.tags.deadline = SystemClock::new().now() + Duration::from_secs(2);
+    request.tags.deadline = SystemClock::new().now() + Duration::from_secs(8);
     let id = provider.create(&request).await.unwrap().id().clone();
     let supervisor = nix::unistd::Pid::from_raw(stage(&site, &id, "run"));
     nix::sys::signal::kill(supervisor, nix::sys::signal::Signal::SIGSTOP).unwrap();

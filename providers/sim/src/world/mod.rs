@@ -188,7 +188,8 @@ impl World {
         }
         let made = Blueprint {
             name: request.machine.to_string(),
-            identity: Identity::Vcycle(request.tags.clone()),
+            // Through the form that they have in a cloud, which keeps no parts of a second.
+            identity: Identity::from_map(&request.tags.to_map()),
             offering: offering.id.clone(),
             processors: offering.processors,
             memory: offering.memory,
