@@ -99,6 +99,7 @@ async fn a_vanished_directory_is_never_an_empty_one() {
             store.load_space(&space()).await.unwrap_err().fault(),
             store.record(&space(), record.machine()).await.unwrap_err().fault(),
             store.requests(&space()).await.unwrap_err().fault(),
+            store.save_record(&owner.proof().unwrap(), &record).await.unwrap_err().fault(),
             store.open_deployment(fresh(2)).await.unwrap_err().fault(),
             store
                 .heartbeats(&space(), &[(record.machine().clone(), "x".into())])
@@ -110,7 +111,7 @@ async fn a_vanished_directory_is_never_an_empty_one() {
                 .unwrap_err()
                 .fault(),
         ];
-        assert_eq!(faults, [Fault::Vanished; 6]);
+        assert_eq!(faults, [Fault::Vanished; 7]);
         let error = owner.proof().unwrap().check().await.unwrap_err();
         assert!(error.to_string().contains("vanished"), "{error}");
         match (&bench.place, away) {

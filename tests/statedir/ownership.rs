@@ -126,6 +126,57 @@ async fn a_renewal_that_hangs_does_not_stretch_the_ownership() {
 }
 
 #[tokio::test]
+async fn a_renewal_that_is_done_too_late_does_not_count_wherever_it_was_held_up() {
+    use std::task::{Context, Waker};
+    for polls in 0.. {
+        let bench = Bench::memory();
+        let (store, _) = bench.faulty();
+        let other = bench.store();
+        let owner = own(&store, "m1").await;
+        held(&other, "m2").await;
+        bench.clock.advance(TTL - TTL / 5 - JUST);
+        let mut renewal = std::pin::pin!(owner.renew());
+        let mut context = Context::from_waker(Waker::noop());
+        let in_time = (0..polls).any(|_| renewal.as_mut().poll(&mut context).is_ready());
+        if in_time {
+            assert!(polls > 4, "it was held up nowhere");
+            break;
+        }
+        // Stopped in the middle, while the other waits out what it saw.
+        bench.clock.advance(TTL / 5 + 2 * JUST);
+        let taken = Ownership::acquire(&other, &space(), &manager("m2"), TTL).await.unwrap();
+        assert!(renewal.await.is_err(), "after {polls} polls");
+        assert!(owner.proof().is_err(), "after {polls} polls, {taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_look_so_old_that_its_next_number_is_free_again_makes_no_owner() {
+    let bench = Bench::memory();
+    let (slow, caches) = bench.faulty();
+    own(&bench.store(), "m1").await.release().await;
+    let one = own(&bench.store(), "m1").await;
+    held(&slow, "m2").await;
+    caches.freeze();
+    one.release().await;
+    for _ in 0..30 {
+        own(&bench.store(), "m1").await.release().await;
+    }
+    let owner = own(&bench.store(), "m1").await;
+    assert!(bench.content("spaces/a.example/owner/00000003").is_none(), "it was cleaned");
+    // Its listing still says 2, of which nothing is left: it waits long, and the owner lives on.
+    held(&slow, "m2").await;
+    for _ in 0..20 {
+        bench.clock.advance(TTL / 3);
+        owner.renew().await.unwrap();
+    }
+    let (_, generation) = held(&slow, "m2").await;
+    assert_eq!(generation, owner.generation().0, "its own link made its next listing true");
+    assert!(bench.content("spaces/a.example/owner/00000003").is_some(), "it did try");
+    owner.proof().unwrap().check().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_lost_link_reply_is_ours() {
     let bench = Bench::memory();
     let (store, faults) = bench.faulty();

@@ -242,8 +242,7 @@ impl State {
         let mutations = self.mutations;
         let dir = path.parent();
         self.listings.retain(|listed, _| Some(listed) != dir.as_ref());
-        self.missing
-            .retain(|missing| missing != path && !missing.relative().starts_with(path.relative()));
+        self.missing.retain(|missing| missing != path);
         if !matches!(verdict, Verdict::Go) {
             return Ok(verdict);
         }
@@ -283,6 +282,10 @@ impl Effect {
 
 #[async_trait]
 impl SharedFs for FaultyFs {
+    async fn must_be_mounted(&self) -> io::Result<()> {
+        self.look(self.inner.must_be_mounted()).await
+    }
+
     async fn read(&self, path: &StatePath) -> io::Result<Vec<u8>> {
         let stale = {
             let mut state = self.state();
@@ -356,7 +359,11 @@ impl SharedFs for FaultyFs {
     }
 
     async fn rename(&self, from: &StatePath, to: &StatePath) -> io::Result<()> {
-        self.state().listings.clear();
+        {
+            let mut state = self.state();
+            state.listings.clear();
+            state.missing.clear();
+        }
         self.mutate("rename", from, self.inner.rename(from, to)).await
     }
 

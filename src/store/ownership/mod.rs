@@ -225,10 +225,8 @@ impl Ownership {
         };
         let written = log::renew(&self.store, &self.space, self.generation, counter).await;
         let checked = match written {
-            Ok(()) => self.not_superseded().await,
-            Err(error) => {
-                Err(Fenced::Unsure { generation: self.generation, why: error.to_string() })
-            }
+            Ok(()) => self.stands().await,
+            Err(error) => Err(error),
         };
         match checked {
             Ok(()) => {
@@ -240,16 +238,13 @@ impl Ownership {
                 *locked(&self.trouble) = None;
                 Ok(())
             }
-            Err(Fenced::Unsure { why, .. }) => {
+            Err(StoreError::Fenced(why)) => Err(Lost(why)),
+            Err(error) => {
+                let why = error.to_string();
                 tracing::warn!(space = %self.space, generation = %self.generation, %why, "renewal failed");
                 *locked(&self.trouble) = Some(why);
                 self.in_time(reading(self.store.clock())).map_err(Lost)
             }
-            Err(
-                why @ (Fenced::Expired { .. }
-                | Fenced::Superseded { .. }
-                | Fenced::Forgotten { .. }),
-            ) => Err(Lost(why)),
         }
     }
 
@@ -311,11 +306,10 @@ impl Ownership {
         }
     }
 
-    async fn not_superseded(&self) -> Result<(), Fenced> {
-        let highest = log::highest(&self.store, &self.space).await.map_err(|error| {
-            Fenced::Unsure { generation: self.generation, why: error.to_string() }
-        })?;
-        machine::superseded(self.generation, highest)
+    /// Whether the log still has us at its top.
+    async fn stands(&self) -> Result<(), StoreError> {
+        let highest = log::highest(&self.store, &self.space).await?;
+        Ok(machine::superseded(self.generation, highest)?)
     }
 }
 
@@ -332,10 +326,19 @@ impl Proof<'_> {
     /// # Errors
     /// Any of [`Fenced`]: do not make the call.
     pub async fn check(&self) -> Result<(), Fenced> {
+        self.allow().await.map_err(|error| match error {
+            StoreError::Fenced(why) => why,
+            other => Fenced::Unsure { generation: self.generation(), why: other.to_string() },
+        })
+    }
+
+    /// As [`Proof::check`], for the store's own writes: a fault of the state directory is said as
+    /// what it is.
+    pub(super) async fn allow(&self) -> Result<(), StoreError> {
         let ownership = self.ownership;
-        ownership.not_superseded().await?;
+        ownership.stands().await?;
         // Last, since looking may have taken a while.
-        ownership.in_time(reading(ownership.store.clock()))
+        Ok(ownership.in_time(reading(ownership.store.clock()))?)
     }
 
     /// The fencing token.
