@@ -6,6 +6,8 @@
 mod admin;
 #[path = "server/certificates.rs"]
 mod certificates;
+#[path = "server/curl.rs"]
+mod curl;
 #[path = "server/features.rs"]
 mod features;
 #[path = "server/limits.rs"]

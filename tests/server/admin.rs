@@ -7,10 +7,12 @@ use reqwest::header;
 use serde_json::Value;
 use vcycle::model::{
     Board, Decision, Generation, MachineName, MachineRow, MachinetypeRow, Market, OfferingId,
-    PhaseCounts, Processors, SpaceSnapshot, Timestamp,
+    PhaseCounts, Processors, ReasonSince, SpaceSnapshot, Timestamp,
 };
 
-use crate::site::{Choices, SPACE, Site, StillClock, answer, empty_board, status, writing_methods};
+use crate::site::{
+    Choices, SPACE, Site, StillClock, answer, empty_board, eventually, status, writing_methods,
+};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -49,6 +51,12 @@ fn machinetype(name: &str, running: u32, deleting: u32, reason: (&str, &str)) ->
         why: reason.1.to_owned(),
         last_abort: (name == "lhcb").then(|| Timestamp::from_secs(NOW - 100)),
         last_end: (name == "lhcb").then(|| "300 Nothing to do".to_owned()),
+        heartbeat_file: Some("heartbeat".to_owned()),
+        history: vec![ReasonSince {
+            since: Timestamp::from_secs(NOW - 900),
+            reason: reason.0.to_owned(),
+            why: reason.1.to_owned(),
+        }],
     }
 }
 
@@ -348,4 +356,27 @@ async fn a_refused_configuration_is_visible_in_status_and_metrics() {
     let metrics = answer(reqwest::Client::new().get(site.admin("/metrics"))).await.1;
     assert!(metrics.contains("vcycle_config_refused 1\n"));
     assert!(metrics.contains("vcycle_store_problem 1\n"));
+}
+
+#[tokio::test]
+async fn a_cycle_that_appears_on_the_board_is_counted_with_its_duration() {
+    let site = site().await;
+    let metrics = || async { answer(reqwest::Client::new().get(site.admin("/metrics"))).await.1 };
+    assert!(!metrics().await.contains("vcycle_cycle_seconds_count"), "nobody knows when it ended");
+    let mut next = board();
+    let name = SPACE.parse().unwrap();
+    let mut snapshot = (*next.spaces[&name]).clone();
+    snapshot.at = Timestamp::from_secs(NOW - 2);
+    next.spaces.insert(name, Arc::new(snapshot));
+    site.board.send_replace(Arc::new(next));
+    eventually("it is counted", || async {
+        metrics().await.contains("vcycle_cycle_seconds_count{space=\"a.example\"} 1\n")
+    })
+    .await;
+    assert!(metrics().await.contains("vcycle_cycle_seconds_sum{space=\"a.example\"} 2.0\n"));
+    site.board.send_replace(Arc::new(empty_board()));
+    eventually("it is forgotten with the space", || async {
+        !metrics().await.contains("a.example")
+    })
+    .await;
 }

@@ -402,6 +402,26 @@ fn raw_head(path: &str, token: &str, more: &str) -> String {
     format!("PUT {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{more}\r\n")
 }
 
+#[tokio::test]
+async fn every_early_answer_reaches_a_client_that_sends_first() {
+    let site = Site::new().await;
+    let vm = site.machine("dune").await;
+    for (path, expected) in [
+        (vm.path("joboutputs/log"), 401),
+        (vm.path("joboutputs/a/b"), 404),
+        (vm.path("machinefeatures/total_cpu"), 405),
+        ("/".to_owned(), 404),
+    ] {
+        let body = vec![b'x'; 4 << 20];
+        for client in [site.client(), site.builder().http1_only().build().unwrap()] {
+            let response = client.put(site.https(&path)).body(body.clone()).send().await.unwrap();
+            assert_empty_error(response, expected).await;
+        }
+        let response = site.client().put(site.http(&path)).body(body).send().await.unwrap();
+        assert!([403, 404, 405].contains(&response.status().as_u16()));
+    }
+}
+
 /// One answer's status line and header.
 async fn read_head(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut head = Vec::new();
