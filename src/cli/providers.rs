@@ -29,6 +29,9 @@ pub(crate) fn observer(
     expect(unused_variables, reason = "only a simulated cloud takes its time from the manager")
 )]
 fn open(space: &SpaceConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Act>> {
+    // Only a simulated cloud lives on a clock of ours.
+    #[cfg(not(feature = "sim"))]
+    let _ = clock;
     match &space.provider {
         #[cfg(feature = "local")]
         ProviderConfig::Local(local) => {
