@@ -101,6 +101,7 @@ pub async fn run_cycle(
         decisions: memory.decisions(),
     };
     let mut snapshot = snapshot(&input, &plan, frame);
+    snapshot.continue_history(memory.saved.as_ref());
     snapshot.alarms.extend(seen.problems.iter().cloned());
     if outcomes.fenced.is_none()
         && let Err(problem) = write_down(context, proof, (&seen, &snapshot), memory).await

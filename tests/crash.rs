@@ -54,7 +54,10 @@ async fn empty(blow: Blow) -> u64 {
     let mut zero = world.start("zero", Fate::kind()).await.unwrap();
     world.until_quiet(&mut zero).await;
     zero.ownership.release().await;
-    world.setup = site().machinetypes(&[("batch", 0)]).each("max_wallclock = \"2m\"").setup();
+    world.setup = site()
+        .machinetypes(&[("batch", 0)])
+        .each("fizzle = \"1m\"\nmax_wallclock = \"2m\"")
+        .setup();
     let fate = Fate::kind();
     if let Some((number, strike)) = blow {
         fate.decree(number, strike);

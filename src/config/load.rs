@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::problem::{Collector, Problem, Problems, Wrong};
+use super::problem::{Collector, Finding, Problem, Problems, Wrong};
 use super::reader::Reader;
 use super::tree::{self, Table, Value};
 use super::types::{Config, TlsIdentity};
@@ -69,7 +69,8 @@ pub fn read_texts(main: &Path, problems: &Collector) -> Texts {
     let layer = texts.read_folder(&beside, problems);
     texts.layers.push(layer);
     if let Some(state_dir) = state_dir_of(&texts.layers) {
-        let layer = texts.read_folder(&state_dir.join("conf.d"), problems);
+        texts.watched.insert(state_dir.clone());
+        let layer = texts.read_folder(&shown(&state_dir.join("conf.d")), problems);
         texts.layers.push(layer);
     }
     texts
@@ -101,7 +102,7 @@ impl Texts {
                     format!("the file cannot be read: {}", plain(&error)),
                     "a TOML file in UTF-8 that this user may read",
                 );
-                problems.add(Problem::in_file(name, wrong));
+                problems.add(Problem::in_file(name, wrong).found_by(Finding::Broken));
                 None
             }
         }
@@ -118,7 +119,7 @@ impl Texts {
                     format!("the folder cannot be read: {}", plain(&error)),
                     "a folder that this user may read, or none",
                 );
-                problems.add(Problem::in_file(folder, wrong));
+                problems.add(Problem::in_file(folder, wrong).found_by(Finding::Broken));
                 Vec::new()
             }
         };
@@ -146,6 +147,12 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
         Some(at) => text[..at].to_lowercase(),
         None => text,
     }
+}
+
+/// A path for people: short where it is below the current directory.
+pub(crate) fn shown(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).to_owned()
 }
 
 /// All layers as one table: within a layer no key twice, a later layer above an earlier one.
@@ -224,7 +231,7 @@ pub fn check_server_files(config: &Config, problems: &Collector) {
                 format!("[server.https] needs this file, and it cannot be read: {}", plain(&error)),
                 "a PEM file that this user may read",
             );
-            problems.add(Problem::in_file(file, wrong));
+            problems.add(Problem::in_file(&shown(file), wrong));
         }
     }
 }

@@ -21,9 +21,9 @@ pub mod tree;
 mod types;
 pub mod values;
 
-pub(crate) use load::plain;
 pub use load::{Host, TextFile, Texts, check_server_files, load, read_texts, validate};
-pub use problem::{At, Collector, Problem, ProblemRow, Problems, Severity, Wrong};
+pub(crate) use load::{plain, shown};
+pub use problem::{At, Collector, Finding, Problem, ProblemRow, Problems, Severity, Wrong};
 pub use source::{Place, Placed, Source};
 pub use space::option_value;
 pub use types::{

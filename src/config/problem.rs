@@ -2,6 +2,7 @@
 //! one at a time, and printed in one stable plain form.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,19 @@ pub struct Problem {
     pub at: At,
     /// A second place that belongs to it, and what is there.
     pub also: Option<(Place, String)>,
+    /// What kind of finding it is.
+    pub finding: Finding,
+}
+
+/// What a problem follows from. Where a file is broken, some conclusions would be nonsense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// From something that is written.
+    Presence,
+    /// From something that is not there: worthless when a part of the files could not be read.
+    Absence,
+    /// The file itself cannot be read, or is not TOML from here on.
+    Broken,
 }
 
 /// Where a problem is.
@@ -81,7 +95,8 @@ impl Problem {
     }
 
     fn new(at: At, key: String, Wrong { wrong, right }: Wrong) -> Self {
-        Self { severity: Severity::Error, key, wrong, right, at, also: None }
+        let finding = Finding::Presence;
+        Self { severity: Severity::Error, key, wrong, right, at, also: None, finding }
     }
 
     /// Names a second place.
@@ -105,6 +120,20 @@ impl Problem {
             self.at = At::Hidden(place);
         }
         self
+    }
+
+    /// Says what it follows from.
+    #[must_use]
+    pub fn found_by(mut self, finding: Finding) -> Self {
+        self.finding = finding;
+        self
+    }
+
+    fn start(&self) -> usize {
+        match &self.at {
+            At::Place(place) | At::Hidden(place) => place.span.start,
+            At::File(_) => 0,
+        }
     }
 
     fn file(&self) -> &Path {
@@ -256,7 +285,7 @@ impl Collector {
 
     /// The errors, if there are any, and the warnings; each sorted by file and place.
     pub fn into_parts(self) -> (Result<(), Problems>, Vec<Problem>) {
-        let mut all = self.0.into_inner();
+        let mut all = without_nonsense(self.0.into_inner());
         all.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
         let (errors, warnings): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|problem| problem.severity == Severity::Error);
@@ -264,10 +293,28 @@ impl Collector {
     }
 }
 
+/// Drops what cannot be known as long as a file is broken: that something is missing, and whatever
+/// comes behind the first syntax error of its file.
+fn without_nonsense(mut all: Vec<Problem>) -> Vec<Problem> {
+    let mut broken: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for problem in all.iter().filter(|problem| problem.finding == Finding::Broken) {
+        let first = broken.entry(problem.file().to_owned()).or_insert(usize::MAX);
+        *first = problem.start().min(*first);
+    }
+    if broken.is_empty() {
+        return all;
+    }
+    all.retain(|problem| match problem.finding {
+        Finding::Broken => true,
+        Finding::Absence => false,
+        // What the parser made up to go on has no place of its own: 0.
+        Finding::Presence => {
+            broken.get(problem.file()).is_none_or(|first| (1..*first).contains(&problem.start()))
+        }
+    });
+    all
+}
+
 fn sort_key(problem: &Problem) -> (&Path, usize, &str) {
-    let start = match &problem.at {
-        At::Place(place) | At::Hidden(place) => place.span.start,
-        At::File(_) => 0,
-    };
-    (problem.file(), start, &problem.wrong)
+    (problem.file(), problem.start(), &problem.wrong)
 }

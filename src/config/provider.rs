@@ -35,7 +35,7 @@ pub(super) fn read_provider(space: &Reader<'_>, seen: &mut LocalDirs) -> Option<
             let path = space.path();
             let tables: Vec<_> = usable().map(|name| format!("[{path}.{name}]")).collect();
             let right = format!("exactly one of {}", tables.join(", "));
-            space.problem(Wrong::new("the provider's table is missing", right));
+            space.absence(Wrong::new("the provider's table is missing", right));
             None
         }
         [(name, place, read)] => {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::problem::{Collector, Problem, Wrong};
+use super::problem::{Collector, Finding, Problem, Wrong};
 use super::source::{Place, Placed};
 use super::tree::{Entry, Table, Value, join};
 use super::values::{self, Read};
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
     ) -> Option<Placed<T>> {
         if !self.table.entries.contains_key(key) {
             let wrong = Wrong::new(format!("`{key}` is missing"), right);
-            self.problems.add(Problem::at_place(&self.place, self.path.as_str(), wrong));
+            self.absence(wrong);
         }
         self.get(key, read)
     }
@@ -187,6 +187,12 @@ impl<'a> Reader<'a> {
     /// Notes a problem at the table itself.
     pub fn problem(&self, wrong: Wrong) {
         self.problems.add(Problem::at_place(&self.place, self.path.as_str(), wrong));
+    }
+
+    /// Notes at the table that something is not there.
+    pub fn absence(&self, wrong: Wrong) {
+        let problem = Problem::at_place(&self.place, self.path.as_str(), wrong);
+        self.problems.add(problem.found_by(Finding::Absence));
     }
 
     /// Refuses every key that was never asked for.

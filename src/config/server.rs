@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::load::Host;
-use super::problem::{Problem, Wrong};
+use super::problem::{Finding, Problem, Wrong};
 use super::reader::Reader;
 use super::source::{Place, Placed};
 use super::types::{HttpsConfig, ServerConfig, ServerLimits, TlsIdentity};
@@ -48,7 +48,7 @@ fn read_https_host(server: &Reader<'_>, host: &Host) -> String {
         return written.value;
     }
     if server.has("https_host").is_none() && !values::is_host(&host.name) {
-        server.problem(Wrong::new(
+        server.absence(Wrong::new(
             format!("`https_host` is missing, and {:?} is not a host name", host.name),
             "`https_host`: the name by which machines reach this host",
         ));
@@ -67,7 +67,8 @@ fn read_https(https: &Reader<'_>) -> (HttpsConfig, Placed<SocketAddr>) {
             format!("`{missing}` is missing beside it"),
             "`certificate` and `key` together, or neither for a self-signed certificate",
         );
-        https.problems().add(Problem::at_place(place, https.path(), wrong));
+        let problem = Problem::at_place(place, https.path(), wrong);
+        https.problems().add(problem.found_by(Finding::Absence));
     };
     let identity = match (certificate, key) {
         (Some(certificate), Some(key)) => {

@@ -14,7 +14,7 @@ use crate::model::ManagerName;
 pub(super) fn read_site(root: &Reader<'_>, host: &Host) -> Option<Site> {
     let Some(site) = root.table("site") else {
         if root.has("site").is_none() {
-            root.problem(Wrong::new("`[site]` is missing", "[site] with `name` and `state_dir`"));
+            root.absence(Wrong::new("`[site]` is missing", "[site] with `name` and `state_dir`"));
         }
         return None;
     };
@@ -64,7 +64,7 @@ fn read_manager(site: &Reader<'_>, host: &Host) -> Option<ManagerName> {
     match ManagerName::parse(&short) {
         Ok(name) => Some(name),
         Err(error) => {
-            site.problem(Wrong::new(
+            site.absence(Wrong::new(
                 format!("`manager` is missing, and this host's name {short:?} cannot stand for it"),
                 format!("`manager`: {}", error.rule),
             ));

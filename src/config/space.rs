@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::problem::{Collector, Problem, Wrong};
+use super::problem::{Collector, Finding, Problem, Wrong};
 use super::provider::{LocalDirs, read_provider, refuse_shared_dirs};
 use super::reader::Reader;
 use super::source::Placed;
@@ -31,7 +31,8 @@ pub(super) fn read_spaces(
     }
     if spaces.is_empty() && root.has("space").is_none() {
         let wrong = Wrong::new("there is no space, so nothing to manage", "[space.\"NAME\"]");
-        root.problems().add(Problem::at_place(root.place(), "", wrong).as_warning());
+        let problem = Problem::at_place(root.place(), "", wrong).found_by(Finding::Absence);
+        root.problems().add(problem.as_warning());
     }
     spaces
 }
@@ -75,7 +76,8 @@ fn read_space(
         .collect::<BTreeMap<_, _>>();
     if machinetypes.is_empty() && space.has("machinetype").is_none() {
         let wrong = Wrong::new("no machinetype, so nothing is made here", "a machinetype");
-        problems.add(Problem::at_place(space.place(), space.path(), wrong).as_warning());
+        let problem = Problem::at_place(space.place(), space.path(), wrong);
+        problems.add(problem.found_by(Finding::Absence).as_warning());
     }
     let shutdown_time = space.get("shutdown_time", values::time).map(|time| time.value);
     let cleanup = space.get_or("cleanup", values::duration, defaults::CLEANUP).value;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Collector, Problem, Wrong};
+use super::problem::{Collector, Finding, Problem, Wrong};
 use super::source::{Place, Source};
 
 /// Tables of this name hold values that may be secret: see [`Source`].
@@ -87,8 +87,12 @@ pub fn parse(name: &Path, folder: &Path, text: String, problems: &Collector) -> 
             text[span.end.min(text.len())..].find('\n').map_or(text.len(), |n| span.end + n);
         let risky = text[..line_end].contains(SECRET_TABLE);
         let place = Place { source: Arc::clone(&shown), span };
-        let wrong = Wrong::new(format!("not TOML: {}", error.message()), "valid TOML syntax");
-        let problem = Problem::at_place(&place, "", wrong);
+        let right = match error.message() {
+            "duplicate key" => "each key once",
+            _ => "valid TOML (strings in quotes, one `key = value` a line)",
+        };
+        let wrong = Wrong::new(format!("not TOML: {}", error.message()), right);
+        let problem = Problem::at_place(&place, "", wrong).found_by(Finding::Broken);
         problems.add(if risky { problem.hidden() } else { problem });
     }
     table(&shown, span, document.get_ref())

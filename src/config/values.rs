@@ -63,9 +63,11 @@ pub fn count(value: &Value) -> Read<u32> {
 
 /// A whole number, one or more.
 pub fn positive(value: &Value) -> Read<u32> {
-    match count(value)? {
-        0 => Err(Wrong::new("zero", "a whole number, 1 or more")),
-        number => Ok(number),
+    const RIGHT: &str = "a whole number, 1 or more, without quotes";
+    match count(value) {
+        Ok(0) => Err(Wrong::new("zero", RIGHT)),
+        Ok(number) => Ok(number),
+        Err(Wrong { wrong, .. }) => Err(Wrong::new(wrong, RIGHT)),
     }
 }
 

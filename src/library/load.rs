@@ -12,7 +12,7 @@ use super::entry::{Entry, EntryTexts, read_entry};
 use super::resolve::{FileContents, resolve_space};
 use crate::config::reader::nearest;
 use crate::config::{
-    self, Collector, Config, Host, Placed, Problem, Problems, Texts, Warning, Wrong, plain,
+    self, Collector, Config, Host, Placed, Problem, Problems, Texts, Warning, Wrong, plain, shown,
 };
 use crate::model::EntryName;
 
@@ -152,13 +152,11 @@ pub(super) fn find_entry(
     }))
 }
 
-/// A path for people: short where it is below the current directory.
-fn shown(path: &Path) -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).to_owned()
-}
-
 fn refuse_unknown(paths: &[PathBuf], wanted: &[Placed<EntryName>], problems: &Collector) {
+    if paths.is_empty() {
+        // Said already, at `paths`.
+        return;
+    }
     let names = entry_names(paths);
     let known: Vec<&str> = names.iter().map(EntryName::as_str).collect();
     let folders: Vec<_> = paths.iter().map(|path| shown(path).display().to_string()).collect();
@@ -174,7 +172,7 @@ fn refuse_unknown(paths: &[PathBuf], wanted: &[Placed<EntryName>], problems: &Co
 }
 
 /// Names of all entries in all folders.
-pub(super) fn entry_names(paths: &[PathBuf]) -> BTreeSet<EntryName> {
+pub fn entry_names(paths: &[PathBuf]) -> BTreeSet<EntryName> {
     paths
         .iter()
         .filter_map(|path| std::fs::read_dir(path).ok())
@@ -187,11 +185,7 @@ pub(super) fn entry_names(paths: &[PathBuf]) -> BTreeSet<EntryName> {
 }
 
 /// Loads one entry by name, or says what is wrong with it.
-pub(super) fn load_entry(
-    paths: &[PathBuf],
-    name: &EntryName,
-    problems: &Collector,
-) -> Option<Entry> {
+pub fn load_entry(paths: &[PathBuf], name: &EntryName, problems: &Collector) -> Option<Entry> {
     let texts = find_entry(paths, name, problems)??;
     read_entry(&texts, problems)
 }

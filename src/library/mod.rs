@@ -2,8 +2,9 @@
 //!
 //! Reading order: `entry` and `options` (what an entry says), `template` (its patterns), `resolve`
 //! and `settle` (configuration over entry), `render` and `urls` (what a machine gets), `load` (the
-//! only file here that reads files). docs/CONFIGURATION.md is the description for people.
+//! only file here that reads files), `catalogue` (for people). docs/CONFIGURATION.md is the description for people.
 
+pub mod catalogue;
 mod definition;
 pub mod entry;
 mod load;
@@ -17,5 +18,5 @@ mod urls;
 pub use definition::{
     Definition, MachineVariables, OptionText, RenderError, Rendered, Setup, SpaceSetup,
 };
-pub use load::{Loaded, load, load_all, load_setup};
+pub use load::{Loaded, entry_names, load, load_all, load_entry, load_setup};
 pub use urls::MachineUrls;

@@ -13,8 +13,8 @@ use super::settle::Settle;
 use crate::config::reader::{nearest, one_of};
 use crate::config::settings::Settings;
 use crate::config::{
-    Collector, MachinetypeConfig, Placed, Problem, SpaceConfig, WrittenFile, WrittenOption, Wrong,
-    defaults,
+    Collector, Finding, MachinetypeConfig, Placed, Problem, SpaceConfig, WrittenFile,
+    WrittenOption, Wrong, defaults,
 };
 use crate::model::{
     Breaker, EntryName, EntryRef, HeartbeatRule, MachinetypePolicy, Share, SpacePolicy,
@@ -69,7 +69,8 @@ fn warn_shares(
             format!("no machinetype of {} has a share, so nothing is made", space.name),
             "`target_share` above zero for at least one",
         );
-        problems.add(Problem::at_value(&first.section, wrong).as_warning());
+        let problem = Problem::at_value(&first.section, wrong).as_warning();
+        problems.add(problem.found_by(Finding::Absence));
     }
 }
 
@@ -276,7 +277,8 @@ impl Texts<'_> {
     fn missing(&self, kind: &str, table: &str, name: &str, about: &str, section: &Placed<()>) {
         let what = format!("the entry `{}` needs the {kind} `{name}`", self.entry.name);
         let right = format!("`{name}` in [{}.{table}]: {about}", section.key);
-        self.problems.add(Problem::at_value(section, Wrong::new(what, right)));
+        let problem = Problem::at_value(section, Wrong::new(what, right));
+        self.problems.add(problem.found_by(Finding::Absence));
     }
 
     fn advice(&self, name: &str, table: &str) -> String {

@@ -4,7 +4,9 @@
 use super::entry::Entry;
 use crate::config::settings::Settings;
 use crate::config::values::show_duration;
-use crate::config::{Collector, MachinetypeConfig, Place, Placed, Problem, SpaceConfig, Wrong};
+use crate::config::{
+    Collector, Finding, MachinetypeConfig, Place, Placed, Problem, SpaceConfig, Wrong,
+};
 use crate::model::MachinetypePolicy;
 
 /// A machinetype with everything that its settings must agree with.
@@ -106,7 +108,8 @@ impl Settle<'_> {
         }
         if s.target_share.is_none() {
             let wrong = Wrong::new("`target_share` is missing, so nothing is made", "a share");
-            self.problems.add(self.problem(None, None, wrong).as_warning());
+            let problem = self.problem(None, None, wrong).found_by(Finding::Absence);
+            self.problems.add(problem.as_warning());
         }
     }
 
@@ -145,7 +148,8 @@ impl Settle<'_> {
                 "`heartbeat` without `heartbeat_file`",
                 "`heartbeat_file`: the output file that machines renew",
             );
-            self.problems.add(self.problem(spot(Some(heartbeat)), None, wrong));
+            let problem = self.problem(spot(Some(heartbeat)), None, wrong);
+            self.problems.add(problem.found_by(Finding::Absence));
         }
         let rule = self.policy.heartbeat.as_ref().and_then(|rule| rule.every);
         if rule.is_some_and(|every| every >= self.policy.max_wallclock) {

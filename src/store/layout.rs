@@ -63,6 +63,9 @@ fn path(parts: &[&str]) -> StatePath {
 pub(super) fn deployment() -> StatePath {
     path(&["deployment.json"])
 }
+pub(super) fn authority() -> StatePath {
+    path(&["authority.pem"])
+}
 pub(super) fn shared_config() -> StatePath {
     path(&["conf.d"])
 }

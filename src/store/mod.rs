@@ -1,9 +1,11 @@
 //! The state directory: the only code that knows a path in it. Durable writes, records, ownership,
 //! what VMs read and write. It decides nothing about machines. `docs/STATE-DIR.md` is its contract.
 
+mod authority;
 mod codec;
 mod deployment;
 mod error;
+mod example;
 mod features;
 mod fs;
 mod layout;
@@ -12,6 +14,7 @@ mod outputs;
 mod ownership;
 mod people;
 mod sweep;
+mod visitors;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -35,6 +38,7 @@ use ownership::Observations;
 
 /// Filesystems for tests and for the deterministic simulation.
 pub mod testing {
+    pub use super::example::example_record;
     pub use super::fs::{Effect, FaultyFs, MemoryFs, Rates, Rule, Vanishing, When};
 }
 

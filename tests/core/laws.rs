@@ -62,9 +62,17 @@ pub async fn at_peace(world: &World) -> usize {
     let live = loaded.records.iter().filter(|r| r.gone.is_none() && r.rejected.is_none());
     let records: BTreeSet<_> = live.map(|record| record.intent().clone()).collect();
     let exist = world.cloud.machines().into_iter().filter(|m| m.state != InstanceState::Gone);
+    // A ghost is listed and does not exist.
+    let real = |intent: &IntentToken| world.cloud.machines_of(intent) > 0;
     let machines: BTreeSet<_> = exist
         .filter_map(|machine| match machine.identity {
-            Identity::Vcycle(tags) if tags.deployment == world.deployment => Some(tags.intent),
+            Identity::Vcycle(tags)
+                if tags.deployment == world.deployment
+                    && tags.space == space()
+                    && real(&tags.intent) =>
+            {
+                Some(tags.intent)
+            }
             Identity::Vcycle(_) | Identity::Foreign => None,
         })
         .collect();

@@ -43,6 +43,9 @@ pub struct Fate {
     struck: AtomicBool,
     dead: AtomicBool,
     died: Notify,
+    looks: std::sync::Mutex<Vec<String>>,
+    writes: std::sync::Mutex<Vec<String>>,
+    shown: std::sync::Mutex<Option<usize>>,
 }
 
 impl Fate {
@@ -65,6 +68,30 @@ impl Fate {
     /// Whether the operation has been reached.
     pub fn struck(&self) -> bool {
         self.struck.load(Ordering::SeqCst)
+    }
+
+    /// What it has looked at in the state directory since it was asked last, without those of ownership.
+    pub fn looks(&self) -> Vec<String> {
+        let looks = std::mem::take(&mut *self.looks.lock().unwrap());
+        looks.into_iter().filter(|path| !path.contains("/owner")).collect()
+    }
+
+    /// What it has written since it was asked last.
+    pub fn writes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.writes.lock().unwrap())
+    }
+
+    fn looked(&self, path: impl ToString) {
+        self.looks.lock().unwrap().push(path.to_string());
+    }
+
+    fn wrote(&self, path: impl ToString) {
+        self.writes.lock().unwrap().push(path.to_string());
+    }
+
+    /// From now on listings show only this many machines, and claim to be complete; `None`: all.
+    pub fn show(&self, machines: Option<usize>) {
+        *self.shown.lock().unwrap() = machines;
     }
 
     /// Waits for its death.
@@ -127,9 +154,11 @@ fn eio<T>() -> io::Result<T> {
 #[async_trait]
 impl SharedFs for MortalFs {
     async fn read(&self, path: &StatePath) -> io::Result<Vec<u8>> {
+        self.fate.looked(path);
         self.inner.read(path).await
     }
     async fn write(&self, path: &StatePath, content: &[u8], mode: Mode) -> io::Result<()> {
+        self.fate.wrote(path);
         self.fate.pass(self.inner.write(path, content, mode), eio()).await
     }
     /// One by one: a process can die between any two.
@@ -145,24 +174,30 @@ impl SharedFs for MortalFs {
         content: &[u8],
         mode: Mode,
     ) -> io::Result<PutOutcome> {
+        self.fate.wrote(path);
         self.fate.pass(self.inner.put_if_absent(path, content, mode), eio()).await
     }
     async fn list(&self, dir: &StatePath) -> io::Result<Vec<String>> {
+        self.fate.looked(dir);
         self.inner.list(dir).await
     }
     async fn modified(&self, paths: &[StatePath]) -> io::Result<Vec<Option<Timestamp>>> {
+        self.fate.looked(format!("times of {}", paths.len()));
         self.inner.modified(paths).await
     }
     async fn sizes(&self, paths: &[StatePath]) -> io::Result<Vec<Option<u64>>> {
         self.inner.sizes(paths).await
     }
     async fn make_dir(&self, dir: &StatePath) -> io::Result<()> {
+        self.fate.wrote(dir);
         self.fate.pass(self.inner.make_dir(dir), eio()).await
     }
     async fn rename(&self, from: &StatePath, to: &StatePath) -> io::Result<()> {
+        self.fate.wrote(from);
         self.fate.pass(self.inner.rename(from, to), eio()).await
     }
     async fn remove(&self, path: &StatePath) -> io::Result<()> {
+        self.fate.wrote(path);
         self.fate.pass(self.inner.remove(path), eio()).await
     }
     async fn sweep(&self, dir: &StatePath) -> io::Result<usize> {
@@ -192,7 +227,14 @@ impl Observe for MortalProvider {
         self.inner.capabilities()
     }
     async fn list(&self) -> Result<Listing, ProviderError> {
-        self.inner.list().await
+        let listing = self.inner.list().await?;
+        match (listing, *self.fate.shown.lock().unwrap()) {
+            (Listing::Complete(mut all), Some(most)) => {
+                all.truncate(most);
+                Ok(Listing::Complete(all))
+            }
+            (listing, _) => Ok(listing),
+        }
     }
     async fn get(&self, id: &InstanceId) -> Result<Instance, ProviderError> {
         self.inner.get(id).await
