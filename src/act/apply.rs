@@ -9,7 +9,7 @@ use crate::plan::Fact;
 use vcycle_api::{ProviderError, Resolution};
 
 /// Adds a learned fact.
-pub fn learn(record: &mut MachineRecord, fact: &Fact) {
+pub(super) fn learn(record: &mut MachineRecord, fact: &Fact) {
     match fact {
         Fact::Created { instance, at } => exists(record, instance, *at),
         Fact::Started { at } => {
@@ -31,19 +31,19 @@ pub fn learn(record: &mut MachineRecord, fact: &Fact) {
 }
 
 /// The cloud has it.
-pub fn exists(record: &mut MachineRecord, instance: &InstanceId, at: Timestamp) {
+pub(super) fn exists(record: &mut MachineRecord, instance: &InstanceId, at: Timestamp) {
     record.instance.get_or_insert_with(|| instance.clone());
     record.created.get_or_insert(at);
 }
 
 /// It is proven not to exist.
-pub fn gone(record: &mut MachineRecord, at: Timestamp, evidence: Evidence) {
+pub(super) fn gone(record: &mut MachineRecord, at: Timestamp, evidence: Evidence) {
     record.gone.get_or_insert(Gone { at, evidence });
 }
 
 /// The create call failed. Only a refusal that proves that nothing was made is written; after anything
 /// else the intent stands, holds its place, and is resolved.
-pub fn refused(record: &mut MachineRecord, at: Timestamp, error: &ProviderError) {
+pub(super) fn refused(record: &mut MachineRecord, at: Timestamp, error: &ProviderError) {
     if error.kind.create_made_nothing() && record.instance.is_none() {
         record.rejected.get_or_insert_with(|| Rejection {
             at,
@@ -54,7 +54,7 @@ pub fn refused(record: &mut MachineRecord, at: Timestamp, error: &ProviderError)
 }
 
 /// What became of an intent.
-pub fn resolved(record: &mut MachineRecord, at: Timestamp, resolution: &Resolution) {
+pub(super) fn resolved(record: &mut MachineRecord, at: Timestamp, resolution: &Resolution) {
     match resolution {
         Resolution::Found(instance) => exists(record, instance, at),
         Resolution::ProvenAbsent if record.instance.is_none() => {
@@ -66,7 +66,7 @@ pub fn resolved(record: &mut MachineRecord, at: Timestamp, resolution: &Resoluti
 
 /// One more delete call is about to be made: the duty, with its first reason, and the count from which the
 /// pause to the next one follows.
-pub fn deleting(record: &mut MachineRecord, at: Timestamp, reason: &DeleteReason) {
+pub(super) fn deleting(record: &mut MachineRecord, at: Timestamp, reason: &DeleteReason) {
     let deletion = record.deletion.get_or_insert_with(|| Deletion {
         reason: reason.clone(),
         since: at,
@@ -78,7 +78,7 @@ pub fn deleting(record: &mut MachineRecord, at: Timestamp, reason: &DeleteReason
 }
 
 /// It is told to end. A later drain replaces an earlier one: the time is dynamic by its definition.
-pub fn draining(record: &mut MachineRecord, drain: &Drain) {
+pub(super) fn draining(record: &mut MachineRecord, drain: &Drain) {
     record.drain = Some(drain.clone());
 }
 

@@ -10,10 +10,8 @@ use vcycle_api::{CreateRequest, Created, UserData};
 
 use super::steps::{Found, Hands, Note};
 use super::{ActContext, Trouble, apply};
-use crate::library::{Definition, MachineVariables};
-use crate::model::{
-    EntryRef, MachineName, MachineRecord, Megabytes, OfferingId, Processors, SpaceName, Tags,
-};
+use crate::library::{Definition, MachineUrls, MachineVariables};
+use crate::model::{EntryRef, MachineRecord, Megabytes, OfferingId, Processors, Tags};
 use crate::plan::NewMachine;
 use crate::store::{FeaturePolicy, MachineFiles, features};
 
@@ -174,18 +172,12 @@ fn files(context: &ActContext<'_>, record: &MachineRecord, user_data: UserData) 
 }
 
 fn environment(context: &ActContext<'_>, tags: &Tags) -> Vec<(String, String)> {
-    let url =
-        |directory| machine_url(&context.home.base_url, &tags.space, &tags.machine, directory);
+    let urls = MachineUrls::new(&context.home.base_url, &tags.space, &tags.machine);
     [
-        ("MACHINEFEATURES", "machinefeatures"),
-        ("JOBFEATURES", "jobfeatures"),
-        ("JOBOUTPUTS", "joboutputs"),
+        ("MACHINEFEATURES", urls.machinefeatures),
+        ("JOBFEATURES", urls.jobfeatures),
+        ("JOBOUTPUTS", urls.joboutputs),
     ]
-    .map(|(variable, directory)| (variable.to_owned(), url(directory)))
+    .map(|(variable, url)| (variable.to_owned(), url))
     .into()
-}
-
-/// Where a VM finds a directory of its own (FIELD.md 1.4), without a slash at the end.
-fn machine_url(base: &str, space: &SpaceName, machine: &MachineName, directory: &str) -> String {
-    format!("{base}/machines/{space}/{machine}/{directory}")
 }

@@ -18,7 +18,7 @@ pub async fn save_heartbeat_lists(
     (setup, seen): (&SpaceSetup, &Observation),
     memory: &mut SpaceMemory,
 ) -> Result<(), StoreError> {
-    for (machinetype, text) in lists(setup, &seen.machines, seen.now) {
+    for (machinetype, text) in lists(setup, seen) {
         if memory.heartbeat_lists.get(&machinetype) != Some(&text) {
             store.save_heartbeat_list(proof, &machinetype, &text).await?;
             memory.heartbeat_lists.insert(machinetype, text);
@@ -28,11 +28,7 @@ pub async fn save_heartbeat_lists(
 }
 
 /// The lists of all machinetypes whose machines give a heartbeat.
-fn lists(
-    setup: &SpaceSetup,
-    machines: &[MachineView],
-    now: Timestamp,
-) -> BTreeMap<MachinetypeName, String> {
+fn lists(setup: &SpaceSetup, seen: &Observation) -> BTreeMap<MachinetypeName, String> {
     let mut beats: BTreeMap<MachinetypeName, Vec<(Timestamp, &MachineView)>> = BTreeMap::new();
     for (name, policy) in &setup.policy.machinetypes {
         let defined = setup.machinetypes.get(name).is_some_and(|d| d.heartbeat_file.is_some());
@@ -40,9 +36,10 @@ fn lists(
             beats.insert(name.clone(), Vec::new());
         }
     }
-    for view in machines {
+    for view in &seen.machines {
         let Some(beats) = beats.get_mut(view.record.machinetype()) else { continue };
-        beats.extend(fresh(setup, view, now).map(|beat| (beat, view)));
+        let fresh = fresh(setup, view, seen.now).filter(|beat| *beat != seen.listening_since);
+        beats.extend(fresh.map(|beat| (beat, view)));
     }
     beats.into_iter().map(|(name, beats)| (name, text(beats))).collect()
 }

@@ -24,7 +24,7 @@ use tracing::{info, warn};
 use vcycle_api::{Act, Clock, ErrorKind, ProviderError};
 
 use crate::library::{RenderError, Setup, SpaceSetup};
-use crate::model::{MachineName, MachineRecord, ManagerName, Offering, RequestId, Timestamp};
+use crate::model::{MachineName, MachineRecord, ManagerName, Offering, Timestamp};
 use crate::observe::SpaceMemory;
 use crate::plan::{Plan, Step};
 use crate::store::{Fenced, Proof, Store, StoreError};
@@ -157,6 +157,8 @@ pub async fn execute(
 struct Job {
     steps: Vec<(usize, Step)>,
     record: Option<MachineRecord>,
+    /// It has a folder in the archive already: it came back after it was proven gone.
+    archived: bool,
 }
 
 fn jobs_of(run: &[Step], memory: &SpaceMemory) -> Vec<Job> {
@@ -169,7 +171,8 @@ fn jobs_of(run: &[Step], memory: &SpaceMemory) -> Vec<Job> {
         };
         if place == jobs.len() {
             let record = step.machine().and_then(|machine| memory.records.get(machine)).cloned();
-            jobs.push(Job { steps: Vec::new(), record });
+            let archived = step.machine().is_some_and(|machine| memory.is_archived(machine));
+            jobs.push(Job { steps: Vec::new(), record, archived });
         }
         jobs[place].steps.push((position, step.clone()));
     }
@@ -187,7 +190,6 @@ enum Change {
     Wrote(Box<MachineRecord>),
     Archived(MachineName),
     Expired(MachineName),
-    Closed(RequestId),
 }
 
 fn remember(memory: &mut SpaceMemory, changes: Vec<Change>, at: Timestamp) {
@@ -196,8 +198,6 @@ fn remember(memory: &mut SpaceMemory, changes: Vec<Change>, at: Timestamp) {
             Change::Wrote(record) => memory.wrote(*record),
             Change::Archived(machine) => memory.moved_to_archive(&machine, at),
             Change::Expired(machine) => memory.expired(&machine),
-            // Requests are read afresh in each cycle.
-            Change::Closed(_) => {}
         }
     }
 }
@@ -208,15 +208,20 @@ async fn carry_out_all(
     brake: &Brake,
     job: Job,
 ) -> Vec<Finished> {
-    let Job { steps, mut record } = job;
+    let Job { steps, mut record, archived } = job;
     let mut finished = Vec::with_capacity(steps.len());
     for (position, step) in steps {
         let mut changes = Vec::new();
         let result = match brake.refuses(&step, context.stopping) {
             Some(because) => StepResult::Skipped { because },
             None => {
-                let mut hands =
-                    steps::Hands { context, proof, record: &mut record, changes: &mut changes };
+                let mut hands = steps::Hands {
+                    context,
+                    proof,
+                    record: &mut record,
+                    archived,
+                    changes: &mut changes,
+                };
                 match hands.carry_out(&step).await {
                     Ok(note) => StepResult::Done { note },
                     Err(trouble) => brake.pull(&step, trouble),

@@ -19,6 +19,7 @@ pub(super) struct Hands<'a> {
     pub(super) context: &'a ActContext<'a>,
     pub(super) proof: &'a Proof<'a>,
     pub(super) record: &'a mut Option<MachineRecord>,
+    pub(super) archived: bool,
     pub(super) changes: &'a mut Vec<Change>,
 }
 
@@ -46,7 +47,6 @@ impl Hands<'_> {
             }
             Step::CloseRequest { id, because } => {
                 self.context.store.close_request(self.proof, id).await?;
-                self.changes.push(Change::Closed(id.clone()));
                 Ok(Some(because.clone()))
             }
         }
@@ -171,7 +171,12 @@ impl Hands<'_> {
         }
     }
 
+    /// A machine that came back after it was archived has a folder there already: the newer one, which
+    /// says how it really ended, takes its place.
     async fn archive(&mut self, machine: &MachineName) -> Result<Note, Trouble> {
+        if self.archived {
+            self.context.store.expire(self.proof, machine).await?;
+        }
         self.context.store.archive(self.proof, machine).await?;
         *self.record = None;
         self.changes.push(Change::Archived(machine.clone()));

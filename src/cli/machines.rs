@@ -13,7 +13,8 @@ use crate::model::{MachineRow, SpaceName, Timestamp};
 /// Carries the command out.
 pub(crate) async fn run(config: &std::path::Path, args: &MachinesArgs) -> Result<(), CliError> {
     let source = StateSource::open(config, args.state.state_dir.as_deref())?;
-    let overview = source.overview(args.space.as_slice()).await?;
+    let mut overview = source.overview(args.space.as_slice()).await?;
+    source.refresh_heartbeats(&mut overview).await?;
     let listed = select(&overview, args);
     if args.state.read.json {
         print(&json(&MachinesJson { format: 1, now: overview.now, machines: listed })?)

@@ -60,6 +60,10 @@ pub(crate) fn table(screen: Screen, headings: &[&str]) -> Table {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
     table.set_header(headings.iter().map(|text| Cell::new(text).add_attribute(Attribute::Bold)));
+    table.style_text_only();
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
 }
 
@@ -67,7 +71,7 @@ pub(crate) fn table(screen: Screen, headings: &[&str]) -> Table {
 pub(crate) fn table_text(table: &Table) -> String {
     let mut text = String::new();
     for line in table.lines() {
-        text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
+        text.push_str(line.trim_end());
         text.push('\n');
     }
     text

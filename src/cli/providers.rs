@@ -24,7 +24,14 @@ pub(crate) fn observer(
     Ok(open(space, clock)?)
 }
 
+#[cfg_attr(
+    not(feature = "sim"),
+    expect(unused_variables, reason = "only a simulated cloud takes its time from the manager")
+)]
 fn open(space: &SpaceConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Act>> {
+    // Only a simulated cloud lives on a clock of ours.
+    #[cfg(not(feature = "sim"))]
+    let _ = clock;
     match &space.provider {
         #[cfg(feature = "local")]
         ProviderConfig::Local(local) => {
@@ -34,7 +41,7 @@ fn open(space: &SpaceConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn A
                 memory: local.memory,
                 ..vcycle_local::Settings::new(&local.dir, supervisor)
             };
-            Ok(Arc::new(vcycle_local::Local::open(settings, Arc::clone(clock))?))
+            Ok(Arc::new(vcycle_local::Local::open(settings)?))
         }
         #[cfg(feature = "sim")]
         ProviderConfig::Sim(sim) => {

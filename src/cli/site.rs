@@ -1,6 +1,7 @@
 //! What the commands know of a site: its configuration where one is needed, and the state directory
 //! as any host sees it. Reads only, but for requests.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use vcycle_api::{Clock, SystemClock};
 
 use super::error::CliError;
 use crate::config::{self, Config};
-use crate::model::{SpaceName, SpaceSnapshot, Timestamp};
+use crate::model::{MachineRow, SpaceName, SpaceSnapshot, Timestamp};
 use crate::store::{RealFs, Store};
 
 /// Where the state of a site is read. Needs no running manager.
@@ -101,6 +102,37 @@ impl StateSource {
             spaces.push(self.view(name).await);
         }
         Ok(Overview { now: self.clock.now(), patience: self.patience, spaces })
+    }
+
+    /// Reads the heartbeats anew: in a steady space the snapshot is not written again for them.
+    pub(crate) async fn refresh_heartbeats(&self, overview: &mut Overview) -> Result<(), CliError> {
+        for view in &mut overview.spaces {
+            let Some(snapshot) = &mut view.snapshot else { continue };
+            let files: BTreeMap<_, _> = snapshot
+                .machinetypes
+                .iter()
+                .filter_map(|row| Some((row.name.clone(), row.heartbeat_file.clone()?)))
+                .collect();
+            let mut rows: Vec<&mut MachineRow> = snapshot
+                .machines
+                .iter_mut()
+                .filter(|row| files.contains_key(&row.machinetype))
+                .collect();
+            let wanted: Vec<_> = rows
+                .iter()
+                .map(|row| (row.name.clone(), files[&row.machinetype].clone()))
+                .collect();
+            let beats = self
+                .store
+                .heartbeats(&view.space, &wanted)
+                .await
+                .map_err(|error| CliError::failed("cannot read the heartbeats", &error))?;
+            for (row, beat) in rows.iter_mut().zip(beats) {
+                // None: archived since, so what was last seen stands.
+                row.heartbeat = beat.or(row.heartbeat);
+            }
+        }
+        Ok(())
     }
 
     async fn view(&self, space: SpaceName) -> SpaceView {

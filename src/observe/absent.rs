@@ -12,8 +12,9 @@ use super::join::{Match, Settled, judge, must_be_listed};
 use super::{READS_AT_ONCE, Sources, SpaceMemory};
 use crate::model::{
     Identity, Instance, InstanceId, ListingState, MachineName, MachineRecord, MachineView,
-    Sighting, Timestamp,
+    Sighting, Strangers, Timestamp,
 };
+use crate::plan::Orphan;
 
 /// Machines asked for directly in one cycle whose end nobody asked for.
 const ASKED_UNEXPECTED: usize = 20;
@@ -142,6 +143,38 @@ async fn ask_one(from: &Sources<'_>, suspect: &Suspect<'_>, enough: &AtomicBool)
             Sighting::NotSeen
         }
     }
+}
+
+/// Orphans that are real. A VM whose machine is in our archive was proven gone once: it may be a late listing,
+/// or a leftover in the cloud's books that nobody can delete. Only a direct answer makes it real again;
+/// else it is counted with the strangers, and left alone.
+pub(super) async fn without_ghosts(
+    from: &Sources<'_>,
+    memory: &SpaceMemory,
+    (orphans, strangers): (Vec<Orphan>, &mut Strangers),
+) -> Vec<Orphan> {
+    let (doubtful, mut real): (Vec<_>, Vec<_>) =
+        orphans.into_iter().partition(|orphan| memory.is_archived(&orphan.tags.machine));
+    let questions: Vec<BoxFuture<'_, _>> = doubtful
+        .iter()
+        .take(ASKED_UNEXPECTED)
+        .map(|orphan| from.provider.get(&orphan.instance.id))
+        .collect();
+    let answers: Vec<_> = stream::iter(questions).buffered(READS_AT_ONCE).collect().await;
+    let mut answers = answers.into_iter();
+    for orphan in doubtful {
+        match answers.next() {
+            Some(Ok(instance)) if instance.identity == orphan.instance.identity => {
+                real.push(orphan)
+            }
+            Some(Ok(_) | Err(_)) | None => {
+                strangers.machines = strangers.machines.saturating_add(1);
+                let processors = orphan.instance.processors.unwrap_or_default();
+                strangers.processors = strangers.processors.plus(processors);
+            }
+        }
+    }
+    real
 }
 
 /// Whether this VM can be the machine of the record: its id was remembered, but ids may be used again.

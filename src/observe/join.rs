@@ -244,3 +244,6 @@ pub fn judge(started: Timestamp, expected: usize, missing: usize) -> ListingStat
         ListingState::Complete { started }
     }
 }
+
+#[cfg(test)]
+mod tests;

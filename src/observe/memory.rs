@@ -130,8 +130,15 @@ impl SpaceMemory {
             if let Some(past) = &mut self.past_of_archived {
                 past.extend(record.how_it_ended(fizzle_of(&self.fizzles, &record)));
             }
-            self.archived.insert(machine.clone(), (at, record));
+            if self.archived.insert(machine.clone(), (at, record)).is_some() {
+                self.past_of_archived = None;
+            }
         }
+    }
+
+    /// Whether the archive has a folder of this machine.
+    pub(crate) fn is_archived(&self, machine: &MachineName) -> bool {
+        self.archived.contains_key(machine)
     }
 
     /// An archived folder was removed.

@@ -6,6 +6,8 @@ mod absent;
 pub mod join;
 pub mod memory;
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tracing::warn;
@@ -27,6 +29,9 @@ const OFFERINGS_KEPT_CYCLES: u32 = 10;
 
 /// The file of a machine's last words.
 const SHUTDOWN_MESSAGE: &str = "shutdown_message";
+
+/// How long after we began to listen a heartbeat file that need only exist may still be missing.
+const EXISTENCE_GRACE: Duration = Duration::from_secs(600);
 
 /// Reads of the cloud or the state directory that are under way at once.
 const READS_AT_ONCE: usize = 8;
@@ -71,6 +76,9 @@ pub struct Observation {
     pub offerings: Vec<Offering>,
     /// Standing requests of people.
     pub requests: Vec<OperatorRequest>,
+    /// Since when this manager listens to the space's machines: a heartbeat at exactly this time is not one, but
+    /// the benefit of the doubt.
+    pub listening_since: Timestamp,
     /// What could not be learned, for people.
     pub problems: Vec<String>,
 }
@@ -100,7 +108,7 @@ pub async fn observe(
         Ours { deployment: from.deployment, space: from.space(), offerings: known_offerings };
     let records: Vec<&MachineRecord> = memory.records.values().collect();
     let joined = join(&ours, &records, answer.listed);
-    let Joined { matches, orphans, strangers, tombstones: _ } = joined;
+    let Joined { matches, orphans, mut strangers, tombstones: _ } = joined;
     let looked = absent::look(from, memory, answer.state, matches).await;
     let mut machines: Vec<MachineView> = looked.views;
     let listing = looked.listing;
@@ -111,9 +119,11 @@ pub async fn observe(
     for view in &mut machines {
         let machine = view.record.machine();
         view.message = memory.messages.get(machine).cloned();
-        view.heartbeat = beats.next_if(|((of, _), _)| of == machine).and_then(|(_, beat)| beat);
+        let beat = beats.next_if(|((of, _), _)| of == machine).and_then(|(_, beat)| beat);
+        view.heartbeat = benefit_of_doubt(from.setup, &view.record, (beat, memory.since), started);
     }
     let orphans = leave_unreadable_alone(orphans, memory);
+    let orphans = absent::without_ghosts(from, memory, (orphans, &mut strangers)).await;
     let listing = doubt_ourselves(listing, memory);
     let offerings = if quota.is_ok() { known_offerings_of(memory) } else { Vec::new() };
     let quota = told("quota", quota, &mut problems).unwrap_or_default();
@@ -127,6 +137,7 @@ pub async fn observe(
         quota,
         offerings,
         requests,
+        listening_since: memory.since,
         problems,
     })
 }
@@ -270,6 +281,26 @@ async fn who_has_left_some<'v>(
     let files: Vec<_> = views.iter().map(name).collect();
     let left = from.store.heartbeats(from.space(), &files).await?;
     Ok(views.into_iter().zip(left).filter_map(|(view, left)| left.map(|_| view)).collect())
+}
+
+/// A heartbeat that is overdue, while we have not yet listened as long as a machine may be silent: nobody may
+/// have been there to hear it (a stopped host, a take-over), so the machine gets the time from when we began.
+fn benefit_of_doubt(
+    setup: &SpaceSetup,
+    record: &MachineRecord,
+    (beat, listening_since): (Option<Timestamp>, Timestamp),
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let policy = setup.policy.machinetypes.get(record.machinetype());
+    let Some(rule) = policy.and_then(|policy| policy.heartbeat.as_ref()) else { return beat };
+    let longest = rule.every.unwrap_or(EXISTENCE_GRACE);
+    let overdue = match (beat, rule.every) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(beat), Some(every)) => now.since(beat) > every,
+    };
+    let heard_enough = now.since(listening_since) > longest;
+    if overdue && !heard_enough { Some(listening_since) } else { beat }
 }
 
 fn seems_ended(view: &MachineView) -> bool {

@@ -1,15 +1,13 @@
 //! What needs a human, most urgent first. One line for each kind of trouble, with the oldest
 //! case by name, so that a bad day does not drown people.
 
-use std::collections::BTreeMap;
-
-use crate::model::{DeleteReason, MachineName, Phase, Sighting, Timestamp};
+use crate::model::{MachineName, Phase, Timestamp};
 
 use super::PlanInput;
 use super::blast::Blast;
 use super::breaker::fold;
 use super::history::History;
-use super::judge::{Judged, Sight, duplicates, is_auth_failure};
+use super::judge::{Judged, Sight, duplicates, is_auth_failure, is_impostor};
 use super::usage::Usage;
 use super::words::{duration_words, listing_words};
 
@@ -19,7 +17,8 @@ pub(super) struct Concerns<'c, 'a> {
     pub(super) blast: &'c Blast,
     pub(super) history: &'c History<'a>,
     pub(super) usage: &'c Usage<'a>,
-    pub(super) held_back: &'c BTreeMap<MachineName, DeleteReason>,
+    /// How many machines are held back.
+    pub(super) held_back: usize,
 }
 
 /// A number of machines in one kind of trouble.
@@ -40,7 +39,7 @@ impl<'a> Trouble<'a> {
         let (since, machine) = self.oldest?;
         let age = duration_words(now.since(since));
         let count = self.machines;
-        Some(format!("{count} {what}; the oldest is {machine}, for {age}"))
+        Some(format!("{what}: {count}; the oldest is {machine}, for {age}"))
     }
 }
 
@@ -67,11 +66,14 @@ fn listing(input: &PlanInput<'_>) -> Option<String> {
             "nothing is created, and nothing is taken for gone"
         }
     };
-    Some(format!("the cloud's listing is {}: {what}", listing_words(input.listing)))
+    Some(format!(
+        "the cloud's listing cannot be believed: {}; {what}",
+        listing_words(input.listing)
+    ))
 }
 
 fn held_back(concerns: &Concerns<'_, '_>) -> Option<String> {
-    if concerns.held_back.is_empty() {
+    if !concerns.blast.holds_back() {
         return None;
     }
     let Blast { dead, running, .. } = *concerns.blast;
@@ -79,7 +81,7 @@ fn held_back(concerns: &Concerns<'_, '_>) -> Option<String> {
         "{dead} of {running} running machines look dead at once; {} are held back and nothing is \
          created: check this manager's web server, the shared directory and the cloud's network, \
          or delete machines by hand",
-        concerns.held_back.len()
+        concerns.held_back
     ))
 }
 
@@ -116,15 +118,15 @@ fn machines(input: &PlanInput<'_>, judged: &[Judged<'_>]) -> Vec<String> {
         if duplicates(machine.view).next().is_some() {
             twice.add(record.intended, name);
         }
-        if matches!((&machine.view.sighting, machine.sight), (Sighting::Seen(_), Sight::Nothing)) {
+        if is_impostor(machine.view) {
             strange.add(record.intended, name);
         }
     }
     [
-        deleting.line(now, "machines are being deleted and still not gone"),
-        open.line(now, "machines were asked for, and the cloud does not say what became of them"),
-        twice.line(now, "intents have more than one VM"),
-        strange.line(now, "records point to a VM that carries other tags; they are left alone"),
+        deleting.line(now, "machines being deleted and still not gone"),
+        open.line(now, "machines asked for, of which the cloud does not say what became of them"),
+        twice.line(now, "intents with more than one VM"),
+        strange.line(now, "records that point to a VM with other tags, which is left alone"),
     ]
     .into_iter()
     .flatten()

@@ -32,8 +32,6 @@ pub(super) struct Blast {
     pub(super) running: u32,
     /// Those of them that are not confirmed to be alive.
     pub(super) dead: u32,
-    /// Those whose end would be concluded, or who would be deleted.
-    condemned: u32,
     /// The most that may be concluded at once.
     limit: f64,
 }
@@ -47,14 +45,9 @@ impl Blast {
             match looks(input, view, sight(input, view)) {
                 Looks::NotInQuestion => {}
                 Looks::Alive => blast.running += 1,
-                Looks::Missing => {
+                Looks::Missing | Looks::Vanished | Looks::Silent => {
                     blast.running += 1;
                     blast.dead += 1;
-                }
-                Looks::Vanished | Looks::Silent => {
-                    blast.running += 1;
-                    blast.dead += 1;
-                    blast.condemned += 1;
                 }
             }
         }
@@ -68,9 +61,10 @@ impl Blast {
         blast
     }
 
-    /// Whether deletes and conclusions that rest on silence are held back in this cycle.
+    /// Whether deletes and conclusions that rest on silence are held back in this cycle, and
+    /// nothing is made.
     pub(super) fn holds_back(&self) -> bool {
-        self.condemned > 0 && f64::from(self.dead) > self.limit
+        f64::from(self.dead) > self.limit
     }
 }
 

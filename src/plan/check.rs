@@ -11,7 +11,7 @@ use crate::model::{
     Processors, RequestWhat, Sighting, phase_of,
 };
 
-use super::judge::{carries_tags_of, is_auth_failure, is_trusted};
+use super::judge::{carries_tags_of, is_auth_failure, is_impostor, is_trusted};
 use super::limits::Budget;
 use super::{Fact, NewMachine, Plan, PlanInput, Reason, Step};
 
@@ -168,7 +168,12 @@ fn delete(
         .into_iter()
         .chain(&view.duplicates)
         .any(|seen| seen.id == *instance && carries_tags_of(seen, &view.record));
-    ensure(by_record || by_tags, "only VMs that are known to be ours are deleted", detail)?;
+    let is_foreign = by_record && is_impostor(view);
+    ensure(
+        (by_record || by_tags) && !is_foreign,
+        "only VMs that are known to be ours are deleted",
+        detail,
+    )?;
     let is_rejected = view.record.gone.is_some() && !by_tags;
     ensure(!is_rejected, "what is gone is not deleted", detail)?;
     let decided = view.record.deletion.as_ref().is_some_and(|d| d.reason == *reason);

@@ -64,6 +64,7 @@ struct Names<'a> {
 /// Chooses the machines to make.
 pub(super) fn plan_creations<'a>(
     gates: &Gatekeeper<'_, 'a>,
+    usage: &Usage<'a>,
     judged: &'a [Judged<'a>],
 ) -> Creations {
     let by_type = group_working(judged);
@@ -80,7 +81,7 @@ pub(super) fn plan_creations<'a>(
         .collect();
     let mut wave = Wave {
         input: gates.input,
-        usage: gates.usage.clone(),
+        usage: usage.clone(),
         budget: Budget::of(gates.input),
         made: (0, Processors(0)),
         next_cycle: None,
@@ -221,7 +222,9 @@ impl<'a> Wave<'_, 'a> {
             Full::Own(reason) => reason,
             Full::Shared { reason, can_wait } => {
                 if can_wait {
-                    self.keep_free(ratio, &policy.name);
+                    // Without a single machine it gets the next room, whatever others do.
+                    let has_none = contender.ratio(&self.usage, 0.0) <= 0.0;
+                    self.keep_free(if has_none { 0.0 } else { ratio }, &policy.name);
                 }
                 reason
             }

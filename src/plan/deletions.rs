@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 use super::blast::{Looks, looks};
-use super::judge::{Judged, Sight, duplicates, is_auth_failure, is_trusted};
+use super::judge::{Judged, Sight, duplicates, is_auth_failure, is_impostor, is_trusted};
 use super::{Fact, PlanInput, Step};
 
 /// Who asked for the deletion of which machine.
@@ -48,7 +48,7 @@ pub(super) fn plan_deletes(
     }
     let machine = judged.record().machine();
     let delete = |instance, reason| Step::Delete { machine: machine.clone(), instance, reason };
-    let own = judged.instance.and_then(|instance| {
+    let own = judged.instance.filter(|_| !is_impostor(judged.view)).and_then(|instance| {
         let reason = reason(input, judged, wanted, hold_back)?;
         Some(delete(instance.clone(), reason))
     });
@@ -98,12 +98,12 @@ fn reason(
     if let Some(who) = wanted.get(record.machine()) {
         return Some(DeleteReason::Operator { who: (*who).to_owned() });
     }
-    if now >= record.tags.deadline {
-        return Some(DeleteReason::Deadline);
-    }
     let told_to_end = record.drain.as_ref().map(|drain| drain.by);
     if [input.policy.shutdown_time, told_to_end].into_iter().flatten().any(|end| now >= end) {
         return Some(DeleteReason::ShutdownTime);
+    }
+    if now >= record.tags.deadline {
+        return Some(DeleteReason::Deadline);
     }
     let policy = judged.policy?;
     if judged.started.is_some_and(|started| now >= started + policy.max_wallclock) {

@@ -8,7 +8,6 @@ use super::drains::Drains;
 use super::history::History;
 use super::judge::{Judged, is_trusted};
 use super::offerings::ends_at;
-use super::usage::Usage;
 use super::words::listing_words;
 use super::{PlanInput, Reason};
 
@@ -18,7 +17,6 @@ pub(super) struct Gatekeeper<'g, 'a> {
     pub(super) blast: &'g Blast,
     pub(super) drains: &'g Drains<'a>,
     pub(super) history: &'g History<'a>,
-    pub(super) usage: &'g Usage<'a>,
 }
 
 impl<'a> Gatekeeper<'_, 'a> {
@@ -46,18 +44,9 @@ impl<'a> Gatekeeper<'_, 'a> {
             let why = "the provider told of no offerings".to_owned();
             return Some(Reason::NoOfferings { why });
         }
-        if let Some(shutdown) = shutdown.filter(|at| input.now + policy.min_wallclock > *at) {
-            let needs_secs = policy.min_wallclock.as_secs();
-            return Some(Reason::ShutdownTooNear { shutdown, needs_secs });
-        }
-        self.quota_refused()
-    }
-
-    /// After a refusal for quota nothing is made until less is in use than then.
-    fn quota_refused(&self) -> Option<Reason> {
-        let stop = self.input.quota_stop?;
-        let used = self.usage.in_cloud(self.input).processors;
-        (used >= stop.used).then_some(Reason::QuotaRefused { at: stop.at })
+        let shutdown = shutdown.filter(|at| input.now + policy.min_wallclock > *at)?;
+        let needs_secs = policy.min_wallclock.as_secs();
+        Some(Reason::ShutdownTooNear { shutdown, needs_secs })
     }
 
     /// Of the reason that offerings give and the backoff the one that binds longer.

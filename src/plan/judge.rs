@@ -89,6 +89,18 @@ pub(super) fn sight<'a>(input: &PlanInput<'_>, view: &'a MachineView) -> Sight<'
     }
 }
 
+/// Whether the VM behind the record's id is seen now with tags that are not this machine's: then
+/// it is not ours any more, whatever the record says, and is never touched.
+pub(super) fn is_impostor(view: &MachineView) -> bool {
+    match &view.sighting {
+        Sighting::Seen(instance) => {
+            let is_expected = view.record.instance.as_ref().is_none_or(|id| *id == instance.id);
+            is_expected && !carries_tags_of(instance, &view.record)
+        }
+        Sighting::ProvenAbsent | Sighting::NotSeen => false,
+    }
+}
+
 /// Further VMs of the same intent that still stand: each is one too many.
 pub(super) fn duplicates(view: &MachineView) -> impl Iterator<Item = &Instance> {
     let record = &view.record;

@@ -4,6 +4,7 @@
 use crate::model::{MachinetypePolicy, Offering, Pace, Processors};
 
 use super::usage::Usage;
+use super::words::{counted, processors};
 use super::{PlanInput, Reason};
 
 /// Why one more machine is too many.
@@ -29,6 +30,7 @@ pub(super) fn check_limits(
 ) -> Result<(), Full> {
     own_limits(usage, policy, offering).map_err(Full::Own)?;
     space_limits(input, usage, offering)?;
+    refused_quota(input, usage, offering)?;
     quota(input, usage, offering)
 }
 
@@ -66,6 +68,21 @@ fn space_limits(input: &PlanInput<'_>, usage: &Usage<'_>, offering: &Offering) -
         });
     }
     Ok(())
+}
+
+/// After a refusal only as much as was in use then is known to be allowed.
+fn refused_quota(
+    input: &PlanInput<'_>,
+    usage: &Usage<'_>,
+    offering: &Offering,
+) -> Result<(), Full> {
+    let used = usage.in_cloud(input).processors.plus(offering.processors);
+    match input.quota_stop.filter(|stop| used > stop.used) {
+        Some(stop) => {
+            Err(Full::Shared { reason: Reason::QuotaRefused { at: stop.at }, can_wait: false })
+        }
+        None => Ok(()),
+    }
 }
 
 fn quota(input: &PlanInput<'_>, usage: &Usage<'_>, offering: &Offering) -> Result<(), Full> {
@@ -141,9 +158,8 @@ impl Budget {
     /// For people.
     pub(super) fn words(&self) -> String {
         match self {
-            Self::Processors(budget) => format!("{budget} processors"),
-            Self::Machines(1) => "1 machine".to_owned(),
-            Self::Machines(budget) => format!("{budget} machines"),
+            Self::Processors(budget) => processors(*budget),
+            Self::Machines(budget) => counted(*budget, "machine"),
         }
     }
 }

@@ -66,15 +66,14 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
     steps.housekeeping.extend(housekeeping::plan_expiries(input));
     steps.housekeeping.extend(housekeeping::plan_closings(input, &judged, &orphans));
 
-    let gates =
-        Gatekeeper { input, blast: &blast, drains: &drains, history: &history, usage: &usage };
-    let creations = creations::plan_creations(&gates, &judged);
+    let gates = Gatekeeper { input, blast: &blast, drains: &drains, history: &history };
+    let creations = creations::plan_creations(&gates, &usage, &judged);
     let concerns = alarms::Concerns {
         input,
         blast: &blast,
         history: &history,
         usage: &usage,
-        held_back: &held_back,
+        held_back: held_back.len(),
     };
     let report = Report {
         machinetypes: creations.reasons,
@@ -148,7 +147,9 @@ impl Steps {
         let name = machine.record().machine();
         let learn = |fact: &Fact| Step::Learn { machine: name.clone(), fact: fact.clone() };
         self.facts.extend(machine.facts.iter().map(learn));
-        if housekeeping::is_gone(machine) {
+        // While a second VM of its intent stands, the record must stay to say whose that is.
+        let is_alone = judge::duplicates(machine.view).next().is_none();
+        if housekeeping::is_gone(machine) && is_alone {
             self.housekeeping.push(Step::Archive { machine: name.clone() });
         }
         self.resolves.extend(housekeeping::plan_resolve(input, machine));

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::words::{end_words, evidence_words};
+
 use crate::model::{
     DeleteReason, Drain, EndState, EntryRef, Evidence, InstanceId, IntentToken, MachineName,
     MachinetypeName, Offering, OfferingId, Processors, RequestId, ShutdownMessage, Tags, Timestamp,
@@ -182,9 +184,9 @@ impl fmt::Display for Fact {
             Self::Started { at } => write!(f, "running since {at}"),
             Self::Ended { at, state, message } => match message {
                 Some(message) => write!(f, "ended at {at}: {message}"),
-                None => write!(f, "ended at {at} without a message ({state:?})"),
+                None => write!(f, "ended at {at} without a message: {}", end_words(state)),
             },
-            Self::Gone { at: _, evidence } => write!(f, "gone ({evidence:?})"),
+            Self::Gone { at: _, evidence } => write!(f, "gone: {}", evidence_words(*evidence)),
         }
     }
 }

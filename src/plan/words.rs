@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::model::{ListingState, MachineName};
+use crate::model::{EndState, Evidence, ListingState, MachineName, Processors};
 
 use super::{Reason, Step};
 
@@ -29,16 +29,25 @@ pub fn duration_words(duration: Duration) -> String {
 pub fn listing_words(listing: &ListingState) -> String {
     match listing {
         ListingState::Complete { started } => format!("complete, begun at {started}"),
-        ListingState::Shrunken { expected, missing } => format!(
-            "not trusted: {missing} of {expected} machines that should be listed are missing"
-        ),
+        ListingState::Shrunken { expected, missing } => {
+            format!("{missing} of {expected} machines that should be listed are missing")
+        }
         ListingState::Partial { why } => format!("partial: {why}"),
         ListingState::Failed { kind, message } => format!("failed ({kind}): {message}"),
     }
 }
 
+/// A count with its noun.
+pub(super) fn counted(count: u32, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+pub(super) fn processors(count: Processors) -> String {
+    counted(count.0, "processor")
+}
+
 fn machines(count: u32) -> String {
-    if count == 1 { "1 machine".to_owned() } else { format!("{count} machines") }
+    counted(count, "machine")
 }
 
 impl Reason {
@@ -74,17 +83,19 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Created { machines: count, processors } => {
-                write!(f, "asked for {} with {processors} processors", machines(*count))
+            Self::Created { machines: count, processors: of } => {
+                write!(f, "asked for {} with {}", machines(*count), processors(*of))
             }
             Self::ZeroShare => f.write_str("its target share is zero"),
             Self::Draining { until, who } => {
                 write!(f, "draining until {until}, asked for by {who}")
             }
-            Self::ListingNotTrusted { why } => write!(f, "the cloud's listing is {why}"),
+            Self::ListingNotTrusted { why } => {
+                write!(f, "the cloud's listing cannot be believed: {why}")
+            }
             Self::BlastRadius { dead, running } => write!(
                 f,
-                "{dead} of {running} running machines look dead at once: suspecting ourselves first"
+                "{dead} of {running} running machines look dead at once: we suspect ourselves first"
             ),
             Self::NoOfferings { why } => write!(f, "nothing can be bought: {why}"),
             Self::NothingFits { needs } => write!(f, "no offering fits: it needs {needs}"),
@@ -174,10 +185,11 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Learn { machine, fact } => write!(f, "learn of {machine}: {fact}"),
-            Self::Adopt { tags, instance, offering, processors, entry: _ } => write!(
+            Self::Adopt { tags, instance, offering, processors: of, entry: _ } => write!(
                 f,
-                "adopt {}: {instance} ({offering}, {processors} processors) is ours and has no record",
-                tags.machine
+                "adopt {}: {instance} ({offering}, {}) is ours and has no record",
+                tags.machine,
+                processors(*of)
             ),
             Self::Resolve { machine, intent: _, asked } => {
                 write!(f, "ask what became of {machine}, asked for at {asked} with unknown outcome")
@@ -197,6 +209,27 @@ impl fmt::Display for Step {
             }
             Self::CloseRequest { id, because } => write!(f, "close request {}: {because}", id.0),
         }
+    }
+}
+
+/// How the cloud showed an end, for people.
+pub(super) fn end_words(state: &EndState) -> &'static str {
+    match state {
+        EndState::Stopped => "it stopped",
+        EndState::Preempted => "taken back by the provider",
+        EndState::Failed => "failed in the cloud",
+        EndState::Vanished => "it is not there any more",
+    }
+}
+
+/// How absence was proven, for people.
+pub(super) fn evidence_words(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::NotFound => "the cloud does not find it",
+        Evidence::DeleteSaidGone => "there was nothing left to delete",
+        Evidence::Tombstone => "the cloud lists it as gone",
+        Evidence::NeverMade => "it was never made",
+        Evidence::Rejected => "the create was refused",
     }
 }
 

@@ -7,8 +7,10 @@
 mod admin;
 mod auth;
 mod context;
+mod cycles;
 mod gate;
 mod layers;
+mod leftover;
 mod listen;
 mod peer;
 mod tls;
@@ -31,7 +33,7 @@ pub use tls::TlsError;
 use context::{Context, UPLOAD_MEMORY_KIB};
 use gate::Gate;
 use listen::Listener;
-use tls::{Authority, RELOAD_EVERY, Reloaded, Source, Tls};
+use tls::{Authority, RELOAD_EVERY, Source, Tls};
 
 use crate::config::{ServerConfig, TlsIdentity};
 use crate::library::Setup;
@@ -126,6 +128,7 @@ pub async fn start(setup: ServerSetup) -> Result<Running, ServerError> {
     let http_addr = http.as_ref().zip(config.http_listen).map(|(tcp, set)| address_of(tcp, set));
     let admin_addr = address_of(&admin, config.admin_listen);
 
+    let cycles = cycles::count_cycles(board.clone(), Arc::clone(&clock), Arc::clone(&metrics));
     let context = Arc::new(Context {
         store,
         board,
@@ -158,7 +161,8 @@ pub async fn start(setup: ServerSetup) -> Result<Running, ServerError> {
         .into_iter()
         .map(|listener| tokio::spawn(listen::serve(listener, stopped.clone())))
         .collect();
-    tasks.push(tokio::spawn(keep_certificate_fresh(Arc::clone(&tls), stopped)));
+    tasks.push(tokio::spawn(stopping(stopped.clone(), cycles)));
+    tasks.push(tokio::spawn(stopping(stopped, keep_certificate_fresh(Arc::clone(&tls)))));
     let port = config.https.port.unwrap_or(https_addr.port());
     let base_url = format!("https://{}:{port}", url_host(&config.https_host));
     tracing::info!(%https_addr, ?http_addr, %admin_addr, base_url, "servers started");
@@ -205,15 +209,19 @@ async fn load_tls(
     Ok(Tls::load(source, config.https.client_ca.clone(), Arc::clone(clock)).await?)
 }
 
+/// Runs until the servers stop.
+async fn stopping(mut stop: watch::Receiver<()>, task: impl Future<Output = ()>) {
+    tokio::select! {
+        _ = stop.changed() => {}
+        () = task => {}
+    }
+}
+
 /// Looks at the certificate files again and again. `Tls` itself says in the log what it found.
-async fn keep_certificate_fresh(tls: Arc<Tls>, mut stop: watch::Receiver<()>) {
+async fn keep_certificate_fresh(tls: Arc<Tls>) {
     loop {
-        tokio::select! {
-            _ = stop.changed() => return,
-            () = tokio::time::sleep(RELOAD_EVERY) => match tls.reload().await {
-                Reloaded::Same | Reloaded::New | Reloaded::Refused(_) => {}
-            },
-        }
+        tokio::time::sleep(RELOAD_EVERY).await;
+        tls.reload().await;
     }
 }
 

@@ -37,3 +37,38 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use vcycle_api::SystemClock;
+
+    use super::*;
+    use crate::store::testing::MemoryFs;
+
+    fn store() -> (Arc<MemoryFs>, Store) {
+        let clock = Arc::new(SystemClock::new());
+        let fs = Arc::new(MemoryFs::new(clock.clone()));
+        (Arc::clone(&fs), Store::new(fs, clock))
+    }
+
+    #[tokio::test]
+    async fn all_managers_of_a_deployment_get_the_authority_that_was_first() {
+        let (fs, store) = store();
+        let (a, b) = tokio::join!(store.open_authority("a"), store.open_authority("b"));
+        let first = a.unwrap();
+        assert_eq!(b.unwrap(), first);
+        assert_eq!(store.open_authority("c").await.unwrap(), first);
+        assert_eq!(fs.mode("authority.pem"), Some(Mode::Private));
+    }
+
+    #[tokio::test]
+    async fn an_authority_that_is_not_text_is_said_to_be_corrupt_and_left_alone() {
+        let (fs, store) = store();
+        fs.plant("authority.pem", [0xff, 0xfe]);
+        let error = store.open_authority("fresh").await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+        assert_eq!(fs.files()[std::path::Path::new("authority.pem")], [0xff, 0xfe]);
+    }
+}

@@ -83,8 +83,9 @@ pub(super) fn encode_record(
     record: &MachineRecord,
     extras: Option<&BTreeMap<String, Value>>,
 ) -> Vec<u8> {
+    let Some(extras) = extras else { return encode(record) };
     let mut object = object_from(record);
-    for (key, value) in extras.into_iter().flatten() {
+    for (key, value) in extras {
         object.entry(key).or_insert_with(|| value.clone());
     }
     encode(&object)
@@ -135,4 +136,46 @@ fn unknown_fields(object: Object, record: &MachineRecord) -> BTreeMap<String, Va
         return BTreeMap::new();
     }
     object.into_iter().filter(|(key, _)| !known.contains_key(key)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(text: &str) -> Object {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn older_formats_go_up_the_chain_and_newer_ones_are_refused() {
+        let rename: Upgrade = |mut object| {
+            let old = object.remove("name").ok_or("no name")?;
+            object.insert("machine".to_owned(), old);
+            Ok(object)
+        };
+        let add: Upgrade = |mut object| {
+            object.insert("zone".to_owned(), Value::from("z"));
+            Ok(object)
+        };
+        let chain = [rename, add];
+        let up = |text: &str| upgraded(object(text), &chain).map(|o| Value::Object(o).to_string());
+        let newest = r#"{"format":3,"machine":"m","zone":"z"}"#;
+        assert_eq!(up(r#"{"format":1,"name":"m"}"#).unwrap(), newest);
+        assert_eq!(up(r#"{"format":2,"machine":"m"}"#).unwrap(), newest);
+        assert_eq!(up(newest).unwrap(), newest);
+        assert_eq!(up(r#"{"format":4}"#), Err(Unreadable::Newer { found: 4, newest: 3 }));
+        assert_eq!(up(r#"{"format":1}"#), Err(Unreadable::Corrupt("no name".to_owned())));
+    }
+
+    #[test]
+    fn a_file_without_a_number_is_corrupt_not_old() {
+        for text in [r#"{"a":1}"#, r#"{"format":0}"#, r#"{"format":"1"}"#, r#"{"format":-1}"#] {
+            let read = decode_record(text.as_bytes());
+            assert_eq!(read, Err(Unreadable::Corrupt("it has no format number".to_owned())));
+        }
+        assert_eq!(decode_record(b""), Err(Unreadable::Corrupt("it is empty".to_owned())));
+        assert!(matches!(decode_record(b"{\"format\":1,"), Err(Unreadable::Corrupt(_))));
+        assert!(matches!(decode_record(b"\0\0\0\0"), Err(Unreadable::Corrupt(_))));
+        assert!(matches!(decode_record(b"[1]"), Err(Unreadable::Corrupt(_))));
+    }
 }

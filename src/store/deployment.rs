@@ -37,6 +37,7 @@ impl Store {
             return Err(StoreError::NoDeployment);
         }
         let path = layout::deployment();
+        self.fs().must_be_mounted().await.map_err(at("make", &path))?;
         let ours = Deployment { format: FORMAT, id: fresh };
         let put = self.fs().put_if_absent(&path, &codec::encode(&ours), Mode::Public).await;
         // Whoever won: what stands there now is the deployment.

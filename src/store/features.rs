@@ -128,3 +128,101 @@ fn decimal(each: Hs06, processors: u32) -> String {
     let whole = (each.0 * f64::from(processors) * 1000.0).round() / 1000.0;
     format!("{whole:?}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::example_record;
+
+    fn policy() -> FeaturePolicy {
+        FeaturePolicy {
+            hs06_per_processor: Some(Hs06(10.0)),
+            max_wallclock: Duration::from_secs(100_000),
+            grace: Duration::from_secs(3600),
+            shutdown_time: Some(Timestamp::from_secs(1_767_300_000)),
+            scratch_bytes: None,
+            swap_bytes: None,
+        }
+    }
+
+    fn example() -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+        features(&example_record(1), &policy())
+    }
+
+    #[test]
+    fn the_example_of_the_technical_note_has_all_its_keys() {
+        let (machine, job) = example();
+        let text = |keys: &BTreeMap<String, String>| {
+            keys.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            text(&machine),
+            [
+                "grace_secs=3600",
+                "hs06=80.0",
+                "jobslots=1",
+                "log_cores=8",
+                "phys_cores=8",
+                "shutdowntime=1767300000",
+                "total_cpu=8",
+            ]
+        );
+        assert_eq!(
+            text(&job),
+            [
+                "allocated_CPU=8",
+                "allocated_cpu=8",
+                "cpu_limit_secs=800000",
+                "cpu_limit_secs_lrms=800000",
+                "cpufactor_lrms=1.0",
+                "grace_secs_job=3600",
+                "hs06_job=80.0",
+                &format!("job_id={}", example_record(1).machine()),
+                "jobstart_secs=1767200000",
+                "max_rss_bytes=17179869184",
+                "mem_limit_MB=17179",
+                "wall_limit_secs=100000",
+                "wall_limit_secs_lrms=100000",
+            ]
+        );
+    }
+
+    #[test]
+    fn trap_7_1_job_id_is_written_and_jobstart_is_a_time() {
+        let (_, job) = example();
+        assert!(job["jobstart_secs"].parse::<i64>().is_ok());
+        assert!(!job["job_id"].is_empty() && !job["job_id"].contains(char::is_whitespace));
+        let (_, other) = features(&example_record(2), &policy());
+        assert_ne!(job["job_id"], other["job_id"]);
+    }
+
+    #[test]
+    fn trap_7_2_cpu_limit_is_wall_times_processors() {
+        let (_, job) = example();
+        let number = |key: &str| job[key].parse::<u64>().unwrap();
+        assert_eq!(number("cpu_limit_secs"), number("wall_limit_secs") * number("allocated_cpu"));
+    }
+
+    #[test]
+    fn what_is_not_known_has_no_key() {
+        let mut record = example_record(1);
+        record.memory.0 = 0;
+        let policy = FeaturePolicy { hs06_per_processor: None, shutdown_time: None, ..policy() };
+        let (machine, job) = features(&record, &policy);
+        for key in ["hs06", "shutdowntime"] {
+            assert!(!machine.contains_key(key), "{key}");
+        }
+        for key in
+            ["hs06_job", "max_rss_bytes", "mem_limit_MB", "max_swap_bytes", "scratch_limit_bytes"]
+        {
+            assert!(!job.contains_key(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn power_has_a_point_and_no_noise() {
+        assert_eq!(decimal(Hs06(0.1), 3), "0.3");
+        assert_eq!(decimal(Hs06(10.4567), 1), "10.457");
+        assert_eq!(decimal(Hs06(12.0), 1), "12.0");
+    }
+}

@@ -4,10 +4,14 @@
 //! exclusive creation by `link(2)`, atomic `rename(2)`, open-to-close consistency. Any call may fail
 //! and yet have taken effect; listings and negative look-ups may be a minute old.
 
+mod disk;
 mod faulty;
 mod lock;
 mod memory;
+mod mounts;
 mod real;
+#[cfg(test)]
+mod suite;
 
 use std::io;
 
@@ -78,6 +82,14 @@ pub enum PutOutcome {
 /// The few operations on which the state directory stands.
 #[async_trait]
 pub trait SharedFs: Send + Sync {
+    /// Whether this may be taken for a new, empty state directory.
+    ///
+    /// # Errors
+    /// [`Vanished`] when something should be mounted here and is not.
+    async fn must_be_mounted(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// The whole content.
     async fn read(&self, path: &StatePath) -> io::Result<Vec<u8>>;
 

@@ -2,6 +2,7 @@
 //! without one never reached the cloud; whoever makes or sweeps it does so by put-if-absent on the
 //! record's name, so that never both can succeed.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -83,6 +84,10 @@ impl Store {
                 Folder::Strange(name) => loaded.strange.push(name),
             }
         }
+        // In both after a restore: the current one counts.
+        let current: BTreeSet<&MachineName> =
+            loaded.records.iter().map(MachineRecord::machine).collect();
+        archived.retain(|record| !current.contains(record.machine()));
         loaded.archived = self.dated(space, archived).await?;
         Ok(loaded)
     }
@@ -190,7 +195,7 @@ impl Store {
         files: &MachineFiles,
     ) -> Result<(), StoreError> {
         let content = self.stamped(proof, record)?;
-        proof.check().await?;
+        proof.allow().await?;
         let folder = layout::machine(proof.space(), record.machine());
         let path = folder.join(layout::RECORD);
         // The files of a machine that exists must not be overwritten on the way to being refused.
@@ -218,7 +223,7 @@ impl Store {
         self.fs().make_dir(&outputs).await.map_err(at("make", &outputs))?;
         self.fs().write_many(&new_files).await.map_err(at("write the files of", &folder))?;
         // The files took a while; from here on the intent counts.
-        proof.check().await?;
+        proof.allow().await?;
         match self.fs().put_if_absent(&path, &content, Mode::Public).await {
             Ok(PutOutcome::Ours) => Ok(()),
             Ok(PutOutcome::Theirs) => {
@@ -239,7 +244,7 @@ impl Store {
         record: &MachineRecord,
     ) -> Result<(), StoreError> {
         let content = self.stamped(proof, record)?;
-        proof.check().await?;
+        proof.allow().await?;
         let path = layout::record(proof.space(), record.machine());
         self.fs().write(&path, &content, Mode::Public).await.map_err(at("write", &path))
     }
@@ -269,10 +274,21 @@ impl Store {
         proof: &Proof<'_>,
         machine: &MachineName,
     ) -> Result<(), StoreError> {
-        proof.check().await?;
+        proof.allow().await?;
         let from = layout::machine(proof.space(), machine);
         let to = layout::deleted_machine(proof.space(), machine);
-        self.fs().rename(&from, &to).await.map_err(at("archive", &from))?;
+        let moved = match self.fs().rename(&from, &to).await {
+            // The two copies that a backup may have taken of one machine: the current one counts.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Opening the record tells for sure that the current one is there.
+                let path = from.join(layout::RECORD);
+                self.fs().read(&path).await.map_err(at("read", &path))?;
+                self.fs().remove(&to).await.map_err(at("replace", &to))?;
+                self.fs().rename(&from, &to).await
+            }
+            moved => moved,
+        };
+        moved.map_err(at("archive", &from))?;
         locked(&self.0.extras).remove(&(proof.space().clone(), machine.clone()));
         Ok(())
     }
@@ -282,7 +298,7 @@ impl Store {
     /// # Errors
     /// After an error parts of it may be left; they are removed by the next try or sweep.
     pub async fn expire(&self, proof: &Proof<'_>, machine: &MachineName) -> Result<(), StoreError> {
-        proof.check().await?;
+        proof.allow().await?;
         let folder = layout::deleted_machine(proof.space(), machine);
         self.fs().remove(&folder).await.map_err(at("remove", &folder))
     }

@@ -5,6 +5,7 @@ mod authority;
 mod codec;
 mod deployment;
 mod error;
+mod example;
 mod features;
 mod fs;
 mod layout;
@@ -37,6 +38,7 @@ use ownership::Observations;
 
 /// Filesystems for tests and for the deterministic simulation.
 pub mod testing {
+    pub use super::example::example_record;
     pub use super::fs::{Effect, FaultyFs, MemoryFs, Rates, Rule, Vanishing, When};
 }
 

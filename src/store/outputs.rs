@@ -198,7 +198,7 @@ impl Store {
         machine: &MachineName,
         text: &str,
     ) -> Result<(), StoreError> {
-        proof.check().await?;
+        proof.allow().await?;
         let path = layout::outputs(proof.space(), machine).join(SHUTDOWN_MESSAGE);
         match self.fs().put_if_absent(&path, text.as_bytes(), Mode::Public).await {
             Ok(PutOutcome::Ours | PutOutcome::Theirs) => Ok(()),
@@ -283,7 +283,7 @@ impl Store {
         if !is_feature_key(key) {
             return Err(StoreError::InvalidName { kind: "feature key", text: key.to_owned() });
         }
-        proof.check().await?;
+        proof.allow().await?;
         let path = layout::machine(proof.space(), machine).join(kind.as_str()).join(key);
         self.fs().write(&path, value.as_bytes(), Mode::Public).await.map_err(at("write", &path))
     }
@@ -297,6 +297,40 @@ impl Store {
             Ok(content) => Ok(Some(content)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(at("read", path)(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_outputs_stay_in_their_folder_and_are_portable() {
+        for good in ["heartbeat", "shutdown_message", "job.log.gz", "a@b+c=d,e:f", &"x".repeat(100)]
+        {
+            assert!(OutputName::parse(good).is_some(), "{good:?}");
+        }
+        let long = "x".repeat(101);
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "a/b",
+            "/a",
+            "../a",
+            "a\\b",
+            "a b",
+            "a\nb",
+            "a\0b",
+            "é",
+            "a%2fb",
+            "a*b",
+            "-\u{202e}x",
+            &long,
+        ] {
+            assert!(OutputName::parse(bad).is_none(), "{bad:?}");
         }
     }
 }

@@ -23,7 +23,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`], or what the filesystem said; it can be repeated.
     pub async fn sweep(&self, proof: &Proof<'_>) -> Result<Swept, StoreError> {
-        proof.check().await?;
+        proof.allow().await?;
         let space = proof.space();
         let mut swept = Swept::default();
         for folder in self.load_folders(space, layout::current(space)).await? {

@@ -95,12 +95,6 @@ struct SpaceLabels {
     space: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CycleLabels {
-    space: String,
-    outcome: String,
-}
-
 /// One answered request.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered<'a> {
@@ -122,7 +116,6 @@ pub struct Metrics {
     connections: Family<ListenerLabels, Gauge>,
     turned_away: Family<TurnedLabels, Counter>,
     upload_bytes: Family<SpaceLabels, Counter>,
-    cycles: Family<CycleLabels, Counter>,
     cycle_seconds: Family<SpaceLabels, Histogram, fn() -> Histogram>,
     certificate_expiry: Gauge,
     certificate_refused: Gauge,
@@ -140,7 +133,6 @@ impl Metrics {
             connections: Family::default(),
             turned_away: Family::default(),
             upload_bytes: Family::default(),
-            cycles: Family::default(),
             cycle_seconds: Family::new_with_constructor(|| Histogram::new(CYCLE_BUCKETS)),
             certificate_expiry: Gauge::default(),
             certificate_refused: Gauge::default(),
@@ -170,10 +162,9 @@ impl Metrics {
             "Bytes of outputs that VMs have put and that were kept",
             self.upload_bytes.clone(),
         );
-        registry.register("vcycle_cycles", "Cycles finished, by outcome", self.cycles.clone());
         registry.register(
             "vcycle_cycle_seconds",
-            "Duration of cycles in seconds",
+            "Time from the beginning of a cycle until its end was shown",
             self.cycle_seconds.clone(),
         );
         registry.register(
@@ -217,13 +208,15 @@ impl Metrics {
         self.upload_bytes.get_or_create(&SpaceLabels { space: space.to_string() }).inc_by(bytes);
     }
 
-    /// A cycle ended. `outcome` is a word of a closed set, for example `done` or `failed`.
-    pub fn cycle_finished(&self, space: &SpaceName, outcome: &'static str, took: Duration) {
-        let space = space.to_string();
-        self.cycles
-            .get_or_create(&CycleLabels { space: space.clone(), outcome: outcome.to_owned() })
-            .inc();
-        self.cycle_seconds.get_or_create(&SpaceLabels { space }).observe(took.as_secs_f64());
+    /// A cycle ended, this long after it began.
+    pub fn cycle_finished(&self, space: &SpaceName, took: Duration) {
+        let labels = SpaceLabels { space: space.to_string() };
+        self.cycle_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// The space is not ours any more: its cycles are for its new owner to show.
+    pub fn forget_cycles(&self, space: &SpaceName) {
+        self.cycle_seconds.remove(&SpaceLabels { space: space.to_string() });
     }
 
     /// The certificate in use, and whether newer files are refused.

@@ -24,101 +24,13 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use vcycle_api::{Megabytes, Processors, Tags, Timestamp};
 
-/// The format of `spec.json` that this version writes and reads.
-pub(crate) const FORMAT: u32 = 1;
-
-/// Whether the script is bound to some of the host's processors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Pinning {
-    /// Bound to as many as the machine has.
-    Pinned,
-    /// Not bound: the configuration gives out more processors than the host has.
-    Free,
-}
-
-/// What was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Spec {
-    pub(crate) format: u32,
-    pub(crate) tags: Tags,
-    pub(crate) flavour: String,
-    pub(crate) processors: Processors,
-    pub(crate) memory: Megabytes,
-    pub(crate) created: Timestamp,
-    /// Random; in the environment of every process of the machine.
-    pub(crate) mark: String,
-    pub(crate) pinning: Pinning,
-    pub(crate) start_window_ms: u64,
-    pub(crate) grace_ms: u64,
-    pub(crate) console_bytes: u64,
-}
-
-impl Spec {
-    /// Until when the supervisor may begin; a machine without one is a failed machine afterwards.
-    pub(crate) fn start_by(&self) -> Timestamp {
-        self.created + Duration::from_millis(self.start_window_ms)
-    }
-}
-
-/// The supervisor began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Started {
-    pub(crate) at: Timestamp,
-    /// Pid of the supervisor, which is also the session of the script.
-    pub(crate) supervisor: i32,
-    /// When the kernel started that pid, in its ticks since boot: tells it from a later bearer.
-    pub(crate) ticks: u64,
-    /// The host's boot in which all this is meant.
-    pub(crate) boot: String,
-    /// Processors that the script is bound to; empty: all.
-    pub(crate) bound_to: Vec<usize>,
-}
-
-/// The machine ended: nothing of it was running any more when this was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ended {
-    pub(crate) at: Timestamp,
-    pub(crate) cause: Cause,
-}
-
-/// Why a machine ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Cause {
-    /// The script ended by itself.
-    Exited {
-        code: i32,
-    },
-    /// The script was killed by a signal.
-    Signalled {
-        signal: String,
-    },
-    /// Its hard end came.
-    Deadline,
-    /// Somebody asked for its end.
-    Asked,
-    /// It held more memory than it was given.
-    Memory {
-        used: Megabytes,
-        limit: Megabytes,
-    },
-    /// The host goes down, or somebody ended the supervisor in an orderly way.
-    Terminated,
-    SupervisorDied {
-        how: String,
-    },
-    NotStarted {
-        why: String,
-    },
-}
+use crate::records::{Ended, FORMAT, Spec, Started};
 
 /// Where a machine is in its life. Only ever goes forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,9 +130,16 @@ impl Folder {
         }
     }
 
-    /// Whether the supervisor can still find its machine: only a proven absence is a no.
-    pub(crate) fn has_vanished(&self) -> bool {
+    /// Device and inode of the directory that the folder is in.
+    pub(crate) fn neighbourhood(&self) -> io::Result<(u64, u64)> {
+        identity(self.path.parent().unwrap_or(Path::new("/")))
+    }
+
+    /// Whether somebody has removed the folder. Not when its neighbourhood is another one than
+    /// before: then a disk was unmounted, or a directory moved, and nothing is proven.
+    pub(crate) fn has_vanished(&self, neighbourhood: (u64, u64)) -> bool {
         matches!(present(&self.spec_file()), Ok(false))
+            && matches!(self.neighbourhood(), Ok(now) if now == neighbourhood)
     }
 
     pub(crate) fn environment(&self) -> io::Result<Vec<(String, String)>> {
@@ -308,7 +227,7 @@ pub(crate) struct Draft<'a> {
 
 /// Makes a complete folder under a temporary name in `tmp`. Nothing has happened until it is [`install`]ed.
 pub(crate) fn draft(tmp: &Path, draft: &Draft<'_>) -> io::Result<tempfile::TempDir> {
-    let dir = tempfile::Builder::new().prefix("new-").tempdir_in(tmp)?;
+    let dir = private_temporary(tmp)?;
     let folder = Folder::at(dir.path());
     fs::DirBuilder::new().mode(0o700).create(folder.work())?;
     write_private(&folder.user_data(), draft.user_data.as_bytes())?;
@@ -323,9 +242,14 @@ pub(crate) fn draft(tmp: &Path, draft: &Draft<'_>) -> io::Result<tempfile::TempD
     Ok(dir)
 }
 
+fn private_temporary(tmp: &Path) -> io::Result<tempfile::TempDir> {
+    let private = fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix("new-").permissions(private).tempdir_in(tmp)
+}
+
 /// Makes a tombstone without a machine: the intent will never become one.
 pub(crate) fn draft_fence(tmp: &Path) -> io::Result<tempfile::TempDir> {
-    let dir = tempfile::Builder::new().prefix("new-").tempdir_in(tmp)?;
+    let dir = private_temporary(tmp)?;
     write_private(&dir.path().join(Life::Gone.file()), b"")?;
     Ok(dir)
 }
@@ -390,6 +314,12 @@ pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
 
 pub(crate) fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
+}
+
+/// Device and inode: the same only for the same directory.
+pub(crate) fn identity(dir: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::metadata(dir)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 fn present(path: &Path) -> io::Result<bool> {

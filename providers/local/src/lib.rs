@@ -36,12 +36,14 @@
 //! - `DIR` must be on a disk of this host, never in the shared directory. Several managers on the
 //!   host may use one `DIR`; each counts the machines of the others and leaves them alone.
 
+mod admit;
 mod folder;
 mod launch;
 mod lock;
 mod machines;
 mod procs;
 mod provider;
+mod records;
 mod script;
 mod settings;
 mod state;

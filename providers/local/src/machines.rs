@@ -5,7 +5,6 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,9 +13,10 @@ use vcycle_api::{
     Processors, Timestamp,
 };
 
-use crate::folder::{self, Draft, Folder, Installed, Life, NoSpec, Spec};
+use crate::folder::{self, Draft, Folder, Installed, Life, NoSpec};
 use crate::lock::{self, Held, Role};
 use crate::procs::{self, Belonging, LeftOver};
+use crate::records::Spec;
 use crate::state::{Facts, state_of};
 
 /// How long a removed machine's folder stays: no create call is under way for so long.
@@ -87,7 +87,7 @@ impl Machines {
         folder::make_private_dir(&dir.join("tmp"))?;
         // The supervisor works elsewhere, so the path must hold from anywhere.
         let dir = fs::canonicalize(dir)?;
-        let identity = identity(&dir.join("machines"))?;
+        let identity = folder::identity(&dir.join("machines"))?;
         Ok(Self { dir, identity })
     }
 
@@ -98,7 +98,7 @@ impl Machines {
     /// Fails when the folder is not the one that was opened: on an unmounted disk every machine
     /// would seem gone.
     pub(crate) fn check(&self) -> io::Result<()> {
-        if identity(&self.dir.join("machines"))? == self.identity {
+        if folder::identity(&self.dir.join("machines"))? == self.identity {
             Ok(())
         } else {
             Err(io::Error::other("the folder is not the one of before (another disk mounted?)"))
@@ -327,7 +327,57 @@ fn age(path: &Path, now: Timestamp) -> io::Result<Duration> {
     }
 }
 
-fn identity(dir: &Path) -> io::Result<(u64, u64)> {
-    let metadata = fs::metadata(dir)?;
-    Ok((metadata.dev(), metadata.ino()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(dir).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn old_tombstones_go_and_machines_and_strangers_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let machines = Machines::open(dir.path()).unwrap();
+        let place = |name: &str, files: &[&str]| {
+            let folder = dir.path().join("machines").join(name);
+            fs::create_dir(&folder).unwrap();
+            for file in files {
+                fs::write(folder.join(file), "").unwrap();
+            }
+        };
+        place("local-ended", &["gone", "console.log", "console.log.1"]);
+        place("local-wanted", &["wanted", "console.log"]);
+        place("local-unwanted", &["unwanted", "console.log"]);
+        place("stranger", &["thesis.tex"]);
+        fs::create_dir(dir.path().join("tmp/new-abandoned")).unwrap();
+        let now = Timestamp::from_system(fs::metadata(dir.path()).unwrap().modified().unwrap());
+        let (all, tmp) = (dir.path().join("machines"), dir.path().join("tmp"));
+
+        machines.clean_up(now + CONSOLE / 2).unwrap();
+        assert_eq!(names(&all.join("local-ended")), ["console.log", "console.log.1", "gone"]);
+        assert_eq!(names(&tmp), ["new-abandoned"]);
+
+        machines.clean_up(now + CONSOLE * 2).unwrap();
+        assert_eq!(names(&all.join("local-ended")), ["gone"]);
+        assert_eq!(names(&tmp), Vec::<String>::new());
+
+        machines.clean_up(now + TOMBSTONE * 2).unwrap();
+        assert_eq!(names(&all), ["local-unwanted", "local-wanted", "stranger"]);
+        assert_eq!(names(&all.join("local-wanted")), ["console.log", "wanted"]);
+        assert_eq!(names(&tmp), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_id_that_is_a_path_has_no_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let machines = Machines::open(dir.path()).unwrap();
+        for id in ["..", ".", "../tmp", "/etc", "a/b"] {
+            assert!(machines.folder_of(&InstanceId::parse(id).unwrap()).is_none(), "{id}");
+        }
+    }
 }

@@ -14,10 +14,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use vcycle_api::Megabytes;
 
-use crate::folder::Started;
+use crate::records::Started;
 
 /// The variable that carries the mark.
 pub(crate) const MARK: &str = "VCYCLE_MACHINE_MARK";
@@ -84,13 +85,14 @@ pub(crate) fn boot_id() -> io::Result<String> {
 pub(crate) fn look(pid: i32) -> io::Result<Option<Process>> {
     match fs::read(format!("/proc/{pid}/stat")) {
         Ok(text) => Ok(parse_stat(&String::from_utf8_lossy(&text))),
-        Err(error) if process_is_gone(&error) => Ok(None),
+        Err(error) if is_not_there(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn process_is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
+/// A process that the host hides (`hidepid`) is another user's: machines run as our own.
+fn is_not_there(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
         || error.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32)
 }
 
@@ -157,12 +159,20 @@ pub(crate) fn members(belonging: &Belonging) -> io::Result<Vec<Process>> {
 /// Sends a signal to a process if it is still the one that was seen. Says whether it was sent.
 pub(crate) fn signal(process: &Process, signal: Signal) -> bool {
     let Some(pid) = Pid::from_raw(process.pid) else { return false };
-    let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return false };
+    let handle = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(handle) => Some(handle),
+        // An old kernel (before 5.3) or a system call filter. Then a pid that gets another bearer between
+        // the look and the signal, some microseconds, would be hit; not to end machines is worse.
+        Err(Errno::NOSYS | Errno::PERM) => None,
+        Err(_) => return false,
+    };
     // Looked at after the handle was opened: if the pid has had another bearer since, the handle
     // is of one of the two, and either this look or the signal finds that it is not the one.
-    match look(process.pid) {
-        Ok(Some(now)) if now.ticks == process.ticks => pidfd_send_signal(&handle, signal).is_ok(),
-        Ok(_) | Err(_) => false,
+    match (look(process.pid), handle) {
+        (Ok(Some(now)), _) if now.ticks != process.ticks => false,
+        (Ok(Some(_)), Some(handle)) => pidfd_send_signal(&handle, signal).is_ok(),
+        (Ok(Some(_)), None) => kill_process(pid, signal).is_ok(),
+        (Ok(None) | Err(_), _) => false,
     }
 }
 

@@ -43,6 +43,9 @@ pub struct Settings {
     pub grace: Duration,
     /// Within this time of its creation a machine has a supervisor, or is a failed machine.
     pub start_window: Duration,
+    /// How long after a machine's hard end, and its grace, a supervisor that hangs is given up: its
+    /// guard then kills it and all that is left.
+    pub patience: Duration,
     /// Most bytes of output that are kept of a machine; the newest are.
     pub console_bytes: u64,
 }
@@ -57,6 +60,7 @@ impl Settings {
             supervisor,
             grace: Duration::from_secs(5),
             start_window: Duration::from_secs(20),
+            patience: Duration::from_secs(30),
             console_bytes: 1 << 20,
         }
     }
@@ -75,10 +79,7 @@ impl Capacity {
     pub(crate) fn of(settings: &Settings) -> io::Result<Self> {
         let cpus = std::thread::available_parallelism()?.get();
         let host_processors = Processors(u32::try_from(cpus).unwrap_or(u32::MAX));
-        let memory = match settings.memory {
-            Some(memory) => memory,
-            None => host_memory()?,
-        };
+        let memory = settings.memory.map_or_else(host_memory, Ok)?;
         let processors = settings.processors.unwrap_or(host_processors);
         Ok(Self { processors, memory, host_processors })
     }
@@ -130,14 +131,8 @@ impl Capacity {
 }
 
 fn host_memory() -> io::Result<Megabytes> {
-    let text = std::fs::read_to_string("/proc/meminfo")?;
-    memory_total(&text).ok_or_else(|| io::Error::other("/proc/meminfo has no MemTotal"))
-}
-
-fn memory_total(meminfo: &str) -> Option<Megabytes> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(Megabytes(kilobytes >> 10))
+    // Not from /proc/meminfo, which a hardened unit may hide.
+    Ok(Megabytes(nix::sys::sysinfo::sysinfo()?.ram_total() >> 20))
 }
 
 /// Which network file system a folder is on. Machines of this host must not be seen by another host,
@@ -178,12 +173,10 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_the_host_is_read_in_megabytes() {
-        assert_eq!(
-            memory_total("MemTotal:       24115092 kB\nMemFree: 1 kB"),
-            Some(Megabytes(23549))
-        );
-        assert_eq!(memory_total("MemFree: 1 kB"), None);
-        assert!(host_memory().unwrap() > Megabytes(0));
+    fn the_memory_of_the_host_is_that_of_the_kernel_in_megabytes() {
+        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
+        let line = meminfo.lines().find(|line| line.starts_with("MemTotal:")).unwrap();
+        let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        assert_eq!(host_memory().unwrap(), Megabytes(kilobytes >> 10));
     }
 }

@@ -8,8 +8,9 @@ use std::io;
 
 use vcycle_api::{InstanceState, Timestamp};
 
-use crate::folder::{Cause, Ended, Folder, Life, Spec, Started};
+use crate::folder::{Folder, Life};
 use crate::lock::{self, Role};
+use crate::records::{Cause, Ended, Spec, Started};
 
 /// Everything that decides the state of a machine.
 #[derive(Debug, Clone)]

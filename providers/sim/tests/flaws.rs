@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::SimSubject;
-use vcycle_api::testing::{Faults, Limits, Subject, Template, Tenancy, all_cases, try_cases};
+use common::{SimSubject, Wrapped};
+use vcycle_api::testing::{Subject, Tenancy, all_cases, try_cases};
 use vcycle_api::{
-    Act, Capabilities, Clock, CreateRequest, Created, Deletion, ErrorKind, Identity, Instance,
-    InstanceId, InstanceState, IntentToken, Interruption, Listing, MachineName, Observe, Offering,
+    Act, Capabilities, CreateRequest, Created, Deletion, ErrorKind, Identity, Instance, InstanceId,
+    InstanceState, IntentToken, Interruption, Listing, MachineName, Observe, Offering,
     ProviderError, Quota, Resolution, SideResource, Tags, Timestamp, UserData,
 };
 
@@ -31,6 +31,8 @@ enum Flaw {
     TakesNamesForIdentity,
     DropsStrangers,
     ForgetsTheDeadline,
+    MovesTheDeadline,
+    CutsLongNames,
     AcceptsDeletesAndDoesNothing,
     DeletesOtherMachinesToo,
     RefusesRepeatedDeletes,
@@ -59,6 +61,8 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::TakesNamesForIdentity, "a_stranger_with_our_name_is_foreign_and_stays"),
     (Flaw::DropsStrangers, "another_deployment_is_told_from_ours"),
     (Flaw::ForgetsTheDeadline, "a_listing_shows_the_whole_identity"),
+    (Flaw::MovesTheDeadline, "a_machine_ends_at_its_deadline_though_nobody_ends_it"),
+    (Flaw::CutsLongNames, "the_longest_names_come_back_unchanged"),
     (Flaw::AcceptsDeletesAndDoesNothing, "a_deleted_machine_is_proven_gone_in_the_end"),
     (Flaw::AcceptsDeletesAndDoesNothing, "a_fresh_machine_can_be_deleted_at_once"),
     (Flaw::DeletesOtherMachinesToo, "deleting_one_machine_leaves_the_others"),
@@ -101,11 +105,6 @@ struct FlawedSubject {
     flaw: Flaw,
 }
 
-struct FlawedTenancy {
-    inner: Box<dyn Tenancy>,
-    provider: Arc<Flawed>,
-}
-
 struct Flawed {
     inner: Arc<dyn Act>,
     flaw: Flaw,
@@ -125,38 +124,7 @@ impl Subject for FlawedSubject {
         let inner = SimSubject { name: "sim", change }.open().await;
         let provider =
             Flawed { inner: inner.provider(), flaw: self.flaw, calls: AtomicU64::new(0) };
-        Box::new(FlawedTenancy { inner, provider: Arc::new(provider) })
-    }
-}
-
-#[async_trait]
-impl Tenancy for FlawedTenancy {
-    fn provider(&self) -> Arc<dyn Act> {
-        self.provider.clone()
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        self.inner.clock()
-    }
-
-    async fn pass(&self, time: Duration) {
-        self.inner.pass(time).await;
-    }
-
-    fn template(&self) -> Template {
-        self.inner.template()
-    }
-
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    fn faults(&self) -> Option<&dyn Faults> {
-        self.inner.faults()
-    }
-
-    fn mutations(&self) -> Option<u64> {
-        self.inner.mutations()
+        Box::new(Wrapped { inner, provider: Arc::new(provider) })
     }
 }
 
@@ -273,6 +241,13 @@ impl Act for Flawed {
         if self.is(Flaw::NewTokenForEachCall) && calls > 0 {
             request.tags.intent = IntentToken::compose(u128::from(calls));
             request.machine = MachineName::compose(&request.tags.machinetype, calls);
+        }
+        if self.is(Flaw::MovesTheDeadline) {
+            request.tags.deadline = request.tags.deadline + Duration::from_secs(86_400);
+        }
+        if self.is(Flaw::CutsLongNames) {
+            let short: String = request.tags.space.as_str().chars().take(63).collect();
+            request.tags.space = vcycle_api::SpaceName::parse(&short).expect("cut inside a word");
         }
         if self.is(Flaw::CutsUserData) {
             let limit = self.capabilities().user_data_limit;

@@ -118,9 +118,9 @@ fn last_number(job: u32) -> u32 {
     20_000 + 977 * job
 }
 
-/// What a machine runs: a second or so, so that there is something to watch.
+/// What a machine runs: two seconds or so, so that there is something to watch.
 fn script(job: u32) -> String {
-    format!("sleep 0.7\nseq 1 {} | sha256sum\n", last_number(job))
+    format!("sleep 1.7\nseq 1 {} | sha256sum\n", last_number(job))
 }
 
 /// The same, computed here.

@@ -125,7 +125,7 @@ fn machinetype_line(row: &MachinetypeRow, bar: usize) -> String {
         share_bar(row.share, row.target, bar),
         percent(row.share),
         percent(row.target),
-        row.why
+        short_times(&row.why)
     )
 }
 
@@ -186,13 +186,31 @@ fn decision_lines(decisions: &[Decision], room: usize) -> Vec<String> {
 
 /// What was done, why, and what came of it.
 pub(super) fn decision_line(decision: &Decision) -> String {
-    let time = Timestamp::from_secs(decision.at.as_secs()).to_string();
-    let time = time.get(11..19).unwrap_or(&time).to_owned();
+    let time = time_of_day(decision.at);
     let outcome = match decision.outcome.as_str() {
         "done" => String::new(),
         other => format!(" [{other}]"),
     };
-    format!("{} {}{}", styled(FAINT, time), decision.text, styled(WARN, outcome))
+    format!("{} {}{}", styled(FAINT, time), short_times(&decision.text), styled(WARN, outcome))
+}
+
+/// Hours, minutes and seconds in UTC.
+fn time_of_day(time: Timestamp) -> String {
+    let text = time.to_string();
+    text.get(11..19).unwrap_or(&text).to_owned()
+}
+
+/// The same text with its times shortened to the time of day: the demo is over within minutes.
+fn short_times(text: &str) -> String {
+    let short = |word: &str| {
+        let time = word.trim_end_matches([',', ';', ':', '.']);
+        let rest = &word[time.len()..];
+        match time.parse::<jiff::Timestamp>() {
+            Ok(at) => time_of_day(Timestamp::from_millis(at.as_millisecond())) + rest,
+            Err(_) => word.to_owned(),
+        }
+    };
+    text.split(' ').map(short).collect::<Vec<_>>().join(" ")
 }
 
 /// Cuts a styled line to so many visible characters; the styles stay whole.
@@ -267,6 +285,15 @@ mod tests {
             let widest = lines.iter().map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= usize::from(width), "{width}x{height}: {widest}");
         }
+    }
+
+    #[test]
+    fn times_are_shortened_and_all_else_stays() {
+        assert_eq!(
+            short_times("until 2026-11-21T03:47:32.767Z, after 300 No more work"),
+            "until 03:47:32, after 300 No more work"
+        );
+        assert_eq!(short_times(""), "");
     }
 
     #[test]

@@ -142,3 +142,49 @@ fn set_validity(params: &mut CertificateParams, now: Timestamp, days: u32) {
     let (year, month, date) = day(now + DAY * days);
     params.not_after = rcgen::date_time_ymd(year, month, date);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_read_again_issues_under_the_same_name_and_certificate() {
+        let now = Timestamp::from_secs(1_800_000_000);
+        let stored = Authority::generate(now).unwrap();
+        let (first, second) =
+            (Authority::from_pem(&stored).unwrap(), Authority::from_pem(&stored).unwrap());
+        assert_eq!(first.certificate_pem(), second.certificate_pem());
+        assert!(!first.certificate_pem().contains("PRIVATE"));
+        let issuer = |authority: &Authority| {
+            let issued = authority.issue("a.example", now).unwrap();
+            let (_, certificate) = x509_parser::parse_x509_certificate(&issued.chain[0]).unwrap();
+            certificate.issuer().to_string()
+        };
+        assert_eq!(issuer(&first), issuer(&second));
+        let other = Authority::from_pem(&Authority::generate(now).unwrap()).unwrap();
+        assert_ne!(issuer(&first), issuer(&other), "two deployments never share a name");
+    }
+
+    #[test]
+    fn half_an_authority_is_refused_with_its_missing_part() {
+        let now = Timestamp::from_secs(1_800_000_000);
+        let stored = Authority::generate(now).unwrap();
+        let (key, certificate) = stored.split_once("-----BEGIN CERTIFICATE").unwrap();
+        for (text, part) in [
+            (key.to_owned(), "certificate"),
+            (format!("-----BEGIN CERTIFICATE{certificate}"), "private key"),
+            (String::new(), "private key"),
+        ] {
+            let error = Authority::from_pem(&text).err().unwrap();
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn our_own_certificate_is_renewed_long_before_it_expires() {
+        let now = Timestamp::from_secs(1_800_000_000);
+        let authority = Authority::from_pem(&Authority::generate(now).unwrap()).unwrap();
+        let issued = authority.issue("192.0.2.1", now).unwrap();
+        assert_eq!(issued.renew, now + DAY * 198);
+    }
+}

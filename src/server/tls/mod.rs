@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::time_provider::TimeProvider;
 use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
@@ -105,17 +105,6 @@ struct State {
     refused: Option<String>,
 }
 
-/// What a look at the files brought.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reloaded {
-    /// Nothing new.
-    Same,
-    /// A new identity is in use.
-    New,
-    /// The new files cannot be used, and why.
-    Refused(String),
-}
-
 /// The files as they were read.
 struct Contents {
     pair: Option<(Vec<u8>, Vec<u8>)>,
@@ -166,47 +155,44 @@ impl Tls {
         }
     }
 
-    /// Looks at the files, and at the age of our own certificate.
-    pub(super) async fn reload(&self) -> Reloaded {
+    /// Looks at the files, and at the age of our own certificate; says in the log what is new.
+    pub(super) async fn reload(&self) {
         let contents = match read(&self.source, self.client_ca.as_deref()).await {
             Ok(contents) => contents,
-            Err(error) => return self.refuse(error.to_string(), None),
+            // What cannot be read has no fingerprint: nothing equals it, so it is looked at again.
+            Err(error) => return self.refuse(&error, [0; 32]),
         };
         let seen = fingerprint(&contents);
-        let due = {
+        let renewal_due = {
             let state = self.read_state();
             let due = state.renew.is_some_and(|renew| renew <= self.clock.now());
-            // After unreadable files even the same content must be looked at again.
             if state.seen == seen && !due {
-                return Reloaded::Same;
+                return;
             }
             due
         };
         match build(&self.source, self.client_ca.as_deref(), &contents, &self.clock) {
             Ok(Built { config, expires, renew }) => {
-                tracing::info!(%expires, renewed = due, "certificate of the https listener loaded");
+                tracing::info!(%expires, renewal_due, "certificate of the https listener loaded");
                 let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
                 *state = State { current: config, expires, renew, seen, refused: None };
-                Reloaded::New
             }
-            Err(error) => self.refuse(error.to_string(), Some(seen)),
+            Err(error) => self.refuse(&error, seen),
         }
     }
 
-    fn refuse(&self, why: String, seen: Option<[u8; 32]>) -> Reloaded {
+    fn refuse(&self, error: &TlsError, seen: [u8; 32]) {
+        let why = error.to_string();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        // Unreadable files have no fingerprint: nothing equals it, so they are looked at again.
-        state.seen = seen.unwrap_or([0; 32]);
-        if state.refused.as_ref() == Some(&why) {
-            return Reloaded::Same;
+        state.seen = seen;
+        if state.refused.as_ref() != Some(&why) {
+            tracing::warn!(
+                error = %why,
+                expires = %state.expires,
+                "new certificate files are refused, the last good ones stay in use"
+            );
+            state.refused = Some(why);
         }
-        tracing::warn!(
-            error = %why,
-            expires = %state.expires,
-            "new certificate files are refused, the last good ones stay in use"
-        );
-        state.refused = Some(why.clone());
-        Reloaded::Refused(why)
     }
 
     fn read_state(&self) -> std::sync::RwLockReadGuard<'_, State> {
@@ -298,6 +284,10 @@ fn build(
         (None, _) | (_, None) => builder.with_no_client_auth(),
     };
     let mut config = builder.with_single_cert(chain, key).map_err(TlsError::Pair)?;
+    // No resumption: a resumed session would bring its client certificate along unverified, and
+    // VMs come minutes apart, so it would save nothing.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Built { config: Arc::new(config), expires, renew })
 }

@@ -17,7 +17,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, put};
 
 use super::context::Context;
-use super::layers;
+use super::{layers, leftover};
 use crate::store::StoreError;
 
 const MACHINE_FEATURES: &str = "/machines/{space}/{machine}/machinefeatures";
@@ -49,6 +49,7 @@ fn reads() -> Router<Arc<Context>> {
 fn finish(routes: Router<Arc<Context>>, context: &Arc<Context>) -> Router {
     routes
         .layer(from_fn_with_state(Arc::clone(context), layers::in_time))
+        .layer(from_fn_with_state(Arc::clone(context), leftover::read_on))
         .layer(map_response(layers::errors_are_empty))
         .layer(from_fn_with_state(Arc::clone(context), layers::counted))
         .with_state(Arc::clone(context))

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_RANGE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::super::auth::{Verdict, bearer, may_write};
 use super::super::peer::Peer;
 use super::path::{LastPart, MachinePath};
-use super::receive::{Refused, declared_too_large, discard, receive};
+use super::receive::{Refused, declared_too_large, receive};
 use super::{Context, store_failed};
 use crate::model::MachineRecord;
 use crate::store::{OutputName, PutError};
@@ -73,11 +73,6 @@ pub(super) async fn put_output(
         Ok(()) => StatusCode::OK.into_response(),
         Err(refusal) => {
             tracing::debug!(address = %peer.address, ?refusal, "upload refused");
-            let waits_for_us = head.headers.contains_key(EXPECT);
-            if !waits_for_us {
-                let time = context.limits().header_time;
-                tokio::spawn(tokio::time::timeout(time, discard(body)));
-            }
             refusal.into_response()
         }
     }

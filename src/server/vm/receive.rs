@@ -12,10 +12,6 @@ use super::super::context::UPLOAD_MEMORY_KIB;
 /// Uploads up to this size always find memory: heartbeats and last words must get through when
 /// others send large logs.
 const SMALL: u64 = 64 * 1024;
-/// What is read and thrown away of an upload that was refused before it was read, so that a client
-/// that writes first and reads later sees the answer instead of a broken connection.
-const DISCARDED: usize = 64 * 1024 * 1024;
-
 /// Why there is no content.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -59,17 +55,6 @@ pub(super) async fn receive(
         content.extend_from_slice(&chunk);
     }
     Ok(Received { content, _memory: held })
-}
-
-/// Reads on after a refusal, and forgets what it reads.
-pub(super) async fn discard(mut body: Body) {
-    let mut read = 0;
-    while read < DISCARDED {
-        match next_chunk(&mut body).await {
-            Ok(Some(chunk)) => read += chunk.len(),
-            Ok(None) | Err(_) => return,
-        }
-    }
 }
 
 /// The next data; trailers are passed over. `None`: the body is complete.

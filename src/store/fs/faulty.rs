@@ -1,5 +1,7 @@
 //! A filesystem that fails on purpose. Faults are data: rules that strike at a counted operation,
-//! and rates drawn from a seed; nothing here reads a clock or unseeded randomness.
+//! and rates drawn from a seed; nothing here reads a clock or unseeded randomness. Every operation
+//! yields before it takes effect and before it answers, so that a simulation which polls its
+//! managers in an order of its own finds all interleavings.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -177,8 +179,10 @@ impl FaultyFs {
         path: &StatePath,
         operation: impl Future<Output = io::Result<T>> + Send,
     ) -> io::Result<T> {
+        // Others may act before the operation arrives, and before its reply is back.
+        tokio::task::yield_now().await;
         let verdict = self.state().mutation(what, path)?;
-        match verdict {
+        let result = match verdict {
             Verdict::Go => operation.await,
             Verdict::Stop(effect) => self.stop(effect).await,
             Verdict::GoThen(effect) => {
@@ -186,18 +190,23 @@ impl FaultyFs {
                 let _ = operation.await;
                 self.stop(effect).await
             }
-        }
+        };
+        tokio::task::yield_now().await;
+        result
     }
 
     async fn look<T>(
         &self,
         operation: impl Future<Output = io::Result<T>> + Send,
     ) -> io::Result<T> {
+        tokio::task::yield_now().await;
         let verdict = self.state().call()?;
-        match verdict {
+        let result = match verdict {
             Verdict::Go => operation.await,
             Verdict::Stop(effect) | Verdict::GoThen(effect) => self.stop(effect).await,
-        }
+        };
+        tokio::task::yield_now().await;
+        result
     }
 }
 
@@ -233,8 +242,7 @@ impl State {
         let mutations = self.mutations;
         let dir = path.parent();
         self.listings.retain(|listed, _| Some(listed) != dir.as_ref());
-        self.missing
-            .retain(|missing| missing != path && !missing.relative().starts_with(path.relative()));
+        self.missing.retain(|missing| missing != path);
         if !matches!(verdict, Verdict::Go) {
             return Ok(verdict);
         }
@@ -274,6 +282,10 @@ impl Effect {
 
 #[async_trait]
 impl SharedFs for FaultyFs {
+    async fn must_be_mounted(&self) -> io::Result<()> {
+        self.look(self.inner.must_be_mounted()).await
+    }
+
     async fn read(&self, path: &StatePath) -> io::Result<Vec<u8>> {
         let stale = {
             let mut state = self.state();
@@ -347,7 +359,11 @@ impl SharedFs for FaultyFs {
     }
 
     async fn rename(&self, from: &StatePath, to: &StatePath) -> io::Result<()> {
-        self.state().listings.clear();
+        {
+            let mut state = self.state();
+            state.listings.clear();
+            state.missing.clear();
+        }
         self.mutate("rename", from, self.inner.rename(from, to)).await
     }
 

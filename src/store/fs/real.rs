@@ -4,54 +4,26 @@
 //! Modes are set explicitly, whatever the umask: files 0644 or 0600, directories 0755, machine
 //! folders 0750 (`StatePath::directory_mode`).
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Mode, NewFile, PutOutcome, SharedFs, TEMPORARY, Vanished};
+use super::disk::{Disk, past_stale_handles};
+use super::{Mode, NewFile, PutOutcome, SharedFs};
 use crate::model::Timestamp;
 use crate::store::{StatePath, layout};
 
-/// A file in the making that is older than this has no living writer: a write that hangs longer
-/// fails when it comes to the rename, and nothing was promised.
-const ABANDONED: Duration = Duration::from_secs(6 * 3600);
-
 /// The state directory on a real filesystem.
 #[derive(Debug, Clone)]
-pub struct RealFs(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    root: PathBuf,
-    /// Makes our temporary names differ from everybody's.
-    writer: String,
-    counter: AtomicU64,
-    /// `deployment.json` as it was when it was first seen. From then on it must be there.
-    marker: Mutex<Option<Marker>>,
-}
-
-#[derive(Debug, Clone)]
-struct Marker {
-    inode: u64,
-    content: Vec<u8>,
-}
+pub struct RealFs(Arc<Disk>);
 
 impl RealFs {
     /// The directory at `root`, which must exist when it is first used: it is never made here,
     /// since an absent mount must not look like an empty state directory.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self(Arc::new(Inner {
-            root: root.into(),
-            writer: uuid::Uuid::new_v4().simple().to_string(),
-            counter: AtomicU64::new(0),
-            marker: Mutex::new(None),
-        }))
+        Self(Arc::new(Disk::new(root.into())))
     }
 
     /// Its root.
@@ -66,15 +38,15 @@ impl RealFs {
 
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Inner) -> io::Result<T> + Send + 'static,
+        work: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let inner = Arc::clone(&self.0);
+        let disk = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || {
-            inner.must_be_there()?;
-            let result = work(&inner);
+            disk.must_be_there()?;
+            let result = work(&disk);
             // What failed or was absent says nothing if the directory went away meanwhile.
             if result.is_err() {
-                inner.must_be_there()?;
+                disk.must_be_there()?;
             }
             result
         })
@@ -83,308 +55,25 @@ impl RealFs {
     }
 }
 
-/// Runs an operation again, once, when the file server forgot the handle (ESTALE): opening by name
-/// anew is the cure, and every operation here begins with a name.
-fn past_stale_handles<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    match operation() {
-        Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => operation(),
-        result => result,
-    }
-}
-
-fn absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-fn or_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if absent(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn sync_directory(dir: &Path) -> io::Result<()> {
-    past_stale_handles(|| File::open(dir)?.sync_all())
-}
-
-impl Inner {
-    fn full(&self, path: &StatePath) -> PathBuf {
-        self.root.join(path.relative())
-    }
-
-    fn parent(&self, path: &StatePath) -> PathBuf {
-        path.parent().map_or_else(|| self.root.clone(), |parent| self.full(&parent))
-    }
-
-    /// Fails with [`Vanished`] unless the root is there and is still the one that was opened.
-    fn must_be_there(&self) -> io::Result<()> {
-        let known = self.marker.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(known) = known else {
-            return match past_stale_handles(|| fs::metadata(&self.root)) {
-                Ok(meta) if meta.is_dir() => Ok(()),
-                Ok(_) => Err(io::Error::new(
-                    io::ErrorKind::NotADirectory,
-                    format!("{} is not a directory", self.root.display()),
-                )),
-                Err(error) if absent(&error) => {
-                    Err(Vanished::error(format!("there is no {}", self.root.display())))
-                }
-                Err(error) => Err(error),
-            };
-        };
-        let file = self.full(&layout::deployment());
-        let Some(meta) = or_absent(past_stale_handles(|| fs::metadata(&file)))? else {
-            return Err(Vanished::error(format!("{} is not there any more", file.display())));
-        };
-        if meta.ino() == known.inode {
-            return Ok(());
-        }
-        match or_absent(past_stale_handles(|| fs::read(&file)))? {
-            Some(content) if content == known.content => {
-                self.remember_marker(&content);
-                Ok(())
-            }
-            Some(_) => {
-                Err(Vanished::error(format!("{} is another deployment's now", file.display())))
-            }
-            None => Err(Vanished::error(format!("{} is not there any more", file.display()))),
-        }
-    }
-
-    fn remember_marker(&self, content: &[u8]) {
-        let file = self.full(&layout::deployment());
-        if let Ok(meta) = fs::metadata(file) {
-            *self.marker.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(Marker { inode: meta.ino(), content: content.to_vec() });
-        }
-    }
-
-    /// Writes and syncs a new file of ours in `dir`. It is removed again if that fails.
-    fn temporary(&self, dir: &Path, content: &[u8], mode: Mode) -> io::Result<PathBuf> {
-        let number = self.counter.fetch_add(1, Ordering::Relaxed);
-        let path = dir.join(format!("{TEMPORARY}{}-{number}", self.writer));
-        let bits = match mode {
-            Mode::Public => 0o644,
-            Mode::Private => 0o600,
-        };
-        let write = || {
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            file.write_all(content)?;
-            file.set_permissions(fs::Permissions::from_mode(bits))?;
-            file.sync_all()
-        };
-        match write() {
-            Ok(()) => Ok(path),
-            Err(error) => {
-                let _ = fs::remove_file(&path);
-                Err(error)
-            }
-        }
-    }
-
-    /// Moves a finished temporary file to its name. An error of `rename(2)` does not mean that it
-    /// was not done, so it is looked for.
-    fn put_in_place(temporary: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
-        let Err(error) = fs::rename(temporary, path) else { return Ok(()) };
-        let done = !temporary.exists() && fs::read(path).is_ok_and(|there| there == content);
-        if done {
-            return Ok(());
-        }
-        let _ = fs::remove_file(temporary);
-        Err(error)
-    }
-
-    fn write(&self, path: &StatePath, content: &[u8], mode: Mode) -> io::Result<()> {
-        past_stale_handles(|| {
-            let dir = self.parent(path);
-            let temporary = self.temporary(&dir, content, mode)?;
-            Self::put_in_place(&temporary, &self.full(path), content)?;
-            sync_directory(&dir)
-        })
-    }
-
-    fn write_many(&self, files: &[NewFile]) -> io::Result<()> {
-        let mut directories: Vec<PathBuf> = Vec::new();
-        for file in files {
-            let dir = self.parent(&file.path);
-            past_stale_handles(|| {
-                let temporary = self.temporary(&dir, &file.content, file.mode)?;
-                Self::put_in_place(&temporary, &self.full(&file.path), &file.content)
-            })?;
-            if !directories.contains(&dir) {
-                directories.push(dir);
-            }
-        }
-        directories.iter().try_for_each(|dir| sync_directory(dir))
-    }
-
-    fn put_if_absent(
-        &self,
-        path: &StatePath,
-        content: &[u8],
-        mode: Mode,
-    ) -> io::Result<PutOutcome> {
-        let dir = self.parent(path);
-        let full = self.full(path);
-        let temporary = past_stale_handles(|| self.temporary(&dir, content, mode))?;
-        let linked = fs::hard_link(&temporary, &full);
-        let outcome = match linked {
-            Ok(()) => Ok(PutOutcome::Ours),
-            // EEXIST and EIO alike: a lost reply, repeated by the client, looks like either.
-            Err(error) => match past_stale_handles(|| fs::read(&full)) {
-                Ok(there) if there == content => Ok(PutOutcome::Ours),
-                Ok(_) => Ok(PutOutcome::Theirs),
-                Err(_) => Err(error),
-            },
-        };
-        let _ = fs::remove_file(&temporary);
-        if let Ok(PutOutcome::Ours) = outcome {
-            sync_directory(&dir)?;
-        }
-        outcome
-    }
-
-    fn list(&self, dir: &StatePath) -> io::Result<Vec<String>> {
-        let read = || -> io::Result<Vec<String>> {
-            let mut names = Vec::new();
-            for entry in fs::read_dir(self.full(dir))? {
-                // A name that is not UTF-8 is not ours, as is one that begins with a dot
-                // (temporary files, `.nfsXXXX`, `.snapshot`).
-                if let Ok(name) = entry?.file_name().into_string()
-                    && !name.starts_with('.')
-                {
-                    names.push(name);
-                }
-            }
-            Ok(names)
-        };
-        match or_absent(past_stale_handles(read))? {
-            Some(names) => Ok(names),
-            None => self.must_be_there().map(|()| Vec::new()),
-        }
-    }
-
-    fn metadata(&self, paths: &[StatePath]) -> io::Result<Vec<Option<fs::Metadata>>> {
-        let found = paths
-            .iter()
-            .map(|path| or_absent(past_stale_handles(|| fs::metadata(self.full(path)))))
-            .collect::<io::Result<Vec<_>>>()?;
-        if found.iter().any(Option::is_none) {
-            self.must_be_there()?;
-        }
-        Ok(found)
-    }
-
-    fn make_dir(&self, dir: &StatePath) -> io::Result<()> {
-        let full = self.full(dir);
-        if full.is_dir() {
-            return Ok(());
-        }
-        if let Some(parent) = dir.parent() {
-            self.make_dir(&parent)?;
-        }
-        let mode = dir.directory_mode();
-        match fs::DirBuilder::new().mode(mode).create(&full) {
-            Ok(()) => fs::set_permissions(&full, fs::Permissions::from_mode(mode))?,
-            Err(_) if full.is_dir() => {}
-            Err(error) => return Err(error),
-        }
-        sync_directory(&self.parent(dir))
-    }
-
-    fn rename(&self, from: &StatePath, to: &StatePath) -> io::Result<()> {
-        let (old, new) = (self.full(from), self.full(to));
-        let there = |path: &Path| or_absent(past_stale_handles(|| fs::symlink_metadata(path)));
-        if there(&new)?.is_some() {
-            // An earlier call of ours, whose reply was lost, is recognised by the missing source.
-            return match there(&old)? {
-                None => Ok(()),
-                Some(_) => Err(io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    format!("{to} is in the way of {from}"),
-                )),
-            };
-        }
-        if let Err(error) = fs::rename(&old, &new) {
-            let done = there(&old)?.is_none() && there(&new)?.is_some();
-            if !done {
-                return Err(error);
-            }
-        }
-        let (source, target) = (self.parent(from), self.parent(to));
-        sync_directory(&target)?;
-        if source == target { Ok(()) } else { sync_directory(&source) }
-    }
-
-    fn remove(&self, path: &StatePath) -> io::Result<()> {
-        let full = self.full(path);
-        let remove = || {
-            let Some(meta) = or_absent(fs::symlink_metadata(&full))? else { return Ok(()) };
-            let removed =
-                if meta.is_dir() { fs::remove_dir_all(&full) } else { fs::remove_file(&full) };
-            or_absent(removed).map(|_| ())
-        };
-        match past_stale_handles(remove) {
-            // A file arrived while we removed the others.
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => remove()?,
-            result => result?,
-        }
-        let parent = self.parent(path);
-        if parent.is_dir() { sync_directory(&parent) } else { Ok(()) }
-    }
-
-    fn sweep(&self, dir: &StatePath) -> io::Result<usize> {
-        let full = self.full(dir);
-        let Some(entries) = or_absent(fs::read_dir(&full))? else { return Ok(0) };
-        let candidates: Vec<PathBuf> = entries
-            .filter_map(Result::ok)
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY))
-            .map(|entry| entry.path())
-            .collect();
-        if candidates.is_empty() {
-            return Ok(0);
-        }
-        // Two times of one clock: the file server's. A file of ours tells its present.
-        let probe = self.temporary(&full, b"", Mode::Private)?;
-        let now = fs::metadata(&probe).and_then(|meta| meta.modified());
-        let _ = fs::remove_file(&probe);
-        let now = now?;
-        let mut swept = 0;
-        for path in candidates {
-            let age = fs::metadata(&path).and_then(|meta| meta.modified());
-            let old = age.is_ok_and(|then| now.duration_since(then).is_ok_and(|a| a > ABANDONED));
-            if old && fs::remove_file(&path).is_ok() {
-                swept += 1;
-            }
-        }
-        Ok(swept)
-    }
-}
-
 #[async_trait]
 impl SharedFs for RealFs {
+    async fn must_be_mounted(&self) -> io::Result<()> {
+        self.blocking(Disk::must_be_mounted).await
+    }
+
     async fn read(&self, path: &StatePath) -> io::Result<Vec<u8>> {
         let path = path.clone();
-        self.blocking(move |fs_| {
-            let content = past_stale_handles(|| fs::read(fs_.full(&path)))?;
-            if path == layout::deployment() {
-                fs_.remember_marker(&content);
-            }
-            Ok(content)
-        })
-        .await
+        self.blocking(move |disk| disk.read(&path)).await
     }
 
     async fn write(&self, path: &StatePath, content: &[u8], mode: Mode) -> io::Result<()> {
         let (path, content) = (path.clone(), content.to_vec());
-        self.blocking(move |fs_| fs_.write(&path, &content, mode)).await
+        self.blocking(move |disk| disk.write(&path, &content, mode)).await
     }
 
     async fn write_many(&self, files: &[NewFile]) -> io::Result<()> {
         let files = files.to_vec();
-        self.blocking(move |fs_| fs_.write_many(&files)).await
+        self.blocking(move |disk| disk.write_many(&files)).await
     }
 
     async fn put_if_absent(
@@ -394,18 +83,18 @@ impl SharedFs for RealFs {
         mode: Mode,
     ) -> io::Result<PutOutcome> {
         let (path, content) = (path.clone(), content.to_vec());
-        self.blocking(move |fs_| fs_.put_if_absent(&path, &content, mode)).await
+        self.blocking(move |disk| disk.put_if_absent(&path, &content, mode)).await
     }
 
     async fn list(&self, dir: &StatePath) -> io::Result<Vec<String>> {
         let dir = dir.clone();
-        self.blocking(move |fs_| fs_.list(&dir)).await
+        self.blocking(move |disk| disk.list(&dir)).await
     }
 
     async fn modified(&self, paths: &[StatePath]) -> io::Result<Vec<Option<Timestamp>>> {
         let paths = paths.to_vec();
-        self.blocking(move |fs_| {
-            let found = fs_.metadata(&paths)?.into_iter();
+        self.blocking(move |disk| {
+            let found = disk.metadata(&paths)?.into_iter();
             found
                 .map(|meta| {
                     meta.map(|meta| meta.modified().map(Timestamp::from_system)).transpose()
@@ -417,29 +106,29 @@ impl SharedFs for RealFs {
 
     async fn sizes(&self, paths: &[StatePath]) -> io::Result<Vec<Option<u64>>> {
         let paths = paths.to_vec();
-        self.blocking(move |fs_| {
-            Ok(fs_.metadata(&paths)?.into_iter().map(|meta| meta.map(|meta| meta.len())).collect())
+        self.blocking(move |disk| {
+            Ok(disk.metadata(&paths)?.into_iter().map(|meta| meta.map(|meta| meta.len())).collect())
         })
         .await
     }
 
     async fn make_dir(&self, dir: &StatePath) -> io::Result<()> {
         let dir = dir.clone();
-        self.blocking(move |fs_| past_stale_handles(|| fs_.make_dir(&dir))).await
+        self.blocking(move |disk| past_stale_handles(|| disk.make_dir(&dir))).await
     }
 
     async fn rename(&self, from: &StatePath, to: &StatePath) -> io::Result<()> {
         let (from, to) = (from.clone(), to.clone());
-        self.blocking(move |fs_| past_stale_handles(|| fs_.rename(&from, &to))).await
+        self.blocking(move |disk| past_stale_handles(|| disk.rename(&from, &to))).await
     }
 
     async fn remove(&self, path: &StatePath) -> io::Result<()> {
         let path = path.clone();
-        self.blocking(move |fs_| fs_.remove(&path)).await
+        self.blocking(move |disk| disk.remove(&path)).await
     }
 
     async fn sweep(&self, dir: &StatePath) -> io::Result<usize> {
         let dir = dir.clone();
-        self.blocking(move |fs_| fs_.sweep(&dir)).await
+        self.blocking(move |disk| disk.sweep(&dir)).await
     }
 }

@@ -136,3 +136,116 @@ pub(super) fn superseded(
         Some(_) | None => Err(Fenced::Forgotten { generation }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(15);
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    fn seen(generation: u64, renewal: Renewal) -> Seen {
+        let manager = Some(ManagerName::parse("m").unwrap());
+        Seen { generation: Generation(generation), manager, renewal }
+    }
+
+    /// What an observer that looks at these times does at the last.
+    fn watch(looks: &[(u64, Option<Seen>)]) -> Verdict {
+        let mut known = None;
+        let mut last = None;
+        for (at, seen) in looks {
+            let verdict = judge(known.as_ref(), seen.clone(), secs(*at), TTL);
+            known = match &verdict {
+                Verdict::Wait(observation) => Some(observation.clone()),
+                Verdict::Take(_) => None,
+            };
+            last = Some(verdict);
+        }
+        last.unwrap()
+    }
+
+    fn takes(verdict: &Verdict) -> Option<u64> {
+        match verdict {
+            Verdict::Take(generation) => Some(generation.0),
+            Verdict::Wait(_) => None,
+        }
+    }
+
+    #[test]
+    fn an_empty_log_and_a_released_space_are_taken_at_once() {
+        assert_eq!(takes(&watch(&[(5, None)])), Some(1));
+        assert_eq!(takes(&watch(&[(5, Some(seen(7, Renewal::Released)))])), Some(8));
+    }
+
+    #[test]
+    fn trap_7_14_a_first_look_never_steals_however_old_the_file_is() {
+        assert_eq!(takes(&watch(&[(1_000_000, Some(seen(7, Renewal::Counter(3))))])), None);
+        assert_eq!(takes(&watch(&[(1_000_000, Some(seen(7, Renewal::None)))])), None);
+    }
+
+    #[test]
+    fn silence_is_counted_on_our_clock_from_our_first_look() {
+        let alive = |counter| Some(seen(7, Renewal::Counter(counter)));
+        assert_eq!(takes(&watch(&[(100, alive(3)), (115, alive(3))])), None);
+        assert_eq!(takes(&watch(&[(100, alive(3)), (116, alive(3))])), Some(8));
+        // Any sign of life, also one that looks older, begins the count anew.
+        assert_eq!(takes(&watch(&[(100, alive(3)), (114, alive(4)), (128, alive(4))])), None);
+        assert_eq!(takes(&watch(&[(100, alive(3)), (114, alive(2)), (128, alive(2))])), None);
+        // So does a new owner.
+        let newer = || Some(seen(8, Renewal::Counter(3)));
+        assert_eq!(takes(&watch(&[(100, alive(3)), (114, newer()), (128, newer())])), None);
+    }
+
+    #[test]
+    fn an_owner_whose_renewal_is_not_seen_gets_the_time_that_a_cache_may_lie() {
+        let new = || Some(seen(7, Renewal::None));
+        assert_eq!(takes(&watch(&[(100, new()), (175, new())])), None);
+        assert_eq!(takes(&watch(&[(100, new()), (176, new())])), Some(8));
+    }
+
+    fn reading(monotonic: u64, wall: i64) -> Reading {
+        Reading { monotonic: secs(monotonic), wall: Timestamp::from_secs(wall) }
+    }
+
+    fn lease() -> Lease {
+        Lease { renewed: reading(100, 5000), ttl: TTL, counter: 1 }
+    }
+
+    #[test]
+    fn an_owner_stops_well_before_anybody_may_begin() {
+        assert_eq!(lease().left(reading(100, 5000)), Ok(secs(12)));
+        assert_eq!(lease().left(reading(111, 5011)), Ok(secs(1)));
+        assert_eq!(lease().left(reading(112, 5012)), Err(secs(0)));
+        assert_eq!(lease().left(reading(130, 5030)), Err(secs(18)));
+    }
+
+    #[test]
+    fn a_suspended_host_is_late_though_its_monotonic_clock_stood_still() {
+        assert_eq!(lease().left(reading(101, 9000)), Err(secs(3988)));
+        assert_eq!(lease().left(reading(101, 10)), Ok(secs(11)), "a step back changes nothing");
+    }
+
+    #[test]
+    fn a_renewal_counts_from_its_beginning_and_only_when_done_in_time() {
+        let renewed = lease().renewed(reading(105, 5005), reading(111, 5011)).unwrap();
+        assert_eq!(renewed.left(reading(111, 5011)), Ok(secs(6)));
+        assert_eq!(lease().renewed(reading(105, 5005), reading(112, 5012)), Err(secs(0)));
+        let earlier = lease().renewed(reading(90, 4990), reading(101, 5001)).unwrap();
+        assert_eq!(earlier.renewed, lease().renewed, "never shortened by one that came late");
+    }
+
+    #[test]
+    fn an_owner_must_find_its_own_number_at_the_top() {
+        let mine = Generation(7);
+        assert_eq!(superseded(mine, Some(mine)), Ok(()));
+        let by = Generation(9);
+        let newer = superseded(mine, Some(by));
+        assert_eq!(newer, Err(Fenced::Superseded { generation: mine, by }));
+        for log in [None, Some(Generation(6))] {
+            assert_eq!(superseded(mine, log), Err(Fenced::Forgotten { generation: mine }));
+        }
+    }
+}

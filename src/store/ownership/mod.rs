@@ -104,33 +104,42 @@ impl Ownership {
     ) -> Result<Acquire, StoreError> {
         log::prepare(store, space).await?;
         let seen = log::look(store, space).await?;
-        let now = store.clock().monotonic();
-        let key = (space.clone(), manager.clone());
-        let verdict = judge(locked(&store.0.observations).get(&key), seen.clone(), now, ttl);
-        match verdict {
-            Verdict::Wait(observation) => {
-                let held = held_by(&observation.seen);
-                locked(&store.0.observations).insert(key, observation);
-                Ok(held)
-            }
-            Verdict::Take(generation) => {
-                match Self::take(store, space, (manager, ttl), generation).await? {
-                    Some(mut ownership) => {
-                        locked(&store.0.observations).remove(&key);
-                        ownership.settle().await?;
-                        Ok(Acquire::Owned(ownership))
-                    }
-                    None => {
-                        let seen = log::look(store, space).await?;
-                        Ok(held_by(&seen.unwrap_or(machine::Seen {
-                            generation,
-                            manager: None,
-                            renewal: Renewal::None,
-                        })))
-                    }
-                }
-            }
+        let generation = match Self::judged(store, (space, manager), seen, ttl) {
+            Verdict::Wait(observation) => return Ok(held_by(&observation.seen)),
+            Verdict::Take(generation) => generation,
+        };
+        if let Some(mut ownership) = Self::take(store, space, (manager, ttl), generation).await? {
+            ownership.settle().await?;
+            return Ok(Acquire::Owned(ownership));
         }
+        // Somebody was quicker: the count of its silence begins here.
+        let seen = log::look(store, space).await?;
+        Ok(match Self::judged(store, (space, manager), seen, ttl) {
+            Verdict::Wait(observation) => held_by(&observation.seen),
+            Verdict::Take(next) => held_by(&machine::Seen {
+                generation: generation.max(Generation(next.0 - 1)),
+                manager: None,
+                renewal: Renewal::None,
+            }),
+        })
+    }
+
+    /// Judges what is seen, and remembers it for the next time.
+    fn judged(
+        store: &Store,
+        (space, manager): (&SpaceName, &ManagerName),
+        seen: Option<machine::Seen>,
+        ttl: Duration,
+    ) -> Verdict {
+        let key = (space.clone(), manager.clone());
+        let now = store.clock().monotonic();
+        let mut known = locked(&store.0.observations);
+        let verdict = judge(known.get(&key), seen, now, ttl);
+        match &verdict {
+            Verdict::Wait(observation) => known.insert(key, observation.clone()),
+            Verdict::Take(_) => known.remove(&key),
+        };
+        verdict
     }
 
     /// Makes one generation. `None`: somebody else did.
@@ -216,10 +225,8 @@ impl Ownership {
         };
         let written = log::renew(&self.store, &self.space, self.generation, counter).await;
         let checked = match written {
-            Ok(()) => self.not_superseded().await,
-            Err(error) => {
-                Err(Fenced::Unsure { generation: self.generation, why: error.to_string() })
-            }
+            Ok(()) => self.stands().await,
+            Err(error) => Err(error),
         };
         match checked {
             Ok(()) => {
@@ -231,16 +238,13 @@ impl Ownership {
                 *locked(&self.trouble) = None;
                 Ok(())
             }
-            Err(Fenced::Unsure { why, .. }) => {
+            Err(StoreError::Fenced(why)) => Err(Lost(why)),
+            Err(error) => {
+                let why = error.to_string();
                 tracing::warn!(space = %self.space, generation = %self.generation, %why, "renewal failed");
                 *locked(&self.trouble) = Some(why);
                 self.in_time(reading(self.store.clock())).map_err(Lost)
             }
-            Err(
-                why @ (Fenced::Expired { .. }
-                | Fenced::Superseded { .. }
-                | Fenced::Forgotten { .. }),
-            ) => Err(Lost(why)),
         }
     }
 
@@ -302,11 +306,10 @@ impl Ownership {
         }
     }
 
-    async fn not_superseded(&self) -> Result<(), Fenced> {
-        let highest = log::highest(&self.store, &self.space).await.map_err(|error| {
-            Fenced::Unsure { generation: self.generation, why: error.to_string() }
-        })?;
-        machine::superseded(self.generation, highest)
+    /// Whether the log still has us at its top.
+    async fn stands(&self) -> Result<(), StoreError> {
+        let highest = log::highest(&self.store, &self.space).await?;
+        Ok(machine::superseded(self.generation, highest)?)
     }
 }
 
@@ -323,10 +326,19 @@ impl Proof<'_> {
     /// # Errors
     /// Any of [`Fenced`]: do not make the call.
     pub async fn check(&self) -> Result<(), Fenced> {
+        self.allow().await.map_err(|error| match error {
+            StoreError::Fenced(why) => why,
+            other => Fenced::Unsure { generation: self.generation(), why: other.to_string() },
+        })
+    }
+
+    /// As [`Proof::check`], for the store's own writes: a fault of the state directory is said as
+    /// what it is.
+    pub(super) async fn allow(&self) -> Result<(), StoreError> {
         let ownership = self.ownership;
-        ownership.not_superseded().await?;
+        ownership.stands().await?;
         // Last, since looking may have taken a while.
-        ownership.in_time(reading(ownership.store.clock()))
+        Ok(ownership.in_time(reading(ownership.store.clock()))?)
     }
 
     /// The fencing token.

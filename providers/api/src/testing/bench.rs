@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use super::{CannotInject, Fault, Limits, Tenancy};
 use crate::{
@@ -131,7 +130,8 @@ impl Bench {
                 machine,
                 intent: IntentToken::compose(u128::from(random) << 64 | u128::from(random)),
                 generation: Generation(1),
-                deadline: self.now() + Duration::from_secs(3600),
+                // Whole seconds, as the tag has it: a cloud gives no parts of a second back.
+                deadline: Timestamp::from_secs(self.now().as_secs() + 3600),
             },
             image: template.image,
             user_data: template.user_data,

@@ -49,6 +49,12 @@ pub trait Tenancy: Send + Sync {
         None
     }
 
+    /// Whether the cloud itself ends a machine at the deadline in its tags. `Err`: only the guest's own
+    /// timer does, which this subject's machines do not have.
+    fn ends_at_deadline(&self) -> Result<(), CannotInject> {
+        Ok(())
+    }
+
     /// How many calls have changed the cloud so far, where it can be counted.
     fn mutations(&self) -> Option<u64> {
         None

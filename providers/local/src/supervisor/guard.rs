@@ -15,15 +15,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use vcycle_api::{Clock, SystemClock};
 
 use super::{Failure, Stage, hang_up, io, kill_until_none, reap, spawn_stage, system, write_end};
-use crate::folder::{Cause, Folder, Life, NoSpec, Spec};
+use crate::folder::{Folder, Life, NoSpec};
 use crate::lock::{self, Role};
 use crate::procs::Belonging;
+use crate::records::{Cause, Spec};
 
 /// How often the guard looks at the time.
 const TICK: Duration = Duration::from_secs(1);
-
-/// How long after the hard end a supervisor is given up, beyond its grace.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn guard(folder: &Folder) -> Result<(), Failure> {
     nix::unistd::setsid().map_err(system("leaving the manager's session"))?;
@@ -32,6 +30,7 @@ pub(super) async fn guard(folder: &Folder) -> Result<(), Failure> {
         .map_err(io("taking the guard's lock"))?
         .ok_or_else(|| Failure::Refused("the machine is being removed".to_owned()))?;
     let spec = read_spec(folder)?;
+    let neighbourhood = folder.neighbourhood().map_err(io("looking where the folder is"))?;
     let mut child_died = signal(SignalKind::child()).map_err(io("watching for children"))?;
     // A host that goes down tells the supervisor as well; the guard stays as long as that does.
     let _ignored = signal(SignalKind::terminate()).map_err(io("ignoring SIGTERM"))?;
@@ -40,8 +39,9 @@ pub(super) async fn guard(folder: &Folder) -> Result<(), Failure> {
     hang_up()?;
 
     let clock = SystemClock::new();
-    let last_moment =
-        spec.tags.deadline.max(clock.now()) + Duration::from_millis(spec.grace_ms) + PATIENCE;
+    let last_moment = spec.tags.deadline.max(clock.now())
+        + Duration::from_millis(spec.grace_ms)
+        + Duration::from_millis(spec.patience_ms);
     let budget = last_moment.since(clock.now());
     let mut tick = tokio::time::interval(TICK);
     let how = loop {
@@ -58,7 +58,11 @@ pub(super) async fn guard(folder: &Folder) -> Result<(), Failure> {
             let _ = kill(supervisor, Signal::SIGKILL);
         }
     };
-    take_over(folder, &spec, how).await
+    kill_what_is_left(&spec).await;
+    if folder.has_vanished(neighbourhood) {
+        return Ok(());
+    }
+    write_last_word(folder, how)
 }
 
 pub(super) fn read_spec(folder: &Folder) -> Result<Spec, Failure> {
@@ -77,11 +81,14 @@ fn describe(status: WaitStatus) -> String {
 }
 
 /// Nothing of the machine may run after its supervisor has gone. After an orderly end there is nothing.
-async fn take_over(folder: &Folder, spec: &Spec, how: String) -> Result<(), Failure> {
+async fn kill_what_is_left(spec: &Spec) {
     let root = i32::try_from(std::process::id()).ok();
     let mark = Some(spec.mark.clone());
     kill_until_none(&Belonging { mark, root, session: None }).await;
-    if folder.has_vanished() || matches!(folder.life(), Ok(Some(Life::Gone))) {
+}
+
+fn write_last_word(folder: &Folder, how: String) -> Result<(), Failure> {
+    if matches!(folder.life(), Ok(Some(Life::Gone))) {
         return Ok(());
     }
     if matches!(folder.ended(), Ok(None)) {

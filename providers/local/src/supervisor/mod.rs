@@ -29,8 +29,9 @@ use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::folder::{Cause, Ended, Folder};
+use crate::folder::Folder;
 use crate::procs::{self, Belonging};
+use crate::records::{Cause, Ended};
 
 /// The program that runs now, also when its file has been replaced by an upgrade.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -182,11 +183,15 @@ fn reap() -> Vec<Reaped> {
     }
 }
 
-/// Pause between two looks at whether killed processes are gone.
+/// Pause between two looks at whether killed processes are gone, at first.
 const KILL_PAUSE: Duration = Duration::from_millis(10);
 
-/// Kills until nothing is left, however long it takes: a process may be stuck in the kernel.
+/// The same when they do not go: then one is stuck in the kernel, or has another user's rights.
+const KILL_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Kills until nothing is left, however long it takes: before that the machine is not gone.
 async fn kill_until_none(belonging: &Belonging) {
+    let mut pause = KILL_PAUSE;
     loop {
         match procs::kill_all(belonging) {
             Ok(0) => return,
@@ -194,7 +199,8 @@ async fn kill_until_none(belonging: &Belonging) {
             Err(error) => eprintln!("looking for the machine's processes: {error}"),
         }
         reap();
-        tokio::time::sleep(KILL_PAUSE).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(KILL_PAUSE_MAX);
     }
 }
 

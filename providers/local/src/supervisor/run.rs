@@ -22,9 +22,10 @@ use super::guard::read_spec;
 use super::{
     Failure, KILL_PAUSE, RUNNING, hang_up, io, kill_until_none, limits, reap, system, write_end,
 };
-use crate::folder::{Cause, Folder, Life, Spec, Started};
+use crate::folder::{Folder, Life};
 use crate::lock::{self, Role};
 use crate::procs::{self, Belonging};
+use crate::records::{Cause, Spec, Started};
 use crate::script::Shebang;
 
 /// How often the supervisor looks whether the machine is still wanted.
@@ -41,14 +42,15 @@ pub(super) async fn run(folder: &Folder) -> Result<(), Failure> {
         .map_err(io("taking the supervisor's lock"))?
         .ok_or_else(|| Failure::Refused("the machine is being removed".to_owned()))?;
     let spec = read_spec(folder)?;
+    let neighbourhood = folder.neighbourhood().map_err(io("looking where the folder is"))?;
     let cause = match may_start(folder, &spec) {
-        Ok(()) => match start(folder, &spec) {
+        Ok(()) => match start(folder, &spec, neighbourhood) {
             Ok(machine) => machine.live().await,
             Err(failure) => not_started(folder, &spec, &failure).await,
         },
         Err(failure) => not_started(folder, &spec, &failure).await,
     };
-    if folder.has_vanished() {
+    if folder.has_vanished(neighbourhood) {
         return Ok(());
     }
     write_end(folder, cause);
@@ -96,6 +98,8 @@ fn belonging(spec: &Spec) -> Belonging {
 struct Machine<'a> {
     folder: &'a Folder,
     spec: &'a Spec,
+    /// Where the folder is; see [`Folder::has_vanished`].
+    neighbourhood: (u64, u64),
     clock: SystemClock,
     /// Time from the start of `clock` to the hard end.
     budget: Duration,
@@ -106,7 +110,11 @@ struct Machine<'a> {
     looks: u32,
 }
 
-fn start<'a>(folder: &'a Folder, spec: &'a Spec) -> Result<Machine<'a>, Failure> {
+fn start<'a>(
+    folder: &'a Folder,
+    spec: &'a Spec,
+    neighbourhood: (u64, u64),
+) -> Result<Machine<'a>, Failure> {
     nix::unistd::setsid().map_err(system("making a session"))?;
     set_child_subreaper(true).map_err(system("becoming a subreaper"))?;
     let child_died = signal(SignalKind::child()).map_err(io("watching for children"))?;
@@ -117,7 +125,8 @@ fn start<'a>(folder: &'a Folder, spec: &'a Spec) -> Result<Machine<'a>, Failure>
     let bound_to = limits::apply(folder, spec)?;
     let me = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
     let ticks = procs::look(me).map_err(io("looking at ourselves"))?.map_or(0, |me| me.ticks);
-    let boot = procs::boot_id().map_err(io("reading the boot id"))?;
+    // A hardened unit may hide it. Then a delete cannot use the session to find what is left.
+    let boot = procs::boot_id().unwrap_or_default();
     // Before the script: whatever runs then belongs to a supervisor that is written down.
     folder
         .write_started(&Started { at: clock.now(), supervisor: me, ticks, boot, bound_to })
@@ -127,7 +136,18 @@ fn start<'a>(folder: &'a Folder, spec: &'a Spec) -> Result<Machine<'a>, Failure>
     // The manager may have died meanwhile: the machine runs all the same.
     let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{RUNNING}\n").as_bytes());
     hang_up()?;
-    Ok(Machine { folder, spec, clock, budget, script, output, child_died, told_to_end, looks: 0 })
+    Ok(Machine {
+        folder,
+        spec,
+        neighbourhood,
+        clock,
+        budget,
+        script,
+        output,
+        child_died,
+        told_to_end,
+        looks: 0,
+    })
 }
 
 /// The interpreter is started by us and not by the kernel, so that the script may lie on a file
@@ -197,7 +217,7 @@ impl Machine<'_> {
             Ok(Some(Life::Wanted)) => {}
             Ok(Some(Life::Unwanted | Life::Gone)) => return Some(Cause::Asked),
             // Only a proven absence ends a machine: a disk that does not answer is no proof.
-            Ok(None) if self.folder.has_vanished() => return Some(Cause::Asked),
+            Ok(None) if self.folder.has_vanished(self.neighbourhood) => return Some(Cause::Asked),
             Ok(None) | Err(_) => {}
         }
         if self.clock.now() >= self.spec.tags.deadline || self.clock.monotonic() >= self.budget {

@@ -1,10 +1,11 @@
 //! What reaches the world from outside: the other calls of clients, and the hands of a test.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use vcycle_api::{
-    CreateRequest, Deletion, ErrorKind, Identity, Instance, InstanceId, InstanceState, IntentToken,
-    Interruption, OfferingId, Timestamp, UserData,
+    CreateRequest, Created, Deletion, ErrorKind, Idempotency, Identity, Instance, InstanceId,
+    InstanceState, IntentToken, Interruption, OfferingId, Timestamp, UserData,
 };
 
 use super::{Due, Refusal, World};
@@ -13,14 +14,38 @@ use crate::stock::Full;
 use crate::{EndCause, LogEvent, Script, Span, WorldFault};
 
 impl World {
+    /// A create that reaches the cloud at once.
+    pub(crate) fn create(
+        &mut self,
+        client: u32,
+        request: &CreateRequest,
+    ) -> Result<Created, Refusal> {
+        match self.look_first(request) {
+            Some(id) => Ok(Created::AlreadyExists(id)),
+            None => self.arrive(client, request),
+        }
+    }
+
     /// A create whose reply is lost may still be on its way: it arrives up to half of the settle
     /// time later.
     pub(crate) fn create_in_flight(&mut self, client: u32, request: &CreateRequest) {
+        if self.look_first(request).is_some() {
+            return;
+        }
         let mut rng = self.rng(u64::MAX - self.planned);
-        let delay = Span::between(std::time::Duration::ZERO, self.settings.settle / 2);
+        let delay = Span::between(Duration::ZERO, self.settings.settle / 2);
         let at = self.now + delay.draw(&mut rng);
         self.plan(at, Due::Arrive(client, Box::new(request.clone())));
         self.catch_up(self.now);
+    }
+
+    /// Where nothing else keeps an intent from becoming two machines, the client looks before it
+    /// sends the create.
+    fn look_first(&self, request: &CreateRequest) -> Option<InstanceId> {
+        match self.settings.idempotency {
+            Idempotency::ListAndMatch => self.find(&request.tags.intent),
+            Idempotency::ClientToken | Idempotency::RequestIdAndUniqueName => None,
+        }
     }
 
     /// The visible machine of an intent; the oldest, if there are several.

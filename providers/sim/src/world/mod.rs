@@ -127,7 +127,7 @@ impl World {
                 }
             }
             // A refusal that nobody hears any more.
-            Due::Arrive(client, request) => drop(self.create(client, &request)),
+            Due::Arrive(client, request) => drop(self.arrive(client, &request)),
         }
     }
 
@@ -148,11 +148,7 @@ impl World {
     }
 
     /// Carries out a create call that has arrived.
-    pub(crate) fn create(
-        &mut self,
-        client: u32,
-        request: &CreateRequest,
-    ) -> Result<Created, Refusal> {
+    fn arrive(&mut self, client: u32, request: &CreateRequest) -> Result<Created, Refusal> {
         let tags = || Box::new(request.tags.clone());
         match self.try_create(client, request) {
             Ok(Created::New(id)) => Ok(Created::New(id)),
@@ -192,7 +188,8 @@ impl World {
         }
         let made = Blueprint {
             name: request.machine.to_string(),
-            identity: Identity::Vcycle(request.tags.clone()),
+            // Through the form that they have in a cloud, which keeps no parts of a second.
+            identity: Identity::from_map(&request.tags.to_map()),
             offering: offering.id.clone(),
             processors: offering.processors,
             memory: offering.memory,
@@ -244,7 +241,8 @@ impl World {
                     }
                 }
             }
-            Idempotency::ListAndMatch => Ok(self.find(&request.tags.intent)),
+            // Such a cloud itself makes whatever it is asked to: only its clients look first.
+            Idempotency::ListAndMatch => Ok(None),
         }
     }
 

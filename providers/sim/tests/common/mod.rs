@@ -129,3 +129,40 @@ impl SimTenancy {
         self.cloud.add_stranger(Stranger { name, tags, offering }).expect("the offering is sold");
     }
 }
+
+/// A tenancy whose provider is looked at through something else.
+pub(crate) struct Wrapped {
+    pub(crate) inner: Box<dyn Tenancy>,
+    pub(crate) provider: Arc<dyn Act>,
+}
+
+#[async_trait]
+impl Tenancy for Wrapped {
+    fn provider(&self) -> Arc<dyn Act> {
+        self.provider.clone()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.inner.clock()
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.inner.pass(time).await;
+    }
+
+    fn template(&self) -> Template {
+        self.inner.template()
+    }
+
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+
+    fn faults(&self) -> Option<&dyn Faults> {
+        self.inner.faults()
+    }
+
+    fn mutations(&self) -> Option<u64> {
+        self.inner.mutations()
+    }
+}

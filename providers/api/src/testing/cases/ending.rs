@@ -2,7 +2,9 @@
 
 use crate::testing::bench::ensure;
 use crate::testing::{Bench, Fault, Halt, Outcome};
-use crate::{Created, Deletion, ErrorKind, Idempotency, InstanceId, InstanceState, ProviderError};
+use crate::{
+    Created, Deletion, ErrorKind, Idempotency, InstanceId, InstanceState, ProviderError, Timestamp,
+};
 
 /// `delete` leads to proven absence: `NotFound` (or a tombstone) on a direct get, and a complete
 /// listing without it.
@@ -98,6 +100,21 @@ pub(super) async fn a_deleted_machine_leaves_no_side_resource(bench: &Bench) -> 
             Ok(left.iter().all(|resource| resource.tags.intent != request.tags.intent))
         })
         .await
+}
+
+/// No machine outlives the deadline in its tags, even if every manager is dead.
+pub(super) async fn a_machine_ends_at_its_deadline_though_nobody_ends_it(bench: &Bench) -> Outcome {
+    bench.tenancy().ends_at_deadline()?;
+    let mut request = bench.request().await?;
+    let soon = (bench.limits().patience / 4).as_secs().max(2);
+    let deadline = bench.now().as_secs() + i64::try_from(soon).unwrap_or(i64::MAX);
+    request.tags.deadline = Timestamp::from_secs(deadline);
+    let id = bench.provider().create(&request).await?.id().clone();
+    bench.listed(&id).await?;
+    wait_for_end(bench, &id, &InstanceState::Stopped).await?;
+    let early = bench.now() < request.tags.deadline;
+    ensure!(!early, "it ended before its deadline");
+    bench.remove(&id).await
 }
 
 async fn wait_for_end(bench: &Bench, id: &InstanceId, wanted: &InstanceState) -> Outcome {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use crate::testing::bench::ensure;
 use crate::testing::{Bench, Fault, Halt, Outcome};
 use crate::{
-    CreateRequest, DeploymentId, ErrorKind, Identity, Instance, InstanceId, Listing, Resolution,
-    Tags,
+    CreateRequest, DeploymentId, ErrorKind, Generation, Identity, Instance, InstanceId, Listing,
+    MachineName, MachinetypeName, Resolution, SpaceName, Tags,
 };
 
 /// `create` sets the whole identity in the call itself, and the listing gives it back unchanged.
@@ -33,6 +33,27 @@ pub(super) async fn a_listing_shows_the_whole_identity(bench: &Bench) -> Outcome
     let early = before - bench.limits().step;
     ensure!(instance.created.is_none_or(|at| at >= early), "created at {:?}", instance.created);
     Ok(())
+}
+
+/// Tags are encoded in a way that holds the longest names and every character of their alphabets:
+/// labels of some clouds are shorter than a space's name and know no dots.
+pub(super) async fn the_longest_names_come_back_unchanged(bench: &Bench) -> Outcome {
+    let mut request = bench.request().await?;
+    let machinetype = format!("0-{}", "m".repeat(38));
+    let space = format!("a_b-c.{}.9", "s".repeat(92));
+    let valid = "the longest names are valid";
+    request.tags.machinetype = MachinetypeName::parse(&machinetype).expect(valid);
+    request.tags.space = SpaceName::parse(&space).expect(valid);
+    request.tags.deployment = DeploymentId::parse(&"d9".repeat(16)).expect(valid);
+    request.tags.generation = Generation(u64::MAX);
+    let random = request.tags.deadline.as_millis().unsigned_abs();
+    request.machine = MachineName::compose(&request.tags.machinetype, random);
+    request.tags.machine = request.machine.clone();
+    let id = bench.provider().create(&request).await?.id().clone();
+    let instance = bench.listed(&id).await?;
+    let wanted = Identity::Vcycle(request.tags);
+    ensure!(instance.identity == wanted, "{:?}, not {wanted:?}", instance.identity);
+    bench.remove(&id).await
 }
 
 /// `get` and `list` tell the same of a machine.
