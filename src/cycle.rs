@@ -1,1 +1,168 @@
-//! One cycle of one space. To come.
+//! One cycle of one space: ownership proven -> observe -> join -> plan -> check -> act -> record -> snapshot.
+//! Takes no hint of what has changed; does nothing when it cannot know.
+
+mod changes;
+
+use std::sync::atomic::AtomicBool;
+
+use tracing::error;
+use vcycle_api::{Act, Clock};
+
+use crate::act::{
+    ActContext, Home, Outcomes, StepOutcome, StepResult, execute, save_heartbeat_lists,
+};
+use crate::library::{Setup, SpaceSetup};
+use crate::model::{Decision, DeploymentId, Processors, SpaceSnapshot};
+use crate::observe::{Observation, Sources, SpaceMemory, observe};
+use crate::plan::{
+    Fact, Plan, PlanInput, SnapshotFrame, Step, check, plan, processors_in_use, snapshot,
+};
+use crate::store::{Proof, Store, StoreError};
+
+/// With what a cycle runs.
+#[derive(Clone, Copy)]
+pub struct CycleContext<'a> {
+    /// The cloud.
+    pub provider: &'a dyn Act,
+    /// The state directory.
+    pub store: &'a Store,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// Ours.
+    pub deployment: &'a DeploymentId,
+    /// The whole instructions: one immutable snapshot for the whole cycle.
+    pub setup: &'a Setup,
+    /// Those of the space.
+    pub space: &'a SpaceSetup,
+    /// Who we are.
+    pub home: &'a Home,
+    /// Never the same twice: names of new machines follow from it.
+    pub seed: u64,
+    /// Set when the process is to end.
+    pub stopping: &'a AtomicBool,
+}
+
+/// What came of a cycle.
+#[derive(Debug)]
+pub struct CycleEnd {
+    /// What people see.
+    pub snapshot: SpaceSnapshot,
+    /// Every step with its outcome.
+    pub outcomes: Outcomes,
+}
+
+/// Runs one cycle. An error is the state directory's before anything was done; what failed later is in the
+/// outcomes.
+pub async fn run_cycle(
+    context: &CycleContext<'_>,
+    proof: &Proof<'_>,
+    memory: &mut SpaceMemory,
+) -> Result<CycleEnd, StoreError> {
+    let CycleContext { provider, store, clock, deployment, setup, space, home, seed, stopping } =
+        *context;
+    proof.check().await?;
+    if memory.must_be_read_again() {
+        memory.refill(store.load_space(proof.space()).await?);
+    }
+    let from = Sources { provider, store, clock, deployment, setup: space };
+    let seen = observe(&from, memory).await?;
+    let past = memory.past(space);
+    let archived = memory.archive();
+    let mut input = PlanInput {
+        now: seen.now,
+        seed,
+        deployment,
+        generation: proof.generation(),
+        policy: &space.policy,
+        machines: &seen.machines,
+        orphans: &seen.orphans,
+        strangers: seen.strangers,
+        listing: &seen.listing,
+        quota: seen.quota,
+        offerings: &seen.offerings,
+        past: &past,
+        requests: &seen.requests,
+        quota_stop: None,
+        archived: &archived,
+    };
+    let used = processors_in_use(&input);
+    input.quota_stop = memory.quota_stop(seen.now, used, seen.quota);
+    let plan = lawful_plan(&input);
+    let offerings = &seen.offerings;
+    let act = ActContext { provider, store, clock, setup, space, home, offerings, stopping };
+    let mut outcomes = execute(&plan, &act, proof, memory).await;
+    if outcomes.quota_refused {
+        memory.quota_refused(seen.now, used.plus(created(&outcomes)), seen.quota);
+    }
+    memory.decided(outcomes.steps.iter().filter_map(decision));
+    let frame = SnapshotFrame {
+        provider: provider.capabilities().provider.to_owned(),
+        manager: home.manager.clone(),
+        decisions: memory.decisions(),
+    };
+    let mut snapshot = snapshot(&input, &plan, frame);
+    snapshot.continue_history(memory.saved.as_ref());
+    snapshot.alarms.extend(seen.problems.iter().cloned());
+    if outcomes.fenced.is_none()
+        && let Err(problem) = write_down(context, proof, (&seen, &snapshot), memory).await
+    {
+        memory.stale = true;
+        outcomes.store_problem.get_or_insert_with(|| problem.to_string());
+    }
+    let trouble = outcomes.store_problem.iter().chain(&outcomes.fenced).cloned();
+    snapshot.alarms.splice(0..0, trouble);
+    Ok(CycleEnd { snapshot, outcomes })
+}
+
+/// The plan, if it keeps its laws; else a plan to do nothing, with the violation as its alarm.
+fn lawful_plan(input: &PlanInput<'_>) -> Plan {
+    let mut plan = plan(input);
+    if let Err(violation) = check(input, &plan) {
+        error!(space = %input.policy.space, %violation, "the whole plan is refused");
+        plan.steps.clear();
+        plan.report.alarms.insert(0, violation.to_string());
+    }
+    plan
+}
+
+/// Writes what people and VMs read, if it has changed.
+async fn write_down(
+    context: &CycleContext<'_>,
+    proof: &Proof<'_>,
+    (seen, snapshot): (&Observation, &SpaceSnapshot),
+    memory: &mut SpaceMemory,
+) -> Result<(), StoreError> {
+    save_heartbeat_lists(context.store, proof, (context.space, seen), memory).await?;
+    let unchanged = memory.saved.as_ref().is_some_and(|saved| changes::none(saved, snapshot));
+    if !unchanged {
+        context.store.save_snapshot(proof, snapshot).await?;
+        memory.saved = Some(snapshot.clone());
+    }
+    Ok(())
+}
+
+/// Processors that this plan has taken.
+fn created(outcomes: &Outcomes) -> Processors {
+    let taken =
+        outcomes.steps.iter().filter_map(|outcome| match (&outcome.step, &outcome.result) {
+            (Step::Create(new), StepResult::Done { note: _ }) => Some(new.offering.processors),
+            (_, _) => None,
+        });
+    taken.sum()
+}
+
+/// What people are told of a step; nothing of housekeeping.
+fn decision(outcome: &StepOutcome) -> Option<Decision> {
+    let StepOutcome { step, at, result } = outcome;
+    let shown = match step {
+        Step::Learn { machine: _, fact } => matches!(fact, Fact::Ended { .. }),
+        Step::Archive { .. } | Step::Expire { .. } => !matches!(result, StepResult::Done { .. }),
+        Step::Adopt { .. }
+        | Step::Resolve { .. }
+        | Step::Drain { .. }
+        | Step::Delete { .. }
+        | Step::Create(_)
+        | Step::CloseRequest { .. } => true,
+    };
+    shown.then(|| Decision { at: *at, text: step.to_string(), outcome: result.to_string() })
+}

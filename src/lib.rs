@@ -28,4 +28,6 @@ pub mod telemetry;
 
 pub mod reload;
 
+pub mod systemd;
+
 pub mod cli;

@@ -1,9 +1,36 @@
 //! Configuration: text -> raw -> valid `Config`; every problem of every file reported at once,
 //! with file, line, column, key and what would be right.
+//!
+//! Reading order: `source` and `problem` (places, and what is wrong there), `tree` (TOML with
+//! places, layers merged), `values` and `reader` (typed reading that never stops), `settings`,
+//! `site`, `server`, `space`,
+//! `provider` (meaning), `load` (the only file here that reads files), `defaults`.
+//! docs/CONFIGURATION.md is the description for people.
 
+pub mod defaults;
+mod load;
+pub mod problem;
+mod provider;
+pub mod reader;
+mod server;
+pub mod settings;
+mod site;
+pub mod source;
+mod space;
+pub mod tree;
 mod types;
+pub mod values;
 
+pub use load::{Host, TextFile, Texts, check_server_files, load, read_texts, validate};
+pub(crate) use load::{plain, shown};
+pub use problem::{At, Collector, Finding, Problem, ProblemRow, Problems, Severity, Wrong};
+pub use source::{Place, Placed, Source};
+pub use space::option_value;
 pub use types::{
-    Config, HttpsConfig, LibraryConfig, LocalConfig, MachinetypeConfig, ProviderConfig,
-    ServerConfig, ServerLimits, SimConfig, Site, SpaceConfig, TlsIdentity,
+    Config, HttpsConfig, LibraryConfig, LocalConfig, MachinetypeConfig, OptionValue,
+    ProviderConfig, ServerConfig, ServerLimits, SimConfig, Site, SpaceConfig, TlsIdentity,
+    WrittenFile, WrittenOption,
 };
+
+/// Something that should be looked at, but does not stop anything.
+pub type Warning = Problem;

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::settings::Settings;
+use super::source::{Place, Placed};
 use crate::model::{
     BlastRadius, EntryName, MachinetypeName, ManagerName, Megabytes, Pace, Processors, SpaceName,
     Timestamp,
@@ -164,13 +166,71 @@ pub struct SimConfig {
     pub life: Duration,
 }
 
-/// `[space."NAME".machinetype.NAME]` as written; the owner of this type's content is `library`.
-/// The reader of the files fills `settings` with the raw values and their places, so that the
-/// library can report problems with file, line and column.
+/// `[space."NAME".machinetype.NAME]` as written: what it means together with its entry is decided
+/// by `library`, which reports problems at the places kept here.
 #[derive(Debug, Clone)]
 pub struct MachinetypeConfig {
     /// Name.
     pub name: MachinetypeName,
     /// `entry = "..."`.
-    pub entry: EntryName,
+    pub entry: Placed<EntryName>,
+    /// The section, and the path of its key.
+    pub section: Placed<()>,
+    /// Settings that are written here, over those of the entry.
+    pub settings: Settings,
+    /// `[...options]`: values by name.
+    pub options: BTreeMap<String, WrittenOption>,
+    /// `[...files]`: resolved paths by name.
+    pub files: BTreeMap<String, WrittenFile>,
+}
+
+/// An option's value as written. May be secret: only its type is shown by `Debug`.
+#[derive(Debug, Clone)]
+pub struct WrittenOption {
+    /// Where its name is.
+    pub name_at: Place,
+    /// The value with its place and key.
+    pub value: Placed<OptionValue>,
+}
+
+/// A value that an option can have.
+#[derive(Clone, PartialEq)]
+pub enum OptionValue {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// `true` or `false`.
+    Flag(bool),
+    /// Something that no option can be, by the name of its type.
+    Other(&'static str),
+}
+
+impl OptionValue {
+    /// The type, for people.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a text",
+            Self::Integer(_) => "a whole number",
+            Self::Flag(_) => "a boolean",
+            Self::Other(kind) => kind,
+        }
+    }
+}
+
+impl std::fmt::Debug for OptionValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
+/// A file whose content becomes part of `user_data`.
+#[derive(Debug, Clone)]
+pub struct WrittenFile {
+    /// Where its name is.
+    pub name_at: Place,
+    /// The path to read.
+    pub path: Placed<PathBuf>,
+    /// The path for people, as it was written.
+    pub shown: PathBuf,
 }

@@ -18,7 +18,8 @@ pub use record::{
 };
 pub use request::{OperatorRequest, RequestId, RequestWhat};
 pub use snapshot::{
-    Board, ConfigStatus, Decision, MachineRow, MachinetypeRow, PhaseCounts, SpaceSnapshot,
+    Board, ConfigStatus, Decision, MachineRow, MachinetypeRow, PhaseCounts, ReasonSince,
+    SpaceSnapshot,
 };
 pub use view::{ListingState, MachineView, Sighting, Strangers};
 

@@ -69,6 +69,52 @@ pub struct MachinetypeRow {
     pub last_abort: Option<Timestamp>,
     /// The last end, for people.
     pub last_end: Option<String>,
+    /// The file that its machines put as their heartbeat, if they must.
+    #[serde(default)]
+    pub heartbeat_file: Option<String>,
+    /// What its reasons were: newest first, the one that stands now included, at most
+    /// [`MachinetypeRow::HISTORY`]. Filled by [`SpaceSnapshot::continue_history`].
+    #[serde(default)]
+    pub history: Vec<ReasonSince>,
+}
+
+/// A reason, and since when it was the one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonSince {
+    /// Since when.
+    pub since: Timestamp,
+    /// Its word.
+    pub reason: String,
+    /// For people, as it was said first.
+    pub why: String,
+}
+
+impl MachinetypeRow {
+    /// How many reasons are remembered.
+    pub const HISTORY: usize = 20;
+}
+
+impl SpaceSnapshot {
+    /// Continues the histories of reasons from the snapshot before. A reason is new when its word
+    /// changes: the numbers and times in its sentence change from cycle to cycle.
+    pub fn continue_history(&mut self, before: Option<&Self>) {
+        for row in &mut self.machinetypes {
+            let mut history = before
+                .and_then(|before| before.machinetypes.iter().find(|old| old.name == row.name))
+                .map(|old| old.history.clone())
+                .unwrap_or_default();
+            if history.first().is_none_or(|last| last.reason != row.reason) {
+                let now = ReasonSince {
+                    since: self.at,
+                    reason: row.reason.clone(),
+                    why: row.why.clone(),
+                };
+                history.insert(0, now);
+                history.truncate(MachinetypeRow::HISTORY);
+            }
+            row.history = history;
+        }
+    }
 }
 
 /// Machines in each phase.
@@ -152,4 +198,51 @@ pub struct ConfigStatus {
     pub digest: String,
     /// Why a newer version of the files is refused; the one in use is the last good one.
     pub refused: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(at: i64, reason: &str, why: &str) -> SpaceSnapshot {
+        let row = serde_json::json!({
+            "name": "dune", "entry": "dune 1", "target": 1.0, "share": 0.0,
+            "phases": PhaseCounts::default(), "processors": 0, "reason": reason, "why": why,
+            "last_abort": null, "last_end": null,
+        });
+        serde_json::from_value(serde_json::json!({
+            "format": 1, "space": "iris.example", "provider": "local", "manager": "a",
+            "generation": 1, "at": Timestamp::from_secs(at), "processors_limit": null,
+            "processors": 0, "foreign_machines": 0, "foreign_processors": 0,
+            "listing": "complete", "alarms": [], "machinetypes": [row], "machines": [],
+            "decisions": [],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_history_of_reasons_grows_only_when_the_reason_changes() {
+        let mut first = snapshot(1, "created", "asked for 1 machine");
+        first.continue_history(None);
+        let mut same = snapshot(2, "created", "asked for 2 machines");
+        same.continue_history(Some(&first));
+        assert_eq!(same.machinetypes[0].history, first.machinetypes[0].history);
+        let mut other = snapshot(3, "backoff", "backing off");
+        other.continue_history(Some(&same));
+        let told: Vec<_> =
+            other.machinetypes[0].history.iter().map(|r| (r.since.as_secs(), &*r.reason)).collect();
+        assert_eq!(told, [(3, "backoff"), (1, "created")]);
+    }
+
+    #[test]
+    fn the_history_of_reasons_is_bounded() {
+        let mut last = snapshot(0, "created", "");
+        last.continue_history(None);
+        for at in 1..100 {
+            let mut next = snapshot(at, ["created", "backoff"][at as usize % 2], "");
+            next.continue_history(Some(&last));
+            last = next;
+        }
+        assert_eq!(last.machinetypes[0].history.len(), MachinetypeRow::HISTORY);
+    }
 }

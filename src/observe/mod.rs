@@ -1,1 +1,350 @@
-//! To come.
+//! What a cycle knows: one listing of the cloud joined with the records in memory, plus heartbeats, last
+//! words and requests from the state directory. Reads only, decides nothing; what could not be learned is
+//! said, never replaced by an empty answer (invariant 2).
+
+mod absent;
+pub mod join;
+pub mod memory;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use tracing::warn;
+use vcycle_api::{Clock, Listing, Observe, ProviderError};
+
+pub use join::{Joined, Match, Ours, join};
+pub use memory::SpaceMemory;
+
+use crate::library::SpaceSetup;
+use crate::model::{
+    DeploymentId, Instance, InstanceState, ListingState, MachineName, MachineRecord, MachineView,
+    Offering, OperatorRequest, Quota, ShutdownMessage, Sighting, SpaceName, Strangers, Timestamp,
+};
+use crate::plan::Orphan;
+use crate::store::{Store, StoreError};
+
+/// Cycles for which offerings are kept: what a cloud sells changes seldom.
+const OFFERINGS_KEPT_CYCLES: u32 = 10;
+
+/// The file of a machine's last words.
+const SHUTDOWN_MESSAGE: &str = "shutdown_message";
+
+/// How long after we began to listen a heartbeat file that need only exist may still be missing.
+const EXISTENCE_GRACE: Duration = Duration::from_secs(600);
+
+/// Reads of the cloud or the state directory that are under way at once.
+const READS_AT_ONCE: usize = 8;
+
+/// Where a cycle looks.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The cloud.
+    pub provider: &'a dyn Observe,
+    /// The state directory.
+    pub store: &'a Store,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// Ours.
+    pub deployment: &'a DeploymentId,
+    /// The space's rules and definitions.
+    pub setup: &'a SpaceSetup,
+}
+
+impl Sources<'_> {
+    fn space(&self) -> &SpaceName {
+        &self.setup.policy.space
+    }
+}
+
+/// What a cycle knows.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// The time of the cycle: after everything here was learned.
+    pub now: Timestamp,
+    /// Every record that is not archived, with what is known of its machine.
+    pub machines: Vec<MachineView>,
+    /// Machines of ours without a record.
+    pub orphans: Vec<Orphan>,
+    /// Everybody else in the tenancy.
+    pub strangers: Strangers,
+    /// How far absence can be believed.
+    pub listing: ListingState,
+    /// Limits of the tenancy.
+    pub quota: Quota,
+    /// What can be made; empty when that, or the quota, could not be learned.
+    pub offerings: Vec<Offering>,
+    /// Standing requests of people.
+    pub requests: Vec<OperatorRequest>,
+    /// Since when this manager listens to the space's machines: a heartbeat at exactly this time is not one, but
+    /// the benefit of the doubt.
+    pub listening_since: Timestamp,
+    /// What could not be learned, for people.
+    pub problems: Vec<String>,
+}
+
+/// Looks once. Provider failures are part of the answer; an error is the state directory's: then nothing
+/// can be known, and nothing may be done.
+pub async fn observe(
+    from: &Sources<'_>,
+    memory: &mut SpaceMemory,
+) -> Result<Observation, StoreError> {
+    let wanted = heartbeat_files(from.setup, memory);
+    // Stamped before the call: what is asked for later cannot be missing from the answer.
+    let started = from.clock.now();
+    let (listing, quota, offered, heartbeats, requests) = futures::join!(
+        from.provider.list(),
+        from.provider.quota(),
+        ask_for_offerings(from.provider, memory),
+        from.store.heartbeats(from.space(), &wanted),
+        from.store.requests(from.space()),
+    );
+    let (heartbeats, requests) = (heartbeats?, requests?);
+    let mut problems = Vec::new();
+    remember_offerings(memory, offered, &mut problems);
+    let answer = Answer::of(listing, started);
+    let known_offerings = memory.offerings.as_ref().map_or(&[][..], |(_, known)| known);
+    let ours =
+        Ours { deployment: from.deployment, space: from.space(), offerings: known_offerings };
+    let records: Vec<&MachineRecord> = memory.records.values().collect();
+    let joined = join(&ours, &records, answer.listed);
+    let Joined { matches, orphans, mut strangers, tombstones: _ } = joined;
+    let looked = absent::look(from, memory, answer.state, matches).await;
+    let mut machines: Vec<MachineView> = looked.views;
+    let listing = looked.listing;
+    memory.asked_for.extend(looked.asked_for);
+
+    read_last_words(from, memory, &machines).await?;
+    let mut beats = wanted.iter().zip(heartbeats).peekable();
+    for view in &mut machines {
+        let machine = view.record.machine();
+        view.message = memory.messages.get(machine).cloned();
+        let beat = beats.next_if(|((of, _), _)| of == machine).and_then(|(_, beat)| beat);
+        view.heartbeat = benefit_of_doubt(from.setup, &view.record, (beat, memory.since), started);
+    }
+    let orphans = leave_unreadable_alone(orphans, memory);
+    let orphans = absent::without_ghosts(from, memory, (orphans, &mut strangers)).await;
+    let listing = doubt_ourselves(listing, memory);
+    let offerings = if quota.is_ok() { known_offerings_of(memory) } else { Vec::new() };
+    let quota = told("quota", quota, &mut problems).unwrap_or_default();
+    let now = from.clock.now();
+    Ok(Observation {
+        now,
+        machines,
+        orphans,
+        strangers,
+        listing,
+        quota,
+        offerings,
+        requests,
+        listening_since: memory.since,
+        problems,
+    })
+}
+
+/// The listing as it came.
+struct Answer {
+    listed: Vec<Instance>,
+    state: ListingState,
+}
+
+impl Answer {
+    fn of(listing: Result<Listing, ProviderError>, started: Timestamp) -> Self {
+        match listing {
+            Ok(Listing::Complete(listed)) => {
+                Self { listed, state: ListingState::Complete { started } }
+            }
+            Ok(Listing::Partial { seen, why }) => {
+                Self { listed: seen, state: ListingState::Partial { why } }
+            }
+            Err(error) => {
+                warn!(%error, "the cloud could not be listed");
+                let kind = error.kind.word().to_owned();
+                let state = ListingState::Failed { kind, message: error.to_string() };
+                Self { listed: Vec::new(), state }
+            }
+        }
+    }
+}
+
+fn told<T>(what: &str, answer: Result<T, ProviderError>, problems: &mut Vec<String>) -> Option<T> {
+    match answer {
+        Ok(answer) => Some(answer),
+        Err(error) => {
+            warn!(%error, what, "the cloud did not tell, so nothing is created");
+            problems
+                .push(format!("nothing is created: the cloud did not tell its {what}: {error}"));
+            None
+        }
+    }
+}
+
+/// Asks only when what is remembered is old.
+async fn ask_for_offerings(
+    provider: &dyn Observe,
+    memory: &SpaceMemory,
+) -> Option<Result<Vec<Offering>, ProviderError>> {
+    match &memory.offerings {
+        Some((cycles_left, _)) if *cycles_left > 0 => None,
+        Some(_) | None => Some(provider.offerings().await),
+    }
+}
+
+fn remember_offerings(
+    memory: &mut SpaceMemory,
+    offered: Option<Result<Vec<Offering>, ProviderError>>,
+    problems: &mut Vec<String>,
+) {
+    match offered {
+        None => {
+            if let Some((cycles_left, _)) = &mut memory.offerings {
+                *cycles_left -= 1;
+            }
+        }
+        Some(answer) => {
+            memory.offerings =
+                told("offerings", answer, problems).map(|new| (OFFERINGS_KEPT_CYCLES, new));
+        }
+    }
+}
+
+fn known_offerings_of(memory: &SpaceMemory) -> Vec<Offering> {
+    memory.offerings.as_ref().map(|(_, known)| known.clone()).unwrap_or_default()
+}
+
+/// Which files are the heartbeats of machines that still exist, in the order of the records.
+fn heartbeat_files(setup: &SpaceSetup, memory: &SpaceMemory) -> Vec<(MachineName, String)> {
+    let file_of = |record: &MachineRecord| {
+        let name = record.machinetype();
+        let rule = setup.policy.machinetypes.get(name).and_then(|p| p.heartbeat.as_ref());
+        let definition = setup.machinetypes.get(name).and_then(|d| d.heartbeat_file.as_ref());
+        rule.map(|rule| &rule.file).or(definition).cloned()
+    };
+    let exists = |record: &&MachineRecord| record.gone.is_none() && record.rejected.is_none();
+    let records = memory.records.values().filter(exists);
+    records.filter_map(|r| Some((r.machine().clone(), file_of(r)?))).collect()
+}
+
+/// Reads the last words of machines that are newly seen to have ended, once; and after a wake-up those of
+/// whoever has left some.
+async fn read_last_words(
+    from: &Sources<'_>,
+    memory: &mut SpaceMemory,
+    machines: &[MachineView],
+) -> Result<(), StoreError> {
+    let unknown = |view: &&MachineView| {
+        let recorded = view.record.ended.as_ref().is_some_and(|end| end.message.is_some());
+        !recorded && !memory.messages.contains_key(view.record.machine())
+    };
+    let (ended, alive): (Vec<_>, Vec<_>) =
+        machines.iter().filter(unknown).partition(|view| seems_ended(view));
+    let silent = |view: &&MachineView| !memory.silent.contains(view.record.machine());
+    let mut wanted: Vec<&MachineView> = ended.iter().copied().filter(silent).collect();
+    if memory.listen {
+        let late = ended.into_iter().filter(|view| !silent(view));
+        wanted.extend(who_has_left_some(from, alive.into_iter().chain(late).collect()).await?);
+    }
+    let reads: Vec<BoxFuture<'_, _>> =
+        wanted.into_iter().map(|view| own_words(from, view).boxed()).collect();
+    let read: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
+    for (view, text) in read {
+        let machine = view.record.machine().clone();
+        match text.as_deref().and_then(ShutdownMessage::parse) {
+            Some(message) => {
+                memory.messages.insert(machine, message);
+            }
+            None if seems_ended(view) => {
+                memory.silent.insert(machine);
+            }
+            None => {}
+        }
+    }
+    memory.listen = false;
+    Ok(())
+}
+
+/// What a machine has written, if it was not us.
+async fn own_words<'v>(
+    from: &Sources<'_>,
+    view: &'v MachineView,
+) -> Result<(&'v MachineView, Option<String>), StoreError> {
+    let text = from.store.shutdown_message(from.space(), view.record.machine()).await?;
+    Ok((view, text.filter(|text| !written_by_us(&view.record, text))))
+}
+
+/// One look at all of them.
+async fn who_has_left_some<'v>(
+    from: &Sources<'_>,
+    views: Vec<&'v MachineView>,
+) -> Result<Vec<&'v MachineView>, StoreError> {
+    let name = |view: &&MachineView| (view.record.machine().clone(), SHUTDOWN_MESSAGE.to_owned());
+    let files: Vec<_> = views.iter().map(name).collect();
+    let left = from.store.heartbeats(from.space(), &files).await?;
+    Ok(views.into_iter().zip(left).filter_map(|(view, left)| left.map(|_| view)).collect())
+}
+
+/// A heartbeat that is overdue, while we have not yet listened as long as a machine may be silent: nobody may
+/// have been there to hear it (a stopped host, a take-over), so the machine gets the time from when we began.
+fn benefit_of_doubt(
+    setup: &SpaceSetup,
+    record: &MachineRecord,
+    (beat, listening_since): (Option<Timestamp>, Timestamp),
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let policy = setup.policy.machinetypes.get(record.machinetype());
+    let Some(rule) = policy.and_then(|policy| policy.heartbeat.as_ref()) else { return beat };
+    let longest = rule.every.unwrap_or(EXISTENCE_GRACE);
+    let overdue = match (beat, rule.every) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(beat), Some(every)) => now.since(beat) > every,
+    };
+    let heard_enough = now.since(listening_since) > longest;
+    if overdue && !heard_enough { Some(listening_since) } else { beat }
+}
+
+fn seems_ended(view: &MachineView) -> bool {
+    match &view.sighting {
+        Sighting::ProvenAbsent => true,
+        Sighting::NotSeen => false,
+        Sighting::Seen(instance) => match &instance.state {
+            InstanceState::Stopped
+            | InstanceState::Preempted
+            | InstanceState::Failed { fault: _ }
+            | InstanceState::Deleting
+            | InstanceState::Gone => true,
+            InstanceState::Pending
+            | InstanceState::Running
+            | InstanceState::Unknown { word: _ } => false,
+        },
+    }
+}
+
+/// The message that we left for a machine when we deleted it is not its own.
+fn written_by_us(record: &MachineRecord, text: &str) -> bool {
+    let ours = record.deletion.as_ref().and_then(|deletion| deletion.reason.shutdown_message());
+    ours == Some(text.trim_end())
+}
+
+/// A machine whose record cannot be read has one all the same: it is not adopted over it.
+fn leave_unreadable_alone(mut orphans: Vec<Orphan>, memory: &SpaceMemory) -> Vec<Orphan> {
+    orphans.retain(|o| memory.corrupt.iter().all(|c| c.machine != o.tags.machine));
+    orphans
+}
+
+/// With records that cannot be read our own knowledge is partial, and then absence proves nothing and
+/// nothing is created, exactly as if the cloud had told us only a part.
+fn doubt_ourselves(listing: ListingState, memory: &SpaceMemory) -> ListingState {
+    match (&listing, memory.corrupt.first()) {
+        (ListingState::Complete { .. } | ListingState::Shrunken { .. }, Some(first)) => {
+            let why = format!(
+                "{} of our records cannot be read, the first is {}: {}",
+                memory.corrupt.len(),
+                first.machine,
+                first.why
+            );
+            ListingState::Partial { why }
+        }
+        (_, _) => listing,
+    }
+}

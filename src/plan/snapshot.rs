@@ -80,6 +80,8 @@ fn machinetype_rows(
                 last_end: history
                     .last_end(&policy.name)
                     .map(|end| format!("{} at {}", end.kind, end.at)),
+                heartbeat_file: policy.heartbeat.as_ref().map(|rule| rule.file.clone()),
+                history: Vec::new(),
             }
         })
         .collect()

@@ -16,9 +16,31 @@ impl StatePath {
         &self.0
     }
 
+    /// The path of an entry of this directory. A name that could leave it is a fault of the caller:
+    /// every name from outside is parsed before it comes here.
     pub(super) fn join(&self, part: &str) -> Self {
-        debug_assert!(!part.contains('/') && part != ".." && !part.is_empty());
+        assert!(
+            !part.contains('/') && part != ".." && part != "." && !part.is_empty(),
+            "{part:?} is not the name of one file"
+        );
         Self(self.0.join(part))
+    }
+
+    /// The directory that holds this path; `None` for an entry of the root.
+    pub(super) fn parent(&self) -> Option<Self> {
+        let parent = self.0.parent()?;
+        (parent != Path::new("")).then(|| Self(parent.to_owned()))
+    }
+
+    /// The mode of the directory at this path. A machine's folder holds its rendered `user_data`
+    /// (secrets) and whatever the machine has put (perhaps secrets): only the manager's user and
+    /// group may enter it. Everything else is for all to read.
+    pub(super) fn directory_mode(&self) -> u32 {
+        let parts: Vec<&str> = self.0.iter().filter_map(|part| part.to_str()).collect();
+        match parts.as_slice() {
+            ["spaces", _, "current" | "deleted", _, ..] => 0o750,
+            _ => 0o755,
+        }
     }
 }
 
@@ -40,6 +62,9 @@ fn path(parts: &[&str]) -> StatePath {
 
 pub(super) fn deployment() -> StatePath {
     path(&["deployment.json"])
+}
+pub(super) fn authority() -> StatePath {
+    path(&["authority.pem"])
 }
 pub(super) fn shared_config() -> StatePath {
     path(&["conf.d"])
@@ -94,6 +119,19 @@ pub(super) fn heartbeat_lists(name: &SpaceName) -> StatePath {
 }
 pub(super) fn heartbeat_list(name: &SpaceName, machinetype: &MachinetypeName) -> StatePath {
     heartbeat_lists(name).join(machinetype.as_str())
+}
+/// Directories of a space that outlive its machines.
+pub(super) fn long_lived(name: &SpaceName) -> [StatePath; 6] {
+    [space(name), owner(name), requests(name), heartbeat_lists(name), current(name), deleted(name)]
+}
+
+/// What a machine has put, while it is in `current`.
+pub(super) fn outputs(name: &SpaceName, of: &MachineName) -> StatePath {
+    machine(name, of).join(JOBOUTPUTS)
+}
+/// The record of a machine in `current`.
+pub(super) fn record(name: &SpaceName, of: &MachineName) -> StatePath {
+    machine(name, of).join(RECORD)
 }
 
 /// The record in a machine's folder.

@@ -1,7 +1,90 @@
-//! The state directory: the only code that knows a path in it. Durable writes, records, ownership.
+//! The state directory: the only code that knows a path in it. Durable writes, records, ownership,
+//! what VMs read and write. It decides nothing about machines. `docs/STATE-DIR.md` is its contract.
 
+mod authority;
+mod codec;
+mod deployment;
+mod error;
+mod example;
+mod features;
 mod fs;
 mod layout;
+mod machines;
+mod outputs;
+mod ownership;
+mod people;
+mod sweep;
+mod visitors;
 
-pub use fs::{Mode, PutOutcome, SharedFs};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use vcycle_api::Clock;
+
+pub use codec::CorruptRecord;
+pub use deployment::Deployment;
+pub use error::{Fault, StoreError};
+pub use features::{FeaturePolicy, MachineFiles, features};
+pub use fs::{ManagerLock, Mode, NewFile, PutOutcome, RealFs, SharedFs, Vanished};
 pub use layout::StatePath;
+pub use machines::{Archived, LoadedSpace};
+pub use outputs::{FeatureKind, OutputName, PutError};
+pub use ownership::{Acquire, Fenced, Lost, Ownership, Proof};
+pub use people::ManagerInfo;
+pub use sweep::Swept;
+
+use codec::Extras;
+use ownership::Observations;
+
+/// Filesystems for tests and for the deterministic simulation.
+pub mod testing {
+    pub use super::example::example_record;
+    pub use super::fs::{Effect, FaultyFs, MemoryFs, Rates, Rule, Vanishing, When};
+}
+
+/// The state directory as one manager sees it. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    fs: Arc<dyn SharedFs>,
+    clock: Arc<dyn Clock>,
+    /// What is known of the owners of spaces, on our own clock.
+    observations: Mutex<Observations>,
+    /// Fields of records that a newer minor version wrote: kept when we rewrite the record.
+    extras: Mutex<Extras>,
+    /// One at a time per machine, so that its limit is not passed by two at once.
+    puts: Mutex<HashMap<String, std::sync::Weak<tokio::sync::Mutex<()>>>>,
+}
+
+impl Store {
+    /// A store on a filesystem. Does nothing yet.
+    pub fn new(fs: Arc<dyn SharedFs>, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Inner {
+            fs,
+            clock,
+            observations: Mutex::default(),
+            extras: Mutex::default(),
+            puts: Mutex::default(),
+        }))
+    }
+
+    fn fs(&self) -> &dyn SharedFs {
+        self.0.fs.as_ref()
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.0.clock.as_ref()
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+/// A lock whose holder cannot panic half-way: the guarded maps stay consistent.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

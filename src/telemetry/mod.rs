@@ -1,1 +1,7 @@
-//! To come.
+//! What the manager tells about itself: log and metrics.
+
+pub mod logging;
+pub mod metrics;
+mod metrics_board;
+
+pub use metrics::Metrics;

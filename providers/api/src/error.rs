@@ -126,3 +126,95 @@ impl fmt::Display for ProviderError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::Market;
+
+    /// One error of each kind. The match makes the compiler ask for a new kind here, too.
+    fn every_kind() -> Vec<ErrorKind> {
+        let offering =
+            OfferingId { flavour: "a".into(), zone: String::new(), market: Market::OnDemand };
+        let all = vec![
+            ErrorKind::NotFound,
+            ErrorKind::Ambiguous,
+            ErrorKind::InsufficientCapacity { offering },
+            ErrorKind::QuotaExceeded,
+            ErrorKind::Throttled { after: None },
+            ErrorKind::AuthFailed,
+            ErrorKind::InvalidSpec,
+            ErrorKind::Unavailable,
+        ];
+        for kind in &all {
+            match kind {
+                ErrorKind::NotFound
+                | ErrorKind::Ambiguous
+                | ErrorKind::InsufficientCapacity { offering: _ }
+                | ErrorKind::QuotaExceeded
+                | ErrorKind::Throttled { after: _ }
+                | ErrorKind::AuthFailed
+                | ErrorKind::InvalidSpec
+                | ErrorKind::Unavailable => {}
+            }
+        }
+        all
+    }
+
+    /// The rows of the table under the heading in `docs/PROVIDERS.md`, first cell to last.
+    fn documented_rows() -> Vec<Vec<String>> {
+        let text = include_str!("../../../docs/PROVIDERS.md");
+        let (_, section) =
+            text.split_once("## Errors and reactions").expect("the heading is there");
+        let section = section.split("\n## ").next().unwrap_or(section);
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        rows.map(|row| {
+            let cells = row.trim_matches('|').split('|');
+            cells.map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+        })
+        .collect()
+    }
+
+    #[test]
+    fn each_kind_has_the_one_reaction_that_the_documentation_says() {
+        let table: Vec<Vec<String>> = every_kind()
+            .iter()
+            .map(|kind| {
+                let nothing = if kind.create_made_nothing() { "yes" } else { "no" };
+                let variant = format!("{kind:?}");
+                let name = variant.split([' ', '{']).next().unwrap_or(&variant).to_owned();
+                let reaction = format!("{:?}", kind.reaction());
+                vec![name, kind.word().to_owned(), nothing.to_owned(), reaction]
+            })
+            .collect();
+        let documented: Vec<Vec<String>> =
+            documented_rows().into_iter().map(|mut row| row.drain(..4).collect()).collect();
+        assert_eq!(documented, table);
+    }
+
+    #[test]
+    fn no_two_kinds_share_a_reaction_or_a_word() {
+        let kinds = every_kind();
+        let reactions: BTreeSet<_> = kinds.iter().map(|k| format!("{:?}", k.reaction())).collect();
+        let words: BTreeSet<_> = kinds.iter().map(ErrorKind::word).collect();
+        assert_eq!((reactions.len(), words.len()), (kinds.len(), kinds.len()));
+    }
+
+    #[test]
+    fn what_may_have_made_a_machine_keeps_its_reservation() {
+        for kind in [ErrorKind::Ambiguous, ErrorKind::Unavailable, ErrorKind::NotFound] {
+            assert!(!kind.create_made_nothing(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_tells_what_was_tried_what_came_back_and_the_request() {
+        let mut error =
+            ProviderError::new(ErrorKind::QuotaExceeded, "create server", "cores: 4 of 4 in use");
+        error.request_id = Some("req-1".to_owned());
+        let text = "create server: cores: 4 of 4 in use (quota-exceeded) [request req-1]";
+        assert_eq!(error.to_string(), text);
+    }
+}

@@ -8,17 +8,24 @@
 //! A provider has no policy: it does not rank, retry, pace or decide. `docs/PROVIDERS.md` tells
 //! how to write one; the feature `testing` has the conformance suite that it must pass.
 
+pub mod budget;
+pub mod budgeted;
 pub mod clock;
 pub mod contract;
 pub mod error;
 pub mod ids;
 pub mod instance;
 pub mod offering;
+pub mod settle;
 pub mod tags;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod units;
 
-pub use clock::{Clock, SystemClock};
+pub use budget::{BudgetSettings, BudgetState};
+pub use budgeted::Budgeted;
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use contract::{
     Act, Capabilities, CreateRequest, Created, Deletion, Idempotency, Interruption, Listing,
     Observe, Resolution, SideResource, UserData,
@@ -30,6 +37,7 @@ pub use ids::{
 };
 pub use instance::{Instance, InstanceState};
 pub use offering::{Availability, Market, Money, Offering, OfferingId, Price, Quota};
+pub use settle::Settling;
 pub use tags::{Identity, Tags};
 pub use time::Timestamp;
 pub use units::{Hs06, Megabytes, Processors, Share};

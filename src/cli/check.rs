@@ -1,0 +1,60 @@
+//! `vcycle check`: configuration, library and the files they name; every problem with its place.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::ReadArgs;
+use super::error::CliError;
+use super::output::{json, print};
+use crate::config::{Host, ProblemRow};
+use crate::library::{Loaded, Setup, load_all};
+
+/// Carries the command out. Problems are the answer, so they go to standard output with `--json`.
+pub(crate) fn run(config: &Path, args: ReadArgs) -> Result<ExitCode, CliError> {
+    let Loaded { setup, warnings, .. } = load_all(config, &Host::this());
+    let problems: Vec<ProblemRow> = setup
+        .as_ref()
+        .err()
+        .iter()
+        .flat_map(|p| p.list())
+        .chain(&warnings)
+        .map(|p| p.row())
+        .collect();
+    if args.json {
+        let digest = setup.as_ref().ok().map(|setup| setup.digest.as_str());
+        print(&json(&CheckJson { format: 1, valid: setup.is_ok(), digest, problems })?)?;
+    } else {
+        for warning in &warnings {
+            print(&format!("{warning}\n\n"))?;
+        }
+        match &setup {
+            Ok(setup) => print(&summary(setup))?,
+            Err(problems) => return Err(CliError::Problems(problems.to_string())),
+        }
+    }
+    Ok(if setup.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// The documented JSON of `vcycle check --json`.
+#[derive(Serialize)]
+struct CheckJson<'a> {
+    format: u32,
+    valid: bool,
+    digest: Option<&'a str>,
+    problems: Vec<ProblemRow>,
+}
+
+fn summary(setup: &Setup) -> String {
+    let machinetypes: usize = setup.spaces.values().map(|space| space.machinetypes.len()).sum();
+    let count = |number: usize, noun: &str| {
+        format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+    };
+    format!(
+        "no problems: site {}, {}, {}\n",
+        setup.config.site.name,
+        count(setup.spaces.len(), "space"),
+        count(machinetypes, "machinetype"),
+    )
+}

@@ -1,0 +1,182 @@
+//! How answers look: tables that fit the terminal, JSON, colour, ages. Pure but for [`print`] and
+//! [`Screen::of_stdout`].
+//!
+//! Text is always made with ANSI styles; the stream decides whether they get out (only on a
+//! terminal, never with `NO_COLOR`).
+
+use std::io::Write;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+use serde::Serialize;
+
+use super::error::CliError;
+use crate::model::Timestamp;
+
+/// What a text is printed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Screen {
+    /// Columns and lines; `None`: not a terminal, so nothing is cut or wrapped.
+    pub(crate) size: Option<(u16, u16)>,
+}
+
+impl Screen {
+    /// Standard output as it is now.
+    pub(crate) fn of_stdout() -> Self {
+        let size = terminal_size::terminal_size_of(std::io::stdout()).map(|(w, h)| (w.0, h.0));
+        Self { size: size.filter(|(width, height)| *width > 0 && *height > 0) }
+    }
+
+    /// Columns.
+    pub(crate) fn width(self) -> Option<u16> {
+        self.size.map(|(width, _)| width)
+    }
+}
+
+/// Headings.
+pub(crate) const BOLD: Style = Style::new().bold();
+/// Side remarks.
+pub(crate) const FAINT: Style = Style::new().dimmed();
+/// What is well.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// What is worth a look.
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
+/// What needs a human.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// Wraps a text into a style.
+pub(crate) fn styled(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// A table without lines, headed, arranged to the width of the screen.
+pub(crate) fn table(screen: Screen, headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).enforce_styling();
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    if let Some(width) = screen.width() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    table.set_header(headings.iter().map(|text| Cell::new(text).add_attribute(Attribute::Bold)));
+    table.style_text_only();
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// A table as text: no blanks at line ends, one newline at the end.
+pub(crate) fn table_text(table: &Table) -> String {
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A cell with a number: to the right.
+pub(crate) fn number(value: impl std::fmt::Display) -> Cell {
+    Cell::new(value).set_alignment(CellAlignment::Right)
+}
+
+/// The cell of a phase, in its colour.
+pub(crate) fn phase_cell(phase: &str) -> Cell {
+    let cell = Cell::new(phase);
+    match phase {
+        "running" => cell.fg(Color::Green),
+        "intended" | "starting" => cell.fg(Color::Cyan),
+        "deleting" => cell.fg(Color::Yellow),
+        // "ended", and words of a newer manager
+        _ => cell.fg(Color::DarkGrey),
+    }
+}
+
+/// A fraction as a percentage.
+pub(crate) fn percent(fraction: f64) -> String {
+    format!("{:.0}%", fraction * 100.0)
+}
+
+/// A duration in the two largest units that say something: `12s`, `3m`, `2h05m`, `4d03h`.
+pub(crate) fn age(duration: Duration) -> String {
+    let secs = duration.as_secs();
+    let (minutes, hours, days) = (secs / 60, secs / 3600, secs / 86_400);
+    match secs {
+        0..60 => format!("{secs}s"),
+        60..600 => format!("{minutes}m{:02}s", secs % 60),
+        600..3600 => format!("{minutes}m"),
+        3600..86_400 => format!("{hours}h{:02}m", minutes % 60),
+        86_400.. => format!("{days}d{:02}h", hours % 24),
+    }
+}
+
+/// How long ago, or in how long.
+pub(crate) fn from_now(time: Timestamp, now: Timestamp) -> String {
+    if time > now {
+        format!("in {}", age(time.since(now)))
+    } else {
+        format!("{} ago", age(now.since(time)))
+    }
+}
+
+/// A point in time for people: to the second, in UTC.
+pub(crate) fn clock_time(time: Timestamp) -> String {
+    Timestamp::from_secs(time.as_secs()).to_string().replace(".000Z", "Z")
+}
+
+/// A value as documented JSON, for scripts.
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, CliError> {
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|error| CliError::failed("cannot write the answer as JSON", &error))?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Prints a whole answer to standard output. A reader that has gone away (`| head`) is no failure.
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(CliError::OutputClosed),
+        Err(error) => Err(CliError::failed("cannot write to standard output", &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_show_what_matters() {
+        for (secs, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (61, "1m01s"),
+            (600, "10m"),
+            (3_599, "59m"),
+            (7_500, "2h05m"),
+            (97_200, "1d03h"),
+        ] {
+            assert_eq!(age(Duration::from_secs(secs)), text);
+        }
+    }
+
+    #[test]
+    fn a_table_fits_the_width_of_the_terminal() {
+        let mut wide = table(Screen { size: Some((40, 25)) }, &["NAME", "WHY"]);
+        wide.add_row(["dune", "waits until the backoff is over, because the last machine aborted"]);
+        let text = anstream::adapter::strip_str(&table_text(&wide)).to_string();
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+        assert!(text.lines().count() > 2, "{text}");
+        let mut unbound = table(Screen::default(), &["NAME", "WHY"]);
+        unbound.add_row(["dune", &"x".repeat(500)]);
+        assert_eq!(table_text(&unbound).lines().count(), 2);
+    }
+
+    #[test]
+    fn times_are_to_the_second() {
+        assert_eq!(clock_time(Timestamp::from_millis(1_767_200_000_999)), "2025-12-31T16:53:20Z");
+    }
+}

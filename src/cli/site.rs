@@ -1,0 +1,217 @@
+//! What the commands know of a site: its configuration where one is needed, and the state directory
+//! as any host sees it. Reads only, but for requests.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vcycle_api::{Clock, SystemClock};
+
+use super::error::CliError;
+use crate::config::{self, Config};
+use crate::model::{MachineRow, SpaceName, SpaceSnapshot, Timestamp};
+use crate::store::{RealFs, Store};
+
+/// Where the state of a site is read. Needs no running manager.
+pub(crate) struct StateSource {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<SystemClock>,
+    /// Spaces that the configuration names; empty without one.
+    configured: Vec<SpaceName>,
+    /// Silence of an owner that is longer than this is worth a word.
+    patience: Duration,
+}
+
+/// One space as found.
+#[derive(Debug, Clone)]
+pub(crate) struct SpaceView {
+    /// Its name.
+    pub(crate) space: SpaceName,
+    /// What its owner last wrote.
+    pub(crate) snapshot: Option<SpaceSnapshot>,
+    /// When its owner last showed life, by the file server's clock.
+    pub(crate) heard: Option<Timestamp>,
+    /// Why it cannot be read.
+    pub(crate) problem: Option<String>,
+}
+
+/// All spaces that were asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Overview {
+    /// When it was read.
+    pub(crate) now: Timestamp,
+    /// As in [`StateSource`].
+    pub(crate) patience: Duration,
+    /// By name.
+    pub(crate) spaces: Vec<SpaceView>,
+}
+
+/// Without a configuration nothing is known of cycle and ownership: the defaults stand.
+const PATIENCE_OF_DEFAULTS: Duration = Duration::from_secs(60);
+
+impl StateSource {
+    /// The state directory that was typed, or the one of the configuration.
+    pub(crate) fn open(config: &Path, state_dir: Option<&Path>) -> Result<Self, CliError> {
+        match state_dir {
+            Some(dir) => Self::at(dir, Vec::new(), PATIENCE_OF_DEFAULTS),
+            None => Self::of(&load_config(config)?),
+        }
+    }
+
+    /// The state directory of a configuration.
+    pub(crate) fn of(config: &Config) -> Result<Self, CliError> {
+        // An owner renews three times within the life of its ownership.
+        let patience = config.site.ownership_ttl * 2;
+        Self::at(&config.site.state_dir, config.spaces.keys().cloned().collect(), patience)
+    }
+
+    fn at(dir: &Path, configured: Vec<SpaceName>, patience: Duration) -> Result<Self, CliError> {
+        if !dir.is_dir() {
+            return Err(CliError::Failed(format!(
+                "{} is not a directory: is the state directory mounted here?",
+                dir.display()
+            )));
+        }
+        let clock = Arc::new(SystemClock::new());
+        let store = Store::new(Arc::new(RealFs::new(dir)), clock.clone());
+        Ok(Self { store, clock, configured, patience })
+    }
+
+    /// Reads the spaces that were asked for; all when none was.
+    pub(crate) async fn overview(&self, wanted: &[SpaceName]) -> Result<Overview, CliError> {
+        let mut names = self.configured.clone();
+        names.extend(
+            self.store
+                .spaces()
+                .await
+                .map_err(|error| CliError::failed("cannot list the spaces", &error))?,
+        );
+        names.sort();
+        names.dedup();
+        if let Some(unknown) = wanted.iter().find(|name| !names.contains(name)) {
+            let known: Vec<_> = names.iter().map(SpaceName::as_str).collect();
+            return Err(CliError::Usage(format!(
+                "there is no space {unknown}; there is: {}",
+                known.join(", ")
+            )));
+        }
+        names.retain(|name| wanted.is_empty() || wanted.contains(name));
+        let mut spaces = Vec::new();
+        for name in names {
+            spaces.push(self.view(name).await);
+        }
+        Ok(Overview { now: self.clock.now(), patience: self.patience, spaces })
+    }
+
+    /// Reads the heartbeats anew: in a steady space the snapshot is not written again for them.
+    pub(crate) async fn refresh_heartbeats(&self, overview: &mut Overview) -> Result<(), CliError> {
+        for view in &mut overview.spaces {
+            let Some(snapshot) = &mut view.snapshot else { continue };
+            let files: BTreeMap<_, _> = snapshot
+                .machinetypes
+                .iter()
+                .filter_map(|row| Some((row.name.clone(), row.heartbeat_file.clone()?)))
+                .collect();
+            let mut rows: Vec<&mut MachineRow> = snapshot
+                .machines
+                .iter_mut()
+                .filter(|row| files.contains_key(&row.machinetype))
+                .collect();
+            let wanted: Vec<_> = rows
+                .iter()
+                .map(|row| (row.name.clone(), files[&row.machinetype].clone()))
+                .collect();
+            let beats = self
+                .store
+                .heartbeats(&view.space, &wanted)
+                .await
+                .map_err(|error| CliError::failed("cannot read the heartbeats", &error))?;
+            for (row, beat) in rows.iter_mut().zip(beats) {
+                // None: archived since, so what was last seen stands.
+                row.heartbeat = beat.or(row.heartbeat);
+            }
+        }
+        Ok(())
+    }
+
+    async fn view(&self, space: SpaceName) -> SpaceView {
+        let (snapshot, mut problem) = match self.store.load_snapshot(&space).await {
+            Ok(snapshot) => (snapshot, None),
+            Err(error) => (None, Some(super::error::chain(&error))),
+        };
+        let heard = match self.store.heard_of_owner(&space).await {
+            Ok(heard) => heard,
+            Err(error) => {
+                problem.get_or_insert_with(|| super::error::chain(&error));
+                None
+            }
+        };
+        let heard = heard.max(snapshot.as_ref().map(|snapshot| snapshot.at));
+        SpaceView { space, snapshot, heard, problem }
+    }
+}
+
+impl SpaceView {
+    /// How long ago the owner showed life; what the snapshot says was true then.
+    pub(crate) fn age(&self, now: Timestamp) -> Option<Duration> {
+        self.heard.map(|heard| now.since(heard))
+    }
+}
+
+impl Overview {
+    /// Whether nobody works on a space: what its snapshot says may be wrong by now.
+    pub(crate) fn is_stale(&self, view: &SpaceView) -> bool {
+        view.age(self.now).is_none_or(|age| age > self.patience)
+    }
+}
+
+/// The configuration, or all its problems. Warnings are for `check`.
+pub(crate) fn load_config(path: &Path) -> Result<Config, CliError> {
+    match config::load(path) {
+        Ok((config, _warnings)) => Ok(config),
+        Err(problems) => Err(CliError::Problems(problems.to_string())),
+    }
+}
+
+/// Overviews and boards for tests of the commands.
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::*;
+    use crate::model::{Board, ConfigStatus};
+
+    /// When everything is seen.
+    pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_767_200_000);
+
+    fn snapshot() -> SpaceSnapshot {
+        let text = include_str!("../../tests/cli/snapshot.json");
+        serde_json::from_str(text).expect("the sample snapshot is a snapshot")
+    }
+
+    /// One space, seen 12 seconds after its owner was heard of.
+    pub(crate) fn overview() -> Overview {
+        let snapshot = snapshot();
+        let heard = Some(NOW - Duration::from_secs(12));
+        let space = snapshot.space.clone();
+        let view = SpaceView { space, snapshot: Some(snapshot), heard, problem: None };
+        Overview { now: NOW, patience: Duration::from_secs(30), spaces: vec![view] }
+    }
+
+    /// The same as a manager's board.
+    pub(crate) fn board() -> Board {
+        let snapshot = snapshot();
+        Board {
+            manager: snapshot.manager.clone(),
+            version: "0.1.0".into(),
+            started: NOW - Duration::from_secs(600),
+            config: ConfigStatus {
+                loaded: NOW - Duration::from_secs(600),
+                digest: "0123456789ab".into(),
+                refused: None,
+            },
+            store_problem: None,
+            spaces: [(snapshot.space.clone(), Arc::new(snapshot))].into(),
+            idle_spaces: Default::default(),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Reads the files of a configuration, layer by layer, and validates them together. The only file
+//! of this module that touches the file system; [`validate`] is pure.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::problem::{Collector, Finding, Problem, Problems, Wrong};
+use super::reader::Reader;
+use super::tree::{self, Table, Value};
+use super::types::{Config, TlsIdentity};
+use super::{Warning, server, site, space};
+
+/// What the host contributes to defaults.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Its full name.
+    pub name: String,
+}
+
+impl Host {
+    /// This host.
+    pub fn this() -> Self {
+        let name = nix::unistd::gethostname().unwrap_or_default();
+        Self { name: name.to_string_lossy().into_owned() }
+    }
+}
+
+/// All configuration files as texts.
+#[derive(Debug, Clone, Default)]
+pub struct Texts {
+    /// Layers, lowest first; each is a list of files.
+    pub layers: Vec<Vec<TextFile>>,
+    /// Every file and folder that was read or looked for, to be watched.
+    pub watched: BTreeSet<PathBuf>,
+}
+
+/// A configuration file.
+#[derive(Debug, Clone)]
+pub struct TextFile {
+    /// Its name for people.
+    pub name: PathBuf,
+    /// The absolute folder that relative paths in it start from.
+    pub folder: PathBuf,
+    /// Its text.
+    pub text: String,
+}
+
+impl TextFile {
+    /// Its absolute path.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(self.name.file_name().unwrap_or_default())
+    }
+}
+
+/// Loads the configuration whose main file is `main`, with `conf.d/*.toml` beside it and
+/// `STATE/conf.d/*.toml`.
+///
+/// # Errors
+/// All problems of all files.
+pub fn load(main: &Path) -> Result<(Config, Vec<Warning>), Problems> {
+    let problems = Collector::default();
+    let texts = read_texts(main, &problems);
+    let config = validate(&texts, &Host::this(), &problems);
+    let (result, warnings) = problems.into_parts();
+    result?;
+    let config = config.expect("a configuration without problems is complete");
+    Ok((config, warnings))
+}
+
+/// Reads all files. Problems of reading go to the collector.
+pub fn read_texts(main: &Path, problems: &Collector) -> Texts {
+    let mut texts = Texts::default();
+    let main_layer: Vec<_> = texts.read_file(main, problems).into_iter().collect();
+    texts.layers.push(main_layer);
+    let beside = main.parent().unwrap_or(Path::new("")).join("conf.d");
+    let layer = texts.read_folder(&beside, problems);
+    texts.layers.push(layer);
+    if let Some(state_dir) = state_dir_of(&texts.layers) {
+        texts.watched.insert(state_dir.clone());
+        let layer = texts.read_folder(&shown(&state_dir.join("conf.d")), problems);
+        texts.layers.push(layer);
+    }
+    texts
+}
+
+/// The state directory by the layers below its own: its own `conf.d` cannot move it.
+fn state_dir_of(layers: &[Vec<TextFile>]) -> Option<PathBuf> {
+    let ignored = Collector::default();
+    let root = merge(layers, &ignored)?;
+    let Value::Table(site) = &root.entries.get("site")?.node.value else { return None };
+    let node = &site.entries.get("state_dir")?.node;
+    match &node.value {
+        Value::Text(text) if !text.is_empty() => Some(node.place.source.absolute(Path::new(text))),
+        _ => None,
+    }
+}
+
+impl Texts {
+    fn read_file(&mut self, name: &Path, problems: &Collector) -> Option<TextFile> {
+        let absolute = std::path::absolute(name).unwrap_or_else(|_| name.to_owned());
+        self.watched.insert(absolute.clone());
+        match std::fs::read_to_string(&absolute) {
+            Ok(text) => {
+                let folder = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+                Some(TextFile { name: name.to_owned(), folder, text })
+            }
+            Err(error) => {
+                let wrong = Wrong::new(
+                    format!("the file cannot be read: {}", plain(&error)),
+                    "a TOML file in UTF-8 that this user may read",
+                );
+                problems.add(Problem::in_file(name, wrong).found_by(Finding::Broken));
+                None
+            }
+        }
+    }
+
+    /// The `*.toml` files of a folder by name; a folder that does not exist is empty.
+    fn read_folder(&mut self, folder: &Path, problems: &Collector) -> Vec<TextFile> {
+        self.watched.insert(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
+        let names = match list_folder(folder) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => {
+                let wrong = Wrong::new(
+                    format!("the folder cannot be read: {}", plain(&error)),
+                    "a folder that this user may read, or none",
+                );
+                problems.add(Problem::in_file(folder, wrong).found_by(Finding::Broken));
+                Vec::new()
+            }
+        };
+        names.iter().filter_map(|name| self.read_file(name, problems)).collect()
+    }
+}
+
+fn list_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut names = Vec::new();
+    for item in std::fs::read_dir(folder)? {
+        let path = item?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if path.extension().is_some_and(|extension| extension == "toml") && !hidden {
+            names.push(path);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The error without the number that the standard library adds, which says nothing to people.
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_lowercase(),
+        None => text,
+    }
+}
+
+/// A path for people: short where it is below the current directory.
+pub(crate) fn shown(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).to_owned()
+}
+
+/// All layers as one table: within a layer no key twice, a later layer above an earlier one.
+fn merge(layers: &[Vec<TextFile>], problems: &Collector) -> Option<Table> {
+    let mut merged: Option<Table> = None;
+    for layer in layers {
+        let mut together: Option<Table> = None;
+        for file in layer {
+            let table = tree::parse(&file.name, &file.folder, &file.text, problems);
+            match &mut together {
+                None => together = Some(table),
+                Some(below) => tree::add_to_layer(below, table, "", problems),
+            }
+        }
+        match (&mut merged, together) {
+            (Some(below), Some(above)) => tree::overlay(below, above),
+            (None, Some(first)) => merged = Some(first),
+            (Some(_) | None, None) => {}
+        }
+    }
+    merged
+}
+
+/// Makes the configuration from its texts: pure. All problems go to the collector; `None` only
+/// when there was one.
+pub fn validate(texts: &Texts, host: &Host, problems: &Collector) -> Option<Config> {
+    let root = merge(&texts.layers, problems)?;
+    refuse_moved_state(&texts.layers, &root, problems);
+    let empty = Table { place: root.place.clone(), entries: Default::default() };
+    let empty = Reader::new(&empty, "", problems);
+    let root = Reader::new(&root, "", problems);
+    let site = site::read_site(&root, host);
+    let library = site::read_library(&root);
+    let server = server::read_server(&root, &empty, host);
+    let state_dir = site.as_ref().map(|site| site.state_dir.as_path());
+    let spaces = space::read_spaces(&root, state_dir);
+    root.finish();
+    let files = texts.layers.iter().flatten();
+    Some(Config {
+        site: site?,
+        library,
+        server,
+        spaces,
+        files: files.map(TextFile::path).collect(),
+    })
+}
+
+fn refuse_moved_state(layers: &[Vec<TextFile>], root: &Table, problems: &Collector) {
+    let Some(state_dir) = state_dir_of(layers) else { return };
+    if layers.len() > 2 && state_dir_of(&layers[..2]).is_some_and(|first| first != state_dir) {
+        let Some(Value::Table(site)) = root.entries.get("site").map(|entry| &entry.node.value)
+        else {
+            return;
+        };
+        let Some(entry) = site.entries.get("state_dir") else { return };
+        let wrong = Wrong::new(
+            "a file in the state directory cannot move the state directory",
+            "set it in the main file or in the `conf.d` beside it",
+        );
+        problems.add(Problem::at_place(&entry.node.place, "site.state_dir", wrong));
+    }
+}
+
+/// Files that the server will need: said at once, not when the first machine connects.
+pub fn check_server_files(config: &Config, problems: &Collector) {
+    let https = &config.server.https;
+    let mut files: Vec<&Path> = https.client_ca.iter().map(PathBuf::as_path).collect();
+    if let TlsIdentity::Files { certificate, key } = &https.identity {
+        files.extend([certificate.as_path(), key.as_path()]);
+    }
+    for file in files {
+        if let Err(error) = std::fs::File::open(file) {
+            let wrong = Wrong::new(
+                format!("[server.https] needs this file, and it cannot be read: {}", plain(&error)),
+                "a PEM file that this user may read",
+            );
+            problems.add(Problem::in_file(&shown(file), wrong));
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The task of one space: acquire, renew in the background, cycle after cycle, give back.
+
+use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{error, info, warn};
+use vcycle_api::Act;
+
+use super::board::News;
+use super::{Farewell, Shared, Stop};
+use crate::cycle::{CycleContext, CycleEnd, run_cycle};
+use crate::library::Setup;
+use crate::model::{Generation, SpaceName};
+use crate::observe::SpaceMemory;
+use crate::store::{Acquire, Fault, Lost, Ownership, StoreError};
+
+/// Between two cycles there is at least this much of the period, whatever wakes the space.
+const SHORTEST_GAP_PART: u32 = 10;
+/// And never more than this.
+const SHORTEST_GAP_MOST: Duration = Duration::from_secs(2);
+/// Cycles of different spaces drift apart by up to this part of the period, either way.
+const JITTER: f64 = 0.05;
+/// How many times within the TTL a space that is held by others is looked at.
+const LOOKS_PER_TTL: u32 = 5;
+
+/// One space's worker.
+pub(super) struct SpaceWorker {
+    shared: Arc<Shared>,
+    space: SpaceName,
+    setup: watch::Receiver<Arc<Setup>>,
+    stop: Arc<Stop>,
+    stopped: watch::Receiver<Option<Farewell>>,
+    wakes: mpsc::Receiver<()>,
+    provider: Option<(String, Arc<dyn Act>)>,
+    jitter: ChaCha8Rng,
+    woken: bool,
+}
+
+/// Why the cycles under one ownership ended.
+enum End {
+    /// The ownership is over.
+    Lost(String),
+    /// The task was told to end.
+    Told,
+}
+
+impl SpaceWorker {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        space: SpaceName,
+        setup: watch::Receiver<Arc<Setup>>,
+        stop: Arc<Stop>,
+        wakes: mpsc::Receiver<()>,
+    ) -> Self {
+        let stopped = stop.signal.subscribe();
+        let jitter = ChaCha8Rng::seed_from_u64(mix(shared.seed, &space, (Generation(0), 0)));
+        let (provider, woken) = (None, false);
+        Self { shared, space, setup, stop, stopped, wakes, provider, jitter, woken }
+    }
+
+    /// Until it is told to end.
+    pub(super) async fn run(mut self) {
+        while self.told().is_none() {
+            let ttl = self.setup.borrow().config.site.ownership_ttl;
+            let manager = &self.shared.home.manager;
+            match Ownership::acquire(&self.shared.store, &self.space, manager, ttl).await {
+                Ok(Acquire::Owned(ownership)) => self.own(ownership).await,
+                Ok(Acquire::HeldBy { manager, generation }) => {
+                    self.idle(format!("owned by {manager} (generation {generation})"), None).await;
+                    self.pause(ttl / LOOKS_PER_TTL).await;
+                }
+                Err(problem) => {
+                    warn!(space = %self.space, %problem, "cannot acquire the space");
+                    let text = problem.to_string();
+                    self.idle(text.clone(), is_trouble(&problem).then_some(text)).await;
+                    self.pause(ttl / LOOKS_PER_TTL).await;
+                }
+            }
+        }
+    }
+
+    fn told(&self) -> Option<Farewell> {
+        *self.stopped.borrow()
+    }
+
+    /// Under one ownership. Renewal goes on while a cycle is slow; once it is lost every proof refuses, and the
+    /// cycle ends by itself: a cloud call that is under way is never abandoned half-way.
+    async fn own(&mut self, ownership: Ownership) {
+        info!(space = %self.space, generation = %ownership.generation(), "owns the space");
+        let over = watch::Sender::new(false);
+        let renewals = async {
+            let Lost(why) = renew_for_ever(&ownership).await;
+            warn!(space = %ownership.space(), %why, "lost the space");
+            over.send_replace(true);
+            std::future::pending::<Infallible>().await
+        };
+        let end = {
+            let mut renewals = pin!(renewals);
+            let mut cycles = pin!(self.cycles(&ownership, over.subscribe()));
+            tokio::select! {
+                biased;
+                never = &mut renewals => match never {},
+                end = &mut cycles => end,
+            }
+        };
+        match end {
+            End::Told => {
+                ownership.release().await;
+                info!(space = %self.space, "gave the space back");
+            }
+            End::Lost(why) => self.idle(why, None).await,
+        }
+    }
+
+    async fn cycles(&mut self, ownership: &Ownership, mut over: watch::Receiver<bool>) -> End {
+        let mut memory: Option<SpaceMemory> = None;
+        let mut number = 0;
+        loop {
+            if self.told() == Some(Farewell::Removed) {
+                self.leave(memory.as_ref()).await;
+            }
+            if self.told().is_some() {
+                return End::Told;
+            }
+            if *over.borrow() {
+                return End::Lost("lost the ownership; acquiring it again".to_owned());
+            }
+            if let Err(fenced) = ownership.proof() {
+                return End::Lost(fenced.to_string());
+            }
+            let begun = Instant::now();
+            let setup = Arc::clone(&self.setup.borrow_and_update());
+            number += 1;
+            self.one_cycle(ownership, &setup, (&mut memory, number)).await;
+            let period = setup.config.site.cycle;
+            self.wait(begun, period, &mut over).await;
+        }
+    }
+
+    /// One cycle, and its news.
+    async fn one_cycle(
+        &mut self,
+        ownership: &Ownership,
+        setup: &Setup,
+        (memory, number): (&mut Option<SpaceMemory>, u64),
+    ) {
+        let Some(space) = setup.spaces.get(&self.space).cloned() else { return };
+        let provider = match self.provider(setup) {
+            Ok(provider) => provider,
+            Err(why) => return self.idle(why, None).await,
+        };
+        let shared = Arc::clone(&self.shared);
+        let Ok(proof) = ownership.proof() else { return };
+        let result = async {
+            let memory = match memory {
+                Some(memory) => memory,
+                None => memory.insert(self.load().await?),
+            };
+            memory.listen |= std::mem::take(&mut self.woken);
+            let context = CycleContext {
+                provider: provider.as_ref(),
+                store: &shared.store,
+                clock: shared.clock.as_ref(),
+                deployment: &shared.deployment,
+                setup,
+                space: &space,
+                home: &shared.home,
+                seed: mix(shared.seed, &self.space, (proof.generation(), number)),
+                stopping: &self.stop.flag,
+            };
+            run_cycle(&context, &proof, memory).await
+        };
+        match result.await {
+            Ok(end) => self.tell(ownership, end).await,
+            Err(problem) => {
+                error!(space = %self.space, %problem, "nothing is done: the state directory failed");
+                if let Some(memory) = memory {
+                    memory.stale = true;
+                }
+                let text = problem.to_string();
+                self.idle(text.clone(), is_trouble(&problem).then_some(text)).await;
+            }
+        }
+    }
+
+    async fn load(&self) -> Result<SpaceMemory, StoreError> {
+        let store = &self.shared.store;
+        let loaded = store.load_space(&self.space).await?;
+        // Only for people: a plan that cannot be read is replaced by the next.
+        let saved = match store.load_snapshot(&self.space).await {
+            Ok(saved) => saved,
+            Err(problem) => {
+                warn!(space = %self.space, %problem, "the last plan is forgotten");
+                None
+            }
+        };
+        Ok(SpaceMemory::new(loaded, saved, self.shared.clock.now()))
+    }
+
+    /// The provider, made anew when its table has changed.
+    fn provider(&mut self, setup: &Setup) -> Result<Arc<dyn Act>, String> {
+        let Some(config) = setup.config.spaces.get(&self.space) else {
+            return Err("the space has rules, but no provider: internal error".to_owned());
+        };
+        let table = format!("{:?}", config.provider);
+        if let Some((made_from, provider)) = &self.provider
+            && *made_from == table
+        {
+            return Ok(Arc::clone(provider));
+        }
+        match (self.shared.providers)(config) {
+            Ok(provider) => {
+                self.provider = Some((table, Arc::clone(&provider)));
+                Ok(provider)
+            }
+            Err(problem) => {
+                self.provider = None;
+                let why = format!("its provider cannot be used: {problem:#}");
+                error!(space = %self.space, %why, "nothing is done");
+                Err(why)
+            }
+        }
+    }
+
+    /// Until the period is over, or something wakes us; never sooner than the shortest gap.
+    async fn wait(&mut self, begun: Instant, period: Duration, over: &mut watch::Receiver<bool>) {
+        let stretch = 1.0 + self.jitter.random_range(-JITTER..=JITTER);
+        let gap = (period / SHORTEST_GAP_PART).min(SHORTEST_GAP_MOST);
+        let now = Instant::now();
+        let soonest = (begun + gap).max(now + gap / 2);
+        let due = (begun + period.mul_f64(stretch)).max(soonest);
+        let mut woken_at = due;
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.stopped.changed() => return,
+                _ = over.changed() => return,
+                Ok(()) = self.setup.changed() => woken_at = soonest,
+                Some(()) = self.wakes.recv() => {
+                    self.woken = true;
+                    woken_at = soonest;
+                }
+                () = sleep_until(woken_at) => return,
+            }
+        }
+    }
+
+    /// A pause that ends when we are told to.
+    async fn pause(&mut self, pause: Duration) {
+        tokio::select! {
+            biased;
+            _ = self.stopped.changed() => {}
+            () = sleep(pause.max(Duration::from_millis(50))) => {}
+        }
+    }
+
+    async fn tell(&self, ownership: &Ownership, end: CycleEnd) {
+        let CycleEnd { mut snapshot, outcomes } = end;
+        snapshot.alarms.extend_from_slice(ownership.alarms());
+        let renewal = ownership.trouble();
+        snapshot.alarms.extend(renewal.iter().map(|why| format!("renewal failed: {why}")));
+        let store_problem = outcomes.store_problem.or(renewal);
+        self.news(News::Cycle { snapshot: Arc::new(snapshot), store_problem }).await;
+    }
+
+    /// The space is not in the configuration any more: its machines stay, and somebody should know.
+    async fn leave(&self, memory: Option<&SpaceMemory>) {
+        let left = memory.map_or(0, |memory| memory.places_held());
+        if left == 0 {
+            return self.news(News::Left { space: self.space.clone() }).await;
+        }
+        let why = format!(
+            "removed from the configuration with {left} machines that may still exist: nobody manages them, \
+             and they end at their deadlines; put the space back, or delete them"
+        );
+        error!(space = %self.space, machines = left, "{why}");
+        self.idle(why, None).await;
+    }
+
+    async fn idle(&self, why: String, store_problem: Option<String>) {
+        self.news(News::Idle { space: self.space.clone(), why, store_problem }).await;
+    }
+
+    /// The receiver only ends with the process.
+    async fn news(&self, news: News) {
+        let _ = self.shared.news.send(news).await;
+    }
+}
+
+async fn renew_for_ever(ownership: &Ownership) -> Lost {
+    loop {
+        sleep(ownership.renew_every()).await;
+        if let Err(lost) = ownership.renew().await {
+            return lost;
+        }
+    }
+}
+
+/// Whether an error tells of the state directory, and not just of another owner.
+fn is_trouble(problem: &StoreError) -> bool {
+    problem.fault() != Fault::Fenced
+}
+
+/// A seed that no other cycle of this deployment has: it depends on process, space, generation and cycle.
+fn mix(seed: u64, space: &SpaceName, (generation, cycle): (Generation, u64)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (seed, space, generation.0, cycle).hash(&mut hasher);
+    hasher.finish()
+}

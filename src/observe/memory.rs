@@ -1,0 +1,213 @@
+//! What the owner of a space remembers between cycles. The files are for restart, take-over and people; in a
+//! steady cycle nothing is read but heartbeats and requests. Loaded when an ownership begins, and again
+//! whenever the state directory has failed us: what stands there is the truth.
+//!
+//! Only what is durable enters: every change here follows the write that it mirrors.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use crate::library::SpaceSetup;
+use crate::model::{
+    Decision, Ended, MachineName, MachineRecord, MachinetypeName, Offering, Processors, Quota,
+    ShutdownMessage, SpaceSnapshot, Timestamp,
+};
+use crate::plan::QuotaStop;
+use crate::store::{Archived, CorruptRecord, LoadedSpace};
+
+/// Decisions that are shown.
+const DECISIONS_SHOWN: usize = 50;
+
+/// A refusal for quota is tried again after this long even if usage has not fallen: somebody may have
+/// raised the quota, and not every cloud tells.
+const QUOTA_STOP_LONGEST: Duration = Duration::from_secs(3600);
+
+/// Everything remembered of one space under one ownership.
+#[derive(Debug)]
+pub struct SpaceMemory {
+    /// Records in `current/`, by name.
+    pub(crate) records: BTreeMap<MachineName, MachineRecord>,
+    /// Records that cannot be read: while there are any, our own knowledge is partial.
+    pub(crate) corrupt: Vec<CorruptRecord>,
+    /// When this memory was filled: times in older records are another host's.
+    pub(crate) since: Timestamp,
+    /// Last words that were read from machines which have not been archived.
+    pub(crate) messages: HashMap<MachineName, ShutdownMessage>,
+    /// Machines whose last words were looked for and not found when they were first seen ended.
+    pub(crate) silent: HashSet<MachineName>,
+    /// Some machine has said its last words: the next cycle looks who.
+    pub(crate) listen: bool,
+    /// When a machine that is missing from the listings was last asked for directly.
+    pub(crate) asked_for: HashMap<MachineName, Timestamp>,
+    /// The offerings, and in how many more cycles they are asked for again.
+    pub(crate) offerings: Option<(u32, Vec<Offering>)>,
+    /// Heartbeat lists as last written.
+    pub(crate) heartbeat_lists: BTreeMap<MachinetypeName, String>,
+    /// The snapshot as last written to `plan.json`.
+    pub(crate) saved: Option<SpaceSnapshot>,
+    /// The state directory has failed us since this was filled.
+    pub(crate) stale: bool,
+    archived: BTreeMap<MachineName, (Timestamp, MachineRecord)>,
+    past_of_archived: Option<Vec<Ended>>,
+    fizzles: BTreeMap<MachinetypeName, Duration>,
+    quota_stop: Option<(QuotaStop, Quota)>,
+    decisions: VecDeque<Decision>,
+}
+
+impl SpaceMemory {
+    /// From what stands in the state directory; `now`: by our own clock.
+    pub fn new(loaded: LoadedSpace, saved: Option<SpaceSnapshot>, now: Timestamp) -> Self {
+        let decisions = saved.iter().flat_map(|s| s.decisions.iter().cloned()).collect();
+        let mut memory = Self {
+            records: BTreeMap::new(),
+            corrupt: Vec::new(),
+            since: now,
+            messages: HashMap::new(),
+            silent: HashSet::new(),
+            listen: false,
+            asked_for: HashMap::new(),
+            offerings: None,
+            heartbeat_lists: BTreeMap::new(),
+            saved,
+            stale: false,
+            archived: BTreeMap::new(),
+            past_of_archived: None,
+            fizzles: BTreeMap::new(),
+            quota_stop: None,
+            decisions,
+        };
+        memory.refill(loaded);
+        memory
+    }
+
+    /// Takes over what stands in the state directory now, after it has failed us.
+    pub(crate) fn refill(&mut self, loaded: LoadedSpace) {
+        let LoadedSpace {
+            records,
+            corrupt,
+            archived,
+            archived_corrupt: _,
+            unfinished: _,
+            strange: _,
+        } = loaded;
+        self.records = records.into_iter().map(|r| (r.machine().clone(), r)).collect();
+        self.corrupt = corrupt;
+        self.archived = archived
+            .into_iter()
+            .map(|Archived { machine, at, record }| (machine, (at, record)))
+            .collect();
+        self.past_of_archived = None;
+        self.stale = false;
+    }
+
+    /// Whether the state directory has failed us, or holds what we could not read: perhaps it is mended.
+    pub(crate) fn must_be_read_again(&self) -> bool {
+        self.stale || !self.corrupt.is_empty()
+    }
+
+    /// Records that are not archived, by name.
+    pub fn records(&self) -> &BTreeMap<MachineName, MachineRecord> {
+        &self.records
+    }
+
+    /// Machines that may exist.
+    pub(crate) fn places_held(&self) -> usize {
+        let held = |r: &&MachineRecord| r.gone.is_none() && r.rejected.is_none();
+        self.records.values().filter(held).count() + self.corrupt.len()
+    }
+
+    /// A record was written.
+    pub(crate) fn wrote(&mut self, record: MachineRecord) {
+        self.records.insert(record.machine().clone(), record);
+    }
+
+    /// A machine's folder was moved to the archive.
+    pub(crate) fn moved_to_archive(&mut self, machine: &MachineName, at: Timestamp) {
+        self.messages.remove(machine);
+        self.silent.remove(machine);
+        self.asked_for.remove(machine);
+        if let Some(record) = self.records.remove(machine) {
+            if let Some(past) = &mut self.past_of_archived {
+                past.extend(record.how_it_ended(fizzle_of(&self.fizzles, &record)));
+            }
+            if self.archived.insert(machine.clone(), (at, record)).is_some() {
+                self.past_of_archived = None;
+            }
+        }
+    }
+
+    /// Whether the archive has a folder of this machine.
+    pub(crate) fn is_archived(&self, machine: &MachineName) -> bool {
+        self.archived.contains_key(machine)
+    }
+
+    /// An archived folder was removed.
+    pub(crate) fn expired(&mut self, machine: &MachineName) {
+        self.archived.remove(machine);
+        self.past_of_archived = None;
+    }
+
+    /// Archived machines with the time of their archiving.
+    pub(crate) fn archive(&self) -> Vec<(MachineName, Timestamp)> {
+        self.archived.iter().map(|(machine, (at, _))| (machine.clone(), *at)).collect()
+    }
+
+    /// Ends that the planner remembers: of archived machines and of those that still have their folder.
+    pub(crate) fn past(&mut self, setup: &SpaceSetup) -> Vec<Ended> {
+        let machinetypes = &setup.policy.machinetypes;
+        let fizzles: BTreeMap<_, _> =
+            machinetypes.iter().map(|(name, policy)| (name.clone(), policy.fizzle)).collect();
+        if self.fizzles != fizzles {
+            self.fizzles = fizzles;
+            self.past_of_archived = None;
+        }
+        let fizzles = &self.fizzles;
+        let end = |record: &MachineRecord| record.how_it_ended(fizzle_of(fizzles, record));
+        let archived = self.past_of_archived.get_or_insert_with(|| {
+            self.archived.values().filter_map(|(_, record)| end(record)).collect()
+        });
+        let mut past = archived.clone();
+        past.extend(self.records.values().filter_map(end));
+        past
+    }
+
+    /// The cloud refused for quota with this much in use.
+    pub(crate) fn quota_refused(&mut self, at: Timestamp, used: Processors, quota: Quota) {
+        self.quota_stop = Some((QuotaStop { at, used }, quota));
+    }
+
+    /// The standing refusal for quota; forgotten when usage has fallen, the quota has grown, or it is old.
+    pub(crate) fn quota_stop(
+        &mut self,
+        now: Timestamp,
+        used: Processors,
+        quota: Quota,
+    ) -> Option<QuotaStop> {
+        let limits = |quota: Quota| (quota.machines, quota.processors, quota.memory);
+        let (stop, then) = self.quota_stop?;
+        let over = used < stop.used
+            || limits(quota) != limits(then)
+            || now.since(stop.at) >= QUOTA_STOP_LONGEST;
+        if over {
+            self.quota_stop = None;
+        }
+        self.quota_stop.map(|(stop, _)| stop)
+    }
+
+    /// Remembers decisions for people; the newest first.
+    pub(crate) fn decided(&mut self, decisions: impl IntoIterator<Item = Decision>) {
+        for decision in decisions {
+            self.decisions.push_front(decision);
+        }
+        self.decisions.truncate(DECISIONS_SHOWN);
+    }
+
+    /// The last decisions, newest first.
+    pub(crate) fn decisions(&self) -> Vec<Decision> {
+        self.decisions.iter().cloned().collect()
+    }
+}
+
+fn fizzle_of(fizzles: &BTreeMap<MachinetypeName, Duration>, record: &MachineRecord) -> Duration {
+    fizzles.get(record.machinetype()).copied().unwrap_or_default()
+}

@@ -1,0 +1,173 @@
+//! Every broken configuration and entry gives its exact, complete list of problems; every good one
+//! its exact rules. `tests/config/CASE/` has the files and `expected.txt`
+//! (`SNAPSHOTS=overwrite cargo test --test config` rewrites those; read the difference).
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use vcycle::config::{At, Host};
+use vcycle::library::{Loaded, Setup, load_all};
+
+const FOLDER: &str = "tests/config";
+
+fn host() -> Host {
+    Host { name: "manager-1.example".to_owned() }
+}
+
+fn load(main: impl AsRef<Path>) -> Loaded {
+    load_all(main.as_ref(), &host())
+}
+
+fn cases() -> Vec<PathBuf> {
+    let mut cases: Vec<_> =
+        std::fs::read_dir(FOLDER).unwrap().map(|item| item.unwrap().path()).collect();
+    cases.sort();
+    cases
+}
+
+fn name(case: &Path) -> &str {
+    case.file_name().unwrap().to_str().unwrap()
+}
+
+fn is_good(case: &Path) -> bool {
+    name(case).starts_with("good-")
+}
+
+/// What people see of a case: warnings, then the problems, or the rules.
+fn seen(case: &Path) -> String {
+    let Loaded { setup, warnings, .. } = load(case.join("vcycle.toml"));
+    let mut text = String::new();
+    for warning in warnings {
+        writeln!(text, "{warning}\n").unwrap();
+    }
+    match setup {
+        Err(problems) => writeln!(text, "{problems}").unwrap(),
+        Ok(setup) => rules(&setup, &mut text),
+    }
+    text
+}
+
+fn rules(setup: &Setup, text: &mut String) {
+    for space in setup.spaces.values() {
+        writeln!(text, "{:#?}", space.policy).unwrap();
+        for definition in space.machinetypes.values() {
+            writeln!(text, "{:#?}", definition.options).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_case_says_exactly_what_it_should() {
+    let broken = cases().iter().filter(|case| !is_good(case)).count();
+    assert!(broken >= 35, "only {broken} broken configurations");
+    for case in cases() {
+        let loaded = load(case.join("vcycle.toml"));
+        assert_eq!(loaded.setup.is_ok(), is_good(&case), "{}: {:?}", name(&case), loaded.setup);
+        snapbox::assert_data_eq!(
+            seen(&case),
+            snapbox::Data::read_from(&case.join("expected.txt"), None)
+        );
+    }
+}
+
+#[test]
+fn every_problem_has_a_place_and_says_what_would_be_right() {
+    for case in cases() {
+        let Err(problems) = load(case.join("vcycle.toml")).setup else { continue };
+        for problem in problems.list() {
+            let row = problem.row();
+            assert!(!row.right.is_empty() && !row.wrong.is_empty(), "{}: {row:?}", name(&case));
+            let of_a_file = matches!(problem.at, At::File(_));
+            assert!(!of_a_file || row.wrong.contains("cannot be read"), "{}: {row:?}", name(&case));
+            assert_eq!(row.line.is_some(), !of_a_file, "{}: {row:?}", name(&case));
+            assert_eq!(row.line.is_some(), row.column.is_some());
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_in_any_message() {
+    let mut with_a_secret = 0;
+    for case in cases() {
+        let main = std::fs::read(case.join("vcycle.toml")).unwrap_or_default();
+        with_a_secret += u32::from(String::from_utf8_lossy(&main).contains("hunter2"));
+        let seen = seen(&case);
+        for secret in ["hunter2", "123456"] {
+            assert!(!seen.contains(secret), "{}:\n{seen}", name(&case));
+        }
+    }
+    assert!(with_a_secret >= 5, "the cases with secrets are gone");
+}
+
+#[test]
+fn the_sample_and_the_minimal_configuration_load_without_a_warning() {
+    for sample in ["etc/vcycle.toml", "etc/minimal.toml"] {
+        let Loaded { setup, warnings, .. } = load(sample);
+        let setup = setup.unwrap_or_else(|problems| panic!("{sample}:\n{problems}"));
+        assert!(warnings.is_empty(), "{sample}: {warnings:?}");
+        assert!(!setup.spaces.is_empty());
+    }
+}
+
+/// The key of a line such as `# cycle = "60s"`, or `cycle = "60s"`.
+fn key_of(line: &str) -> Option<&str> {
+    let (key, _) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
+    key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_').then_some(key)
+}
+
+/// Uncommented, the sample is still right: its comments do not lie about names and forms.
+#[test]
+fn every_commented_setting_of_the_sample_can_be_uncommented() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string("etc/vcycle.toml").unwrap();
+    let library = std::path::absolute("vm-library").unwrap();
+    let needs_files = ["certificate", "key", "client_ca"];
+    let mut uncommented = 0;
+    let text: String = text
+        .replace("../vm-library", library.to_str().unwrap())
+        .lines()
+        .map(|line| match key_of(line).filter(|key| !needs_files.contains(key)) {
+            Some("hostcert") | None => format!("{line}\n"),
+            Some(_) => {
+                uncommented += u32::from(line.starts_with("# "));
+                format!("{}\n", line.strip_prefix("# ").unwrap_or(line))
+            }
+        })
+        .collect();
+    assert!(uncommented > 35, "only {uncommented}");
+    let main = folder.path().join("vcycle.toml");
+    std::fs::write(&main, text).unwrap();
+    load(&main).setup.unwrap_or_else(|problems| panic!("{problems}"));
+}
+
+/// Keys that a reader of the configuration knows, as its own messages name them.
+fn known_keys(case: &str) -> Vec<String> {
+    let seen = seen(&Path::new(FOLDER).join(case));
+    let names = seen.split("known here: ").skip(1).filter_map(|rest| rest.lines().next());
+    let mut keys: Vec<String> =
+        names.flat_map(|line| line.split(", ")).map(str::to_owned).collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+#[test]
+fn every_key_is_in_the_documentation_and_in_the_sample() {
+    let documentation = std::fs::read_to_string("docs/CONFIGURATION.md").unwrap();
+    let sample = std::fs::read_to_string("etc/vcycle.toml").unwrap();
+    let keys = known_keys("every-table-has-an-unknown-key");
+    assert!(keys.len() > 60, "{keys:?}");
+    let later = ["openstack", "aws", "gcp"];
+    for key in keys.iter().filter(|key| !later.contains(&key.as_str())) {
+        let documented = [format!("`{key}`"), format!("[{key}]")];
+        let documented = documented.iter().any(|key| documentation.contains(key));
+        assert!(documented, "docs/CONFIGURATION.md lacks {key}");
+        let in_sample = sample.contains(&format!("{key} = "))
+            || sample.contains(&format!("{key}]"))
+            || sample.contains(&format!(".{key}."))
+            || sample.contains(&format!("[{key}."));
+        assert!(in_sample, "etc/vcycle.toml lacks {key}");
+    }
+}

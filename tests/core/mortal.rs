@@ -1,0 +1,277 @@
+//! A process that dies, or whose line breaks, at a counted operation. Every write to the state directory and
+//! every call of the cloud that acts passes through here. A dead process does nothing more: its calls never
+//! come back.
+
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use vcycle::model::Timestamp;
+use vcycle::store::{Mode, NewFile, PutOutcome, SharedFs, StatePath};
+use vcycle_api::{
+    Act, Capabilities, CreateRequest, Created, Deletion, ErrorKind, Instance, InstanceId,
+    IntentToken, Interruption, Listing, Observe, Offering, ProviderError, Quota, Resolution,
+    SideResource,
+};
+
+/// What happens at the operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strike {
+    /// The process dies before it.
+    DieBefore,
+    /// The process dies after it took effect.
+    DieAfter,
+    /// It gets lost, and the process is told of a failure.
+    Lose,
+    /// It takes effect, and the process is told of a failure.
+    LoseReply,
+}
+
+/// All of them.
+pub const STRIKES: [Strike; 4] =
+    [Strike::DieBefore, Strike::DieAfter, Strike::Lose, Strike::LoseReply];
+
+/// The fate of one process.
+#[derive(Debug, Default)]
+pub struct Fate {
+    count: AtomicU64,
+    at: AtomicU64,
+    strike: std::sync::Mutex<Option<Strike>>,
+    struck: AtomicBool,
+    dead: AtomicBool,
+    died: Notify,
+    looks: std::sync::Mutex<Vec<String>>,
+    writes: std::sync::Mutex<Vec<String>>,
+    shown: std::sync::Mutex<Option<usize>>,
+}
+
+impl Fate {
+    /// Nothing will happen to it.
+    pub fn kind() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// From now on the operation with this number (from 1) is struck.
+    pub fn decree(&self, number: u64, strike: Strike) {
+        self.at.store(self.count() + number, Ordering::SeqCst);
+        *self.strike.lock().unwrap() = Some(strike);
+    }
+
+    /// Operations so far.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Whether the operation has been reached.
+    pub fn struck(&self) -> bool {
+        self.struck.load(Ordering::SeqCst)
+    }
+
+    /// What it has looked at in the state directory since it was asked last, without those of ownership.
+    pub fn looks(&self) -> Vec<String> {
+        let looks = std::mem::take(&mut *self.looks.lock().unwrap());
+        looks.into_iter().filter(|path| !path.contains("/owner")).collect()
+    }
+
+    /// What it has written since it was asked last.
+    pub fn writes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.writes.lock().unwrap())
+    }
+
+    fn looked(&self, path: impl ToString) {
+        self.looks.lock().unwrap().push(path.to_string());
+    }
+
+    fn wrote(&self, path: impl ToString) {
+        self.writes.lock().unwrap().push(path.to_string());
+    }
+
+    /// From now on listings show only this many machines, and claim to be complete; `None`: all.
+    pub fn show(&self, machines: Option<usize>) {
+        *self.shown.lock().unwrap() = machines;
+    }
+
+    /// Waits for its death.
+    pub async fn death(&self) {
+        while !self.dead.load(Ordering::SeqCst) {
+            self.died.notified().await;
+        }
+    }
+
+    async fn die<T>(&self) -> T {
+        self.dead.store(true, Ordering::SeqCst);
+        self.died.notify_one();
+        pending().await
+    }
+
+    async fn pass<T>(&self, operation: impl Future<Output = T> + Send, lost: T) -> T
+    where
+        T: Send,
+    {
+        if self.dead.load(Ordering::SeqCst) {
+            return pending().await;
+        }
+        let number = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+        let strike = *self.strike.lock().unwrap();
+        let Some(strike) = strike.filter(|_| number == self.at.load(Ordering::SeqCst)) else {
+            return operation.await;
+        };
+        self.struck.store(true, Ordering::SeqCst);
+        match strike {
+            Strike::DieBefore => self.die().await,
+            Strike::DieAfter => {
+                operation.await;
+                self.die().await
+            }
+            Strike::Lose => lost,
+            Strike::LoseReply => {
+                operation.await;
+                lost
+            }
+        }
+    }
+}
+
+/// The state directory as a mortal process sees it.
+pub struct MortalFs {
+    inner: Arc<dyn SharedFs>,
+    fate: Arc<Fate>,
+}
+
+impl MortalFs {
+    pub fn new(inner: Arc<dyn SharedFs>, fate: Arc<Fate>) -> Self {
+        Self { inner, fate }
+    }
+}
+
+fn eio<T>() -> io::Result<T> {
+    Err(io::Error::from_raw_os_error(5))
+}
+
+#[async_trait]
+impl SharedFs for MortalFs {
+    async fn read(&self, path: &StatePath) -> io::Result<Vec<u8>> {
+        self.fate.looked(path);
+        self.inner.read(path).await
+    }
+    async fn write(&self, path: &StatePath, content: &[u8], mode: Mode) -> io::Result<()> {
+        self.fate.wrote(path);
+        self.fate.pass(self.inner.write(path, content, mode), eio()).await
+    }
+    /// One by one: a process can die between any two.
+    async fn write_many(&self, files: &[NewFile]) -> io::Result<()> {
+        for file in files {
+            self.write(&file.path, &file.content, file.mode).await?;
+        }
+        Ok(())
+    }
+    async fn put_if_absent(
+        &self,
+        path: &StatePath,
+        content: &[u8],
+        mode: Mode,
+    ) -> io::Result<PutOutcome> {
+        self.fate.wrote(path);
+        self.fate.pass(self.inner.put_if_absent(path, content, mode), eio()).await
+    }
+    async fn list(&self, dir: &StatePath) -> io::Result<Vec<String>> {
+        self.fate.looked(dir);
+        self.inner.list(dir).await
+    }
+    async fn modified(&self, paths: &[StatePath]) -> io::Result<Vec<Option<Timestamp>>> {
+        self.fate.looked(format!("times of {}", paths.len()));
+        self.inner.modified(paths).await
+    }
+    async fn sizes(&self, paths: &[StatePath]) -> io::Result<Vec<Option<u64>>> {
+        self.inner.sizes(paths).await
+    }
+    async fn make_dir(&self, dir: &StatePath) -> io::Result<()> {
+        self.fate.wrote(dir);
+        self.fate.pass(self.inner.make_dir(dir), eio()).await
+    }
+    async fn rename(&self, from: &StatePath, to: &StatePath) -> io::Result<()> {
+        self.fate.wrote(from);
+        self.fate.pass(self.inner.rename(from, to), eio()).await
+    }
+    async fn remove(&self, path: &StatePath) -> io::Result<()> {
+        self.fate.wrote(path);
+        self.fate.pass(self.inner.remove(path), eio()).await
+    }
+    async fn sweep(&self, dir: &StatePath) -> io::Result<usize> {
+        self.inner.sweep(dir).await
+    }
+}
+
+/// The cloud as a mortal process sees it.
+pub struct MortalProvider {
+    inner: Arc<dyn Act>,
+    fate: Arc<Fate>,
+}
+
+impl MortalProvider {
+    pub fn new(inner: Arc<dyn Act>, fate: Arc<Fate>) -> Self {
+        Self { inner, fate }
+    }
+}
+
+fn lost<T>(operation: &'static str) -> Result<T, ProviderError> {
+    Err(ProviderError::new(ErrorKind::Ambiguous, operation, "the connection broke"))
+}
+
+#[async_trait]
+impl Observe for MortalProvider {
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+    async fn list(&self) -> Result<Listing, ProviderError> {
+        let listing = self.inner.list().await?;
+        match (listing, *self.fate.shown.lock().unwrap()) {
+            (Listing::Complete(mut all), Some(most)) => {
+                all.truncate(most);
+                Ok(Listing::Complete(all))
+            }
+            (listing, _) => Ok(listing),
+        }
+    }
+    async fn get(&self, id: &InstanceId) -> Result<Instance, ProviderError> {
+        self.inner.get(id).await
+    }
+    async fn offerings(&self) -> Result<Vec<Offering>, ProviderError> {
+        self.inner.offerings().await
+    }
+    async fn quota(&self) -> Result<Quota, ProviderError> {
+        self.inner.quota().await
+    }
+    async fn interruptions(&self) -> Result<Vec<Interruption>, ProviderError> {
+        self.inner.interruptions().await
+    }
+    async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
+        self.inner.side_resources().await
+    }
+}
+
+#[async_trait]
+impl Act for MortalProvider {
+    async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
+        self.fate.pass(self.inner.create(request), lost("create")).await
+    }
+    async fn resolve(
+        &self,
+        intent: &IntentToken,
+        since: Timestamp,
+    ) -> Result<Resolution, ProviderError> {
+        self.fate.pass(self.inner.resolve(intent, since), lost("resolve")).await
+    }
+    async fn delete(&self, id: &InstanceId) -> Result<Deletion, ProviderError> {
+        self.fate.pass(self.inner.delete(id), lost("delete")).await
+    }
+    async fn delete_side_resource(
+        &self,
+        resource: &SideResource,
+    ) -> Result<Deletion, ProviderError> {
+        self.fate.pass(self.inner.delete_side_resource(resource), lost("delete")).await
+    }
+}

@@ -1,0 +1,235 @@
+//! A world in memory with its own time, and managers that live in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use vcycle::act::{Home, StepResult};
+use vcycle::cycle::{CycleContext, CycleEnd, run_cycle};
+use vcycle::library::Setup;
+use vcycle::model::{
+    DeploymentId, Identity, MachineName, MachinetypeName, ManagerName, Processors, Timestamp,
+};
+use vcycle::observe::SpaceMemory;
+use vcycle::plan::Step;
+use vcycle::store::testing::MemoryFs;
+use vcycle::store::{Acquire, OutputName, Ownership, SharedFs, Store, StoreError};
+use vcycle_api::{Act, Clock, ManualClock};
+use vcycle_sim::{ClientOptions, Rates, Script, Settings, SimCloud, SimProvider};
+
+use super::mortal::{Fate, MortalFs, MortalProvider};
+use super::site::{Site, space, space_of};
+
+/// A cycle.
+pub const CYCLE: Duration = Duration::from_secs(60);
+/// Of ownerships; tests renew once a cycle.
+pub const TTL: Duration = Duration::from_secs(600);
+
+/// Everything that outlives a manager.
+pub struct World {
+    pub clock: Arc<ManualClock>,
+    pub disk: MemoryFs,
+    pub cloud: SimCloud,
+    pub deployment: DeploymentId,
+    pub setup: Arc<Setup>,
+    pub limit: Processors,
+    pub seed: u64,
+    /// Chances of faults on the lines of managers that start from now on; `None`: as in the settings.
+    pub rates: Option<Rates>,
+    heard: BTreeMap<MachineName, (Option<Timestamp>, bool)>,
+}
+
+/// One running copy of the daemon, as far as one space is concerned.
+pub struct Manager {
+    pub store: Store,
+    pub sim: Arc<SimProvider>,
+    pub provider: Arc<dyn Act>,
+    pub ownership: Ownership,
+    pub memory: SpaceMemory,
+    pub fate: Arc<Fate>,
+    pub setup: Arc<Setup>,
+    pub deployment: DeploymentId,
+    home: Home,
+    clock: Arc<ManualClock>,
+    seed: u64,
+    number: u64,
+}
+
+/// A cloud as strict as Nova: no idempotency, listings that lag, and deletes that take their time.
+pub fn strict_cloud(seed: u64) -> Settings {
+    let second = Duration::from_secs(1);
+    let mut settings = Settings::simple(seed, Processors(1000), 30 * second, 1_000_000 * second);
+    settings.script = Script::never_ends();
+    settings.idempotency = vcycle_api::Idempotency::ListAndMatch;
+    settings.settle = 20 * second;
+    settings
+}
+
+impl World {
+    pub fn new(site: &Site, settings: Settings) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_767_225_600)));
+        let seed = settings.seed;
+        Self {
+            disk: MemoryFs::new(clock.clone()),
+            cloud: SimCloud::new(settings, clock.clone()),
+            clock,
+            deployment: DeploymentId::compose(seed),
+            setup: site.setup(),
+            limit: Processors(site.limit),
+            seed,
+            rates: None,
+            heard: BTreeMap::new(),
+        }
+    }
+
+    /// A store without faults.
+    pub fn store(&self) -> Store {
+        Store::new(Arc::new(self.disk.clone()), self.clock.clone())
+    }
+
+    /// A manager that owns the space, as soon as it can be had. `None`: it died on the way.
+    pub async fn start(&self, name: &str, fate: Arc<Fate>) -> Option<Manager> {
+        self.start_on(name, fate, Arc::new(self.disk.clone())).await
+    }
+
+    /// The same on another view of the state directory.
+    pub async fn start_on(
+        &self,
+        name: &str,
+        fate: Arc<Fate>,
+        disk: Arc<dyn SharedFs>,
+    ) -> Option<Manager> {
+        let disk = Arc::new(MortalFs::new(disk, fate.clone()));
+        let store = Store::new(disk, self.clock.clone());
+        let sim = Arc::new(
+            self.cloud.client_with(ClientOptions { rates: self.rates, ..Default::default() }),
+        );
+        let provider = Arc::new(MortalProvider::new(sim.clone(), fate.clone()));
+        let manager = ManagerName::parse(name).unwrap();
+        let (mut tries, space) = (0, space());
+        let ownership = loop {
+            tries += 1;
+            assert!(tries < 50, "{name} cannot acquire the space");
+            let acquire = Ownership::acquire(&store, &space, &manager, TTL);
+            match alive(&fate, acquire).await? {
+                Ok(Acquire::Owned(ownership)) => break ownership,
+                Ok(Acquire::HeldBy { .. }) | Err(_) => self.clock.advance(TTL / 4),
+            }
+        };
+        // It would try again; here another does.
+        let loaded = alive(&fate, store.load_space(&space)).await?.ok()?;
+        let memory = SpaceMemory::new(loaded, None, self.clock.now());
+        let home = Home {
+            manager,
+            version: "vcycle test".into(),
+            hostname: name.into(),
+            base_url: "https://localhost:1".into(),
+            manager_ca: String::new(),
+        };
+        Some(Manager {
+            store,
+            sim,
+            provider,
+            ownership,
+            memory,
+            fate,
+            setup: self.setup.clone(),
+            deployment: self.deployment.clone(),
+            home,
+            clock: self.clock.clone(),
+            seed: self.seed,
+            number: 0,
+        })
+    }
+
+    /// Time passes, and the machines write what they have to say.
+    pub async fn pass(&mut self, time: Duration) {
+        self.clock.advance(time);
+        let (store, space) = (self.store(), space());
+        for machine in self.cloud.machines() {
+            let Identity::Vcycle(tags) = &machine.identity else { continue };
+            let heard = self.heard.entry(tags.machine.clone()).or_default();
+            let put = async |name: &str, text: &str| {
+                let name = OutputName::parse(name).unwrap();
+                // A machine that is archived is told that it is not known.
+                let put = store.put_output(&space, &tags.machine, &name, text.as_bytes(), 1 << 20);
+                put.await.is_ok()
+            };
+            if machine.last_heartbeat > heard.0 && put("heartbeat", "0 0 0 1 2").await {
+                heard.0 = machine.last_heartbeat;
+            }
+            if let Some(message) = machine.shutdown_message.as_deref().filter(|_| !heard.1) {
+                heard.1 = put("shutdown_message", message).await;
+            }
+        }
+    }
+
+    /// Gives a machinetype's machines something to do.
+    pub fn script(&self, machinetype: &str, script: Script) {
+        let machinetype = MachinetypeName::parse(machinetype).unwrap();
+        self.cloud.set_scripts(machinetype, vec![(1, script)]);
+    }
+
+    /// Cycles until nothing was done in three of them; panics when that takes too long.
+    pub async fn until_quiet(&mut self, manager: &mut Manager) {
+        let mut quiet = 0;
+        for _ in 0..200 {
+            let end = manager.cycle().await.expect("a kind fate");
+            super::laws::always(self);
+            let done = end.is_ok_and(|end| end.outcomes.steps.iter().all(|o| !matters(&o.step)));
+            quiet = if done { quiet + 1 } else { 0 };
+            if quiet == 3 {
+                return;
+            }
+            self.pass(CYCLE).await;
+        }
+        panic!("no peace: {:?}", manager.memory.records().values().collect::<Vec<_>>());
+    }
+}
+
+fn matters(step: &Step) -> bool {
+    !matches!(step, Step::Expire { .. })
+}
+
+/// What comes of it, unless the process dies.
+pub async fn alive<T>(fate: &Fate, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        result = work => Some(result),
+        () = fate.death() => None,
+    }
+}
+
+impl Manager {
+    /// One cycle, after a renewal. `None`: the process died.
+    pub async fn cycle(&mut self) -> Option<Result<CycleEnd, StoreError>> {
+        self.number += 1;
+        let fate = self.fate.clone();
+        alive(&fate, self.cycle_of_the_living()).await
+    }
+
+    async fn cycle_of_the_living(&mut self) -> Result<CycleEnd, StoreError> {
+        self.ownership.renew().await.map_err(|lost| lost.0)?;
+        let proof = self.ownership.proof()?;
+        let space = space_of(&self.setup);
+        let context = CycleContext {
+            provider: self.provider.as_ref(),
+            store: &self.store,
+            clock: self.clock.as_ref(),
+            deployment: &self.deployment,
+            setup: &self.setup,
+            space: &space,
+            home: &self.home,
+            seed: self.seed ^ (proof.generation().0 << 32) ^ self.number,
+            stopping: &AtomicBool::new(false),
+        };
+        run_cycle(&context, &proof, &mut self.memory).await
+    }
+}
+
+/// The steps of a cycle that were done, by their word.
+pub fn done(end: &CycleEnd) -> Vec<&'static str> {
+    let done = end.outcomes.steps.iter().filter(|o| matches!(o.result, StepResult::Done { .. }));
+    done.map(|o| o.step.word()).collect()
+}

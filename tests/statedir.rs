@@ -1,0 +1,21 @@
+//! The state directory from outside, through the interface that the rest of the program uses: on a
+//! real directory and on one in memory, whole and broken, alone and with others.
+
+#![expect(clippy::unwrap_used, reason = "tests: a failure is a panic, in helpers too")]
+
+#[path = "statedir/bench.rs"]
+mod bench;
+#[path = "statedir/crashes.rs"]
+mod crashes;
+#[path = "statedir/faults.rs"]
+mod faults;
+#[path = "statedir/formats.rs"]
+mod formats;
+#[path = "statedir/machines.rs"]
+mod machines;
+#[path = "statedir/ownership.rs"]
+mod ownership;
+#[path = "statedir/people.rs"]
+mod people;
+#[path = "statedir/simulation.rs"]
+mod simulation;
