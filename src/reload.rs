@@ -20,6 +20,9 @@ use crate::config::{Config, Host, Problems, ProviderConfig, Warning};
 use crate::library::{self, Loaded, Setup};
 use crate::model::ConfigStatus;
 
+/// Something that never stops changing must not keep the rest from being loaded.
+const SETTLE_ROUNDS: u32 = 20;
+
 /// How often to look, and how long to wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
@@ -134,14 +137,15 @@ impl Reloader {
     /// What everything looks like once it has stopped changing.
     async fn settled(&self) -> Fingerprint {
         let mut before = fingerprint(self.watched.clone()).await;
-        loop {
+        for _ in 0..SETTLE_ROUNDS {
             tokio::time::sleep(self.timing.settle).await;
             let after = fingerprint(self.watched.clone()).await;
             if after == before {
-                return after;
+                break;
             }
             before = after;
         }
+        before
     }
 
     async fn load(&mut self) {

@@ -2,6 +2,8 @@
 //! its exact rules. `tests/config/CASE/` has the files and `expected.txt`
 //! (`SNAPSHOTS=overwrite cargo test --test config` rewrites those; read the difference).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -96,5 +98,76 @@ fn no_secret_is_in_any_message() {
             assert!(!seen.contains(secret), "{}:\n{seen}", name(&case));
         }
     }
-    assert!(with_a_secret >= 3, "the cases with secrets are gone");
+    assert!(with_a_secret >= 5, "the cases with secrets are gone");
+}
+
+#[test]
+fn the_sample_and_the_minimal_configuration_load_without_a_warning() {
+    for sample in ["etc/vcycle.toml", "etc/minimal.toml"] {
+        let Loaded { setup, warnings, .. } = load(sample);
+        let setup = setup.unwrap_or_else(|problems| panic!("{sample}:\n{problems}"));
+        assert!(warnings.is_empty(), "{sample}: {warnings:?}");
+        assert!(!setup.spaces.is_empty());
+    }
+}
+
+/// The key of a line such as `# cycle = "60s"`, or `cycle = "60s"`.
+fn key_of(line: &str) -> Option<&str> {
+    let (key, _) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
+    key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_').then_some(key)
+}
+
+/// Uncommented, the sample is still right: its comments do not lie about names and forms.
+#[test]
+fn every_commented_setting_of_the_sample_can_be_uncommented() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string("etc/vcycle.toml").unwrap();
+    let library = std::path::absolute("vm-library").unwrap();
+    let needs_files = ["certificate", "key", "client_ca"];
+    let mut uncommented = 0;
+    let text: String = text
+        .replace("../vm-library", library.to_str().unwrap())
+        .lines()
+        .map(|line| match key_of(line).filter(|key| !needs_files.contains(key)) {
+            Some("hostcert") | None => format!("{line}\n"),
+            Some(_) => {
+                uncommented += u32::from(line.starts_with("# "));
+                format!("{}\n", line.strip_prefix("# ").unwrap_or(line))
+            }
+        })
+        .collect();
+    assert!(uncommented > 35, "only {uncommented}");
+    let main = folder.path().join("vcycle.toml");
+    std::fs::write(&main, text).unwrap();
+    load(&main).setup.unwrap_or_else(|problems| panic!("{problems}"));
+}
+
+/// Keys that a reader of the configuration knows, as its own messages name them.
+fn known_keys(case: &str) -> Vec<String> {
+    let seen = seen(&Path::new(FOLDER).join(case));
+    let names = seen.split("known here: ").skip(1).filter_map(|rest| rest.lines().next());
+    let mut keys: Vec<String> =
+        names.flat_map(|line| line.split(", ")).map(str::to_owned).collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+#[test]
+fn every_key_is_in_the_documentation_and_in_the_sample() {
+    let documentation = std::fs::read_to_string("docs/CONFIGURATION.md").unwrap();
+    let sample = std::fs::read_to_string("etc/vcycle.toml").unwrap();
+    let keys = known_keys("every-table-has-an-unknown-key");
+    assert!(keys.len() > 60, "{keys:?}");
+    let later = ["openstack", "aws", "gcp"];
+    for key in keys.iter().filter(|key| !later.contains(&key.as_str())) {
+        let documented = [format!("`{key}`"), format!("[{key}]")];
+        let documented = documented.iter().any(|key| documentation.contains(key));
+        assert!(documented, "docs/CONFIGURATION.md lacks {key}");
+        let in_sample = sample.contains(&format!("{key} = "))
+            || sample.contains(&format!("{key}]"))
+            || sample.contains(&format!(".{key}."))
+            || sample.contains(&format!("[{key}."));
+        assert!(in_sample, "etc/vcycle.toml lacks {key}");
+    }
 }

@@ -1,6 +1,8 @@
 //! A change of any file is taken up within seconds, as a whole; a bad one is refused with its
 //! reason while the old setup goes on; and mended again.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! The unit is valid and its box stays as tight as it is. Skipped, and said so, where systemd's own
 //! tools are not installed.
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -70,4 +72,73 @@ fn local_machines_survive_a_restart_of_the_unit() {
         assert!(has(setting), "{setting}");
     }
     assert!(unit.lines().any(|line| line.starts_with("WatchdogSec=")));
+}
+
+/// What the daemon tells the service manager, read from the socket that systemd would have.
+struct Notified {
+    socket: std::os::unix::net::UnixDatagram,
+    seen: Vec<String>,
+}
+
+impl Notified {
+    fn next(&mut self) -> String {
+        let mut buffer = [0; 4096];
+        let length = self.socket.recv(&mut buffer).expect("a message within the time limit");
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        self.seen.push(text.clone());
+        text
+    }
+
+    fn until(&mut self, wanted: &str) -> String {
+        loop {
+            let text = self.next();
+            if text.lines().any(|line| line.starts_with(wanted)) {
+                return text;
+            }
+            assert!(self.seen.len() < 200, "no {wanted} in {:?}", self.seen);
+        }
+    }
+}
+
+#[test]
+fn systemd_is_told_of_start_life_reload_and_stop() {
+    use nix::sys::signal::{Signal, kill};
+    let dir = tempfile::tempdir().unwrap();
+    let top = dir.path().display();
+    std::fs::create_dir(dir.path().join("shared")).unwrap();
+    let config = dir.path().join("vcycle.toml");
+    let text = format!(
+        "[site]\nname = \"TEST\"\nstate_dir = \"{top}/shared\"\nmanager = \"one\"\ncycle = \"500ms\"\n\
+         [library]\npaths = [\"{library}\"]\n\
+         [server]\nhttps_host = \"127.0.0.1\"\nadmin_listen = \"127.0.0.1:0\"\n\
+         [server.https]\nlisten = \"127.0.0.1:0\"\n\
+         [space.a]\n[space.a.local]\ndir = \"{top}/a\"\n\
+         [space.a.machinetype.x]\nentry = \"example\"\n\
+         [space.b]\n[space.b.local]\ndir = \"{top}/b\"\n\
+         [space.b.machinetype.x]\nentry = \"example\"\n",
+        library = support::root().join("vm-library").display(),
+    );
+    std::fs::write(&config, text).unwrap();
+    let socket = std::os::unix::net::UnixDatagram::bind(dir.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    let mut told = Notified { socket, seen: Vec::new() };
+    let mut daemon = support::vcycle()
+        .args(["run", "--log", "plain", "--config", config.to_str().unwrap()])
+        .env("NOTIFY_SOCKET", dir.path().join("notify"))
+        .env("WATCHDOG_USEC", "2000000")
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = nix::unistd::Pid::from_raw(daemon.id().try_into().unwrap());
+    let ready = told.until("READY=1");
+    assert!(ready.contains("STATUS=2 spaces, 0 machines"), "{ready}");
+    told.until("WATCHDOG=1");
+    told.until("WATCHDOG=1");
+    kill(pid, Signal::SIGHUP).unwrap();
+    let reloading = told.until("RELOADING=1");
+    assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    told.until("READY=1");
+    kill(pid, Signal::SIGTERM).unwrap();
+    told.until("STOPPING=1");
+    assert!(daemon.wait().unwrap().success());
 }

@@ -12,8 +12,8 @@ use super::site::load_config;
 use super::{LibraryArgs, LibraryCommand, RenderArgs};
 use crate::config::{Problem, ProblemRow, Problems};
 use crate::library::catalogue::{self, EntryPage, EntryRow};
-use crate::library::load_setup;
-use crate::model::EntryName;
+use crate::library::{Setup, load_setup};
+use crate::model::{EntryName, MachinetypeName};
 
 /// Carries the command out.
 pub(crate) fn run(config: &Path, command: &LibraryCommand) -> Result<ExitCode, CliError> {
@@ -140,21 +140,9 @@ struct RenderJson<'a> {
 
 fn render(config: &Path, args: &RenderArgs) -> Result<(), CliError> {
     let setup = load_setup(config).map_err(|p| problems(&p))?;
-    let space = setup.spaces.get(&args.space);
-    let uses_entry = |name| {
-        space
-            .and_then(|space| space.machinetypes.get(name))
-            .is_none_or(|definition| definition.entry.name == args.entry)
-    };
-    if let Some(name) = args.machinetype.as_ref().filter(|name| !uses_entry(name)) {
-        return Err(CliError::Usage(format!(
-            "machinetype {name} of {} does not use the entry {}",
-            args.space, args.entry
-        )));
-    }
-    let name = args.machinetype.as_ref().map_or(args.entry.as_str(), |name| name.as_str());
+    let name = machinetype_of(&setup, args)?;
     // The size is told; whether it is too large is the provider's to say.
-    let rendered = catalogue::render(&setup, &args.space, name, usize::MAX)
+    let rendered = catalogue::render(&setup, &args.space, name.as_str(), usize::MAX)
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let whole = rendered.user_data.expose();
     let text = if args.reveal_secrets { whole } else { &rendered.masked };
@@ -169,4 +157,38 @@ fn render(config: &Path, args: &RenderArgs) -> Result<(), CliError> {
         masked: !args.reveal_secrets,
         user_data: text,
     })?)
+}
+
+/// The machinetype of the space that uses the entry: named, or the only one.
+fn machinetype_of(setup: &Setup, args: &RenderArgs) -> Result<MachinetypeName, CliError> {
+    let RenderArgs { entry, space, machinetype, .. } = args;
+    let in_space = setup.spaces.get(space).ok_or_else(|| {
+        let known: Vec<_> = setup.spaces.keys().map(ToString::to_string).collect();
+        CliError::Usage(format!(
+            "the configuration has no space {space}; it has: {}",
+            known.join(", ")
+        ))
+    })?;
+    let uses: Vec<&MachinetypeName> = in_space
+        .machinetypes
+        .iter()
+        .filter(|(_, definition)| definition.entry.name == *entry)
+        .map(|(name, _)| name)
+        .collect();
+    let names = || uses.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    match (machinetype, uses.as_slice()) {
+        (Some(wanted), _) if uses.contains(&wanted) => Ok(wanted.clone()),
+        (None, [one]) => Ok((*one).clone()),
+        (_, []) => {
+            Err(CliError::Usage(format!("no machinetype of {space} uses the entry {entry}")))
+        }
+        (Some(wanted), _) => Err(CliError::Usage(format!(
+            "machinetype {wanted} of {space} does not use the entry {entry}; these do: {}",
+            names()
+        ))),
+        (None, _) => Err(CliError::Usage(format!(
+            "several machinetypes of {space} use the entry {entry}; name one with --machinetype: {}",
+            names()
+        ))),
+    }
 }

@@ -169,7 +169,7 @@ pub struct MachinesArgs {
     #[arg(long, value_name = "MACHINETYPE")]
     pub machinetype: Option<MachinetypeName>,
 
-    /// Only machines in this phase: intended, starting, running, ended, deleting
+    /// Only machines in this phase
     #[arg(long, value_parser = ["intended", "starting", "running", "ended", "deleting"])]
     pub phase: Option<String>,
 

@@ -45,6 +45,13 @@ pub struct TextFile {
     pub text: String,
 }
 
+impl TextFile {
+    /// Its absolute path.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(self.name.file_name().unwrap_or_default())
+    }
+}
+
 /// Loads the configuration whose main file is `main`, with `conf.d/*.toml` beside it and
 /// `STATE/conf.d/*.toml`.
 ///
@@ -83,7 +90,7 @@ fn state_dir_of(layers: &[Vec<TextFile>]) -> Option<PathBuf> {
     let Value::Table(site) = &root.entries.get("site")?.node.value else { return None };
     let node = &site.entries.get("state_dir")?.node;
     match &node.value {
-        Value::Text(text) if !text.is_empty() => Some(node.place.source.resolve(Path::new(text))),
+        Value::Text(text) if !text.is_empty() => Some(node.place.source.absolute(Path::new(text))),
         _ => None,
     }
 }
@@ -161,7 +168,7 @@ fn merge(layers: &[Vec<TextFile>], problems: &Collector) -> Option<Table> {
     for layer in layers {
         let mut together: Option<Table> = None;
         for file in layer {
-            let table = tree::parse(&file.name, &file.folder, file.text.clone(), problems);
+            let table = tree::parse(&file.name, &file.folder, &file.text, problems);
             match &mut together {
                 None => together = Some(table),
                 Some(below) => tree::add_to_layer(below, table, "", problems),
@@ -196,9 +203,7 @@ pub fn validate(texts: &Texts, host: &Host, problems: &Collector) -> Option<Conf
         library,
         server,
         spaces,
-        files: files
-            .map(|file| file.folder.join(file.name.file_name().unwrap_or_default()))
-            .collect(),
+        files: files.map(TextFile::path).collect(),
     })
 }
 

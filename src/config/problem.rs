@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, and what would be right: collected over all files, never
 //! one at a time, and printed in one stable plain form.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-use super::source::{Place, Placed};
+use super::source::{Place, Placed, masked};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,6 +39,17 @@ pub struct Problem {
     pub also: Option<(Place, String)>,
     /// What kind of finding it is.
     pub finding: Finding,
+    /// Whether values of the lines that are shown are covered: nobody knows what is in them.
+    pub values: Values,
+}
+
+/// Whether the values on the lines of a message are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Values {
+    /// As they are.
+    Shown,
+    /// This part of the file is covered; of the second place, all behind the key.
+    Covered(std::ops::Range<usize>),
 }
 
 /// What a problem follows from. Where a file is broken, some conclusions would be nonsense.
@@ -96,7 +108,8 @@ impl Problem {
 
     fn new(at: At, key: String, Wrong { wrong, right }: Wrong) -> Self {
         let finding = Finding::Presence;
-        Self { severity: Severity::Error, key, wrong, right, at, also: None, finding }
+        let values = Values::Shown;
+        Self { severity: Severity::Error, key, wrong, right, at, also: None, finding, values }
     }
 
     /// Names a second place.
@@ -119,6 +132,13 @@ impl Problem {
         if let At::Place(place) = self.at {
             self.at = At::Hidden(place);
         }
+        self
+    }
+
+    /// Covers a value that belongs to no known setting, and so may be a secret in a wrong place.
+    #[must_use]
+    pub fn covering(mut self, value: &Place) -> Self {
+        self.values = Values::Covered(value.span.clone());
         self
     }
 
@@ -196,7 +216,13 @@ impl fmt::Display for Problem {
         };
         let title = level.primary_title(title);
         let mut group = match &self.at {
-            At::Place(place) => title.element(snippet(place, AnnotationKind::Primary, &self.right)),
+            At::Place(place) => {
+                let hidden = match &self.values {
+                    Values::Shown => None,
+                    Values::Covered(span) => Some(span.clone()),
+                };
+                title.element(snippet(place, AnnotationKind::Primary, &self.right, hidden))
+            }
             At::Hidden(place) => {
                 let (line, column) = place.line_and_column();
                 title
@@ -208,7 +234,11 @@ impl fmt::Display for Problem {
             }
         };
         if let Some((place, what)) = &self.also {
-            group = group.element(snippet(place, AnnotationKind::Context, what));
+            let hidden = match &self.values {
+                Values::Shown => None,
+                Values::Covered(_) => Some(place.span.end..end_of_line(place)),
+            };
+            group = group.element(snippet(place, AnnotationKind::Context, what, hidden));
         }
         f.write_str(&Renderer::plain().render(&[group]))
     }
@@ -226,10 +256,20 @@ fn snippet<'a>(
     place: &'a Place,
     kind: AnnotationKind,
     label: &'a str,
+    hidden: Option<std::ops::Range<usize>>,
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    Snippet::source(place.source.shown())
+    let text = match hidden {
+        Some(hidden) => Cow::Owned(masked(place.source.shown(), &[hidden])),
+        None => Cow::Borrowed(place.source.shown()),
+    };
+    Snippet::source(text)
         .path(place.source.name().to_string_lossy())
         .annotation(kind.span(first_line_of(place)).label(label))
+}
+
+fn end_of_line(place: &Place) -> usize {
+    let text = place.source.shown();
+    text[place.span.end..].find('\n').map_or(text.len(), |length| place.span.end + length)
 }
 
 /// A message points at one line, also when the value spans many.

@@ -81,7 +81,7 @@ fn read_local(local: &Reader<'_>, seen: &mut LocalDirs) -> Option<ProviderConfig
     });
     let right = "a folder on a local disk for the machines";
     let written = local.required("dir", values::path, right)?;
-    let dir = written.with(written.place.source.resolve(&written.value));
+    let dir = written.with(written.place.source.absolute(&written.value));
     if let Some(first) = seen.get(&dir.value) {
         let wrong = Wrong::new("the folder of another space", "a folder for this space alone");
         local

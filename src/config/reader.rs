@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
     /// A path, resolved against the folder of the file that has it.
     pub fn path_of(&self, key: &'static str) -> Option<Placed<PathBuf>> {
         let written = self.get(key, values::path)?;
-        let resolved = written.place.source.resolve(&written.value);
+        let resolved = written.place.source.absolute(&written.value);
         Some(written.with(resolved))
     }
 
@@ -203,7 +203,11 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let wrong = Wrong::new("unknown key", self.advice(key, &known));
-            self.problems.add(Problem::at_place(&entry.key, join(&self.path, key), wrong));
+            let problem = Problem::at_place(&entry.key, join(&self.path, key), wrong);
+            // The value of a table with a header of its own is that header: nothing to cover.
+            let value = &entry.node.place;
+            let is_header = value.span.contains(&entry.key.span.start);
+            self.problems.add(if is_header { problem } else { problem.covering(value) });
         }
     }
 

@@ -45,15 +45,15 @@ pub(super) fn read_site(root: &Reader<'_>, host: &Host) -> Option<Site> {
     site.finish();
     Some(Site {
         name: name?.value,
-        state_dir: resolved(state_dir?),
+        state_dir: resolved(&state_dir?),
         manager: manager?,
         cycle: cycle.value,
         ownership_ttl: ttl.value,
     })
 }
 
-fn resolved(path: Placed<PathBuf>) -> PathBuf {
-    path.place.source.resolve(&path.value)
+fn resolved(path: &Placed<PathBuf>) -> PathBuf {
+    path.place.source.absolute(&path.value)
 }
 
 fn read_manager(site: &Reader<'_>, host: &Host) -> Option<ManagerName> {
@@ -85,5 +85,5 @@ pub(super) fn read_library(root: &Reader<'_>) -> LibraryConfig {
         root.problems().add(Problem::at_value(&paths, wrong));
     }
     let source = &paths.place.source;
-    LibraryConfig { paths: paths.value.iter().map(|path| source.resolve(path)).collect() }
+    LibraryConfig { paths: paths.value.iter().map(|path| source.absolute(path)).collect() }
 }

@@ -38,12 +38,12 @@ impl Source {
     }
 
     /// A path as written in this file, made absolute (if the folder is).
-    pub fn resolve(&self, written: &Path) -> PathBuf {
+    pub fn absolute(&self, written: &Path) -> PathBuf {
         self.folder.join(written)
     }
 
     /// A path as written in this file, for people.
-    pub fn resolve_name(&self, written: &Path) -> PathBuf {
+    pub fn displayed(&self, written: &Path) -> PathBuf {
         self.name.parent().unwrap_or(Path::new("")).join(written)
     }
 }
@@ -55,7 +55,7 @@ impl fmt::Debug for Source {
 }
 
 /// Covers every character of the hidden ranges; keeps lines and byte offsets.
-fn masked(text: &str, hidden: &[Range<usize>]) -> String {
+pub(super) fn masked(text: &str, hidden: &[Range<usize>]) -> String {
     if hidden.is_empty() {
         return text.to_owned();
     }
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn masking_keeps_every_offset() {
         let text = "a = 'sécret'\nb = 2";
-        let source = Source::new(Path::new("f"), Path::new("/"), text.to_owned(), &[5..12]);
+        let source = Source::new(Path::new("f"), Path::new("/"), text.to_owned(), &[5..12, 17..17]);
         assert_eq!(source.shown().len(), text.len());
         assert_eq!(source.shown(), "a = '*******'\nb = 2");
     }

@@ -136,8 +136,8 @@ fn read_machinetype(
         .filter_map(|(name, name_at, written)| match values::path(written.value) {
             Ok(path) => {
                 let source = &written.place.source;
-                let shown = source.resolve_name(&path);
-                let path = written.with(source.resolve(&path));
+                let shown = source.displayed(&path);
+                let path = written.with(source.absolute(&path));
                 Some((name, WrittenFile { name_at, path, shown }))
             }
             Err(wrong) => {

@@ -15,6 +15,9 @@ use super::source::{Place, Source};
 /// Tables of this name hold values that may be secret: see [`Source`].
 const SECRET_TABLE: &str = "options";
 
+/// Where one of these stands before a syntax error, the broken line may hold a secret.
+const SECRET_WORDS: [&str; 6] = ["option", "password", "passwd", "secret", "token", "credential"];
+
 /// A table with the places of its keys and values.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -74,18 +77,18 @@ impl Value {
 
 /// Parses one file. Syntax errors go to the collector; what could be read is returned, so that
 /// its other problems are found in the same run.
-pub fn parse(name: &Path, folder: &Path, text: String, problems: &Collector) -> Table {
-    let (document, errors) = DeTable::parse_recoverable(&text);
+pub fn parse(name: &Path, folder: &Path, text: &str, problems: &Collector) -> Table {
+    let (document, errors) = DeTable::parse_recoverable(text);
     let mut hidden = Vec::new();
     secrets(document.get_ref(), &mut hidden);
     let span = document.span();
-    let shown = Arc::new(Source::new(name, folder, text.clone(), &hidden));
+    let shown = Arc::new(Source::new(name, folder, text.to_owned(), &hidden));
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
         // A broken line may be one with a secret in it, which the tree does not know.
         let line_end =
             text[span.end.min(text.len())..].find('\n').map_or(text.len(), |n| span.end + n);
-        let risky = text[..line_end].contains(SECRET_TABLE);
+        let risky = SECRET_WORDS.iter().any(|word| text[..line_end].contains(word));
         let place = Place { source: Arc::clone(&shown), span };
         let right = match error.message() {
             "duplicate key" => "each key once",
@@ -166,6 +169,7 @@ pub fn add_to_layer(layer: &mut Table, file: Table, path: &str, problems: &Colle
                     "set it in one of them",
                 );
                 let problem = Problem::at_place(&entry.key, key, wrong);
+                let problem = problem.covering(&entry.node.place);
                 problems.add(problem.and_at(&first.key, "the other place"));
             }
         }

@@ -33,12 +33,12 @@ pub fn list(paths: &[PathBuf]) -> Vec<EntryRow> {
     entry_names(paths)
         .into_iter()
         .map(|name| {
-            let (entry, found) = examine(paths, &name);
+            let Examined { entry, result, .. } = examine(paths, &name);
             let folder = folder_of(paths, &name).unwrap_or_default();
             EntryRow {
                 version: entry.as_ref().map(|entry| entry.version.clone()).unwrap_or_default(),
                 description: entry.map(|entry| entry.description).unwrap_or_default(),
-                errors: found.0.map_or_else(|problems| problems.list().len(), |()| 0),
+                errors: result.map_or_else(|problems| problems.list().len(), |()| 0),
                 folder,
                 name,
             }
@@ -69,7 +69,7 @@ pub fn check(paths: &[PathBuf], name: Option<&EntryName>) -> Result<Checked, Pro
     };
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
     for name in &entries {
-        let (_, (result, more)) = examine(paths, name);
+        let Examined { result, warnings: more, .. } = examine(paths, name);
         errors.extend(result.err().map(|problems| problems.list().to_vec()).into_iter().flatten());
         warnings.extend(more);
         if let Some(folder) = folder_of(paths, name).filter(|f| !f.join("README.md").is_file()) {
@@ -80,13 +80,18 @@ pub fn check(paths: &[PathBuf], name: Option<&EntryName>) -> Result<Checked, Pro
     Ok(Checked { entries, errors, warnings })
 }
 
-fn examine(
-    paths: &[PathBuf],
-    name: &EntryName,
-) -> (Option<Entry>, (Result<(), Problems>, Vec<Problem>)) {
+fn examine(paths: &[PathBuf], name: &EntryName) -> Examined {
     let problems = Collector::default();
     let entry = load_entry(paths, name, &problems);
-    (entry, problems.into_parts())
+    let (result, warnings) = problems.into_parts();
+    Examined { entry, result, warnings }
+}
+
+/// An entry with all that was found about it.
+struct Examined {
+    entry: Option<Entry>,
+    result: Result<(), Problems>,
+    warnings: Vec<Problem>,
 }
 
 fn folder_of(paths: &[PathBuf], name: &EntryName) -> Option<PathBuf> {
@@ -170,7 +175,7 @@ pub fn show(paths: &[PathBuf], name: &EntryName) -> Result<EntryPage, Problems> 
     if folder_of(paths, name).is_none() {
         return Err(no_entry(paths, name));
     }
-    let (entry, (result, _)) = examine(paths, name);
+    let Examined { entry, result, .. } = examine(paths, name);
     result?;
     Ok(page(&entry.expect("an entry without errors is complete")))
 }

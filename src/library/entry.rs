@@ -75,7 +75,7 @@ pub struct EntryTexts {
 /// Reads an entry. `None` only when there was a problem.
 pub fn read_entry(texts: &EntryTexts, problems: &Collector) -> Option<Entry> {
     let file = texts.shown.join("entry.toml");
-    let table = tree::parse(&file, &texts.folder, texts.entry.clone(), problems);
+    let table = tree::parse(&file, &texts.folder, &texts.entry, problems);
     let root = Reader::new(&table, "", problems);
     let name = root.required("name", values::name::<EntryName>, "the name of the folder");
     if let Some(name) = name.as_ref().filter(|name| name.value != texts.name) {

@@ -74,7 +74,7 @@ fn complete(
 ) -> Setup {
     let mut digest = Sha256::new();
     for file in texts.layers.iter().flatten() {
-        feed(&mut digest, file.name.as_os_str().as_encoded_bytes());
+        feed(&mut digest, file.path().as_os_str().as_encoded_bytes());
         feed(&mut digest, file.text.as_bytes());
     }
     watched.extend(config.library.paths.iter().cloned());
@@ -210,7 +210,11 @@ fn read_files(
 
 /// A text of a sane size; or why not, in words that do not have the text in them.
 fn read_text(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path).map_err(|error| plain(&error))?.len();
+    let metadata = std::fs::metadata(path).map_err(|error| plain(&error))?;
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    let size = metadata.len();
     if size > LARGEST {
         return Err(format!("{size} bytes is more than any cloud takes"));
     }

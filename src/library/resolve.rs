@@ -146,7 +146,7 @@ fn definition(
         entry: EntryRef { name: entry.name.clone(), version: entry.version.clone() },
         image: value(settings.root_image.as_ref()),
         template: Arc::clone(&entry.template),
-        options: options.resolve(),
+        options: options.collect(),
         https_x509dn: or(settings.https_x509dn.as_ref(), Vec::new()),
         heartbeat_file: heartbeat(settings).map(|rule| rule.file),
     }
@@ -161,7 +161,7 @@ struct Texts<'a> {
 }
 
 impl Texts<'_> {
-    fn resolve(&self) -> BTreeMap<String, OptionText> {
+    fn collect(&self) -> BTreeMap<String, OptionText> {
         let mut texts = BTreeMap::new();
         for (name, spec) in &self.entry.options {
             texts.insert(name.clone(), spec.text_of_default());

@@ -280,8 +280,11 @@ fn creates(input: &PlanInput<'_>, plan: &Plan, machines: &Machines<'_, '_>) -> V
     let mut names = std::collections::BTreeSet::new();
     let mut made = (0_u32, Processors(0));
     let mut wanted = Tally::default();
+    let offered: BTreeMap<_, _> = input.offerings.iter().map(|o| (&o.id, o)).collect();
     for new in news(plan) {
         one_create(input, new)?;
+        let is_offered = offered.get(&new.offering.id) == Some(&&new.offering);
+        ensure(is_offered, "only what is offered is made", || new.tags.machine.to_string())?;
         let is_new = names.insert(&new.tags.machine) && !machines.contains_key(&new.tags.machine);
         ensure(is_new, "a new machine has a new name", || new.tags.machine.to_string())?;
         wanted.add(&new.tags.machinetype, new.offering.processors, Holds::Starting);
@@ -309,7 +312,6 @@ fn one_create(input: &PlanInput<'_>, new: &NewMachine) -> Verdict {
     let detail = || new.tags.machine.to_string();
     let is_wanted = policy.is_some_and(|policy| policy.target_share.weight() > 0.0);
     ensure(is_wanted, "only machinetypes with a share are made", detail)?;
-    ensure(input.offerings.contains(&new.offering), "only what is offered is made", detail)?;
     let in_time = tags.deadline > input.now
         && input.policy.shutdown_time.is_none_or(|end| tags.deadline <= end);
     ensure(in_time, "a machine ends before its space does", detail)?;

@@ -90,7 +90,7 @@ pub(super) fn candidates<'a>(
         .filter(|offering| fits(input.policy, policy, offering) && is_affordable(&offering.price))
         .filter_map(|offering| Some((preference(policy, offering)?, offering)))
         .collect();
-    fitting.sort_by_key(|(preference, offering)| {
+    fitting.sort_by_cached_key(|(preference, offering)| {
         let Offering { id, processors, memory, price: _, availability: _ } = *offering;
         let zone = fnv(&[&id.zone, &market.tie.to_string()]);
         (*preference, *processors, *memory, id.market, &id.flavour, zone, &id.zone)

@@ -41,6 +41,8 @@ pub struct SimMachine {
     pub identity: Identity,
     /// State as it truly is.
     pub state: InstanceState,
+    /// Whether it is there at all: neither a tombstone nor a ghost.
+    pub exists: bool,
     /// Flavour, zone, market.
     pub offering: Option<OfferingId>,
     /// When it got power.
@@ -133,6 +135,7 @@ impl SimCloud {
                 name: machine.instance.name.clone(),
                 identity: machine.instance.identity.clone(),
                 state: machine.instance.state.clone(),
+                exists: machine.exists(),
                 offering: machine.instance.offering.clone(),
                 started: machine.instance.started,
                 ended: machine.instance.ended,

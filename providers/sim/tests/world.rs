@@ -271,6 +271,7 @@ async fn a_ghost_is_listed_but_cannot_be_had_nor_counts() {
     sim.client.delete(&id).await.unwrap();
     sim.clock.advance(secs(60));
     assert_eq!(sim.list().await.len(), 1);
+    assert!(!sim.machine().exists);
     assert_eq!(kind(sim.client.get(&id).await), ErrorKind::NotFound);
     assert_eq!(sim.client.delete(&id).await.unwrap(), Deletion::AlreadyGone);
     assert_eq!(sim.client.quota().await.unwrap().machines_used, Some(0));
