@@ -12,7 +12,7 @@ use vcycle_api::Clock;
 use super::error::CliError;
 use super::providers;
 use crate::act::Home;
-use crate::config::Host;
+use crate::config::{Host, Site};
 use crate::driver;
 use crate::library::Setup;
 use crate::model::{Board, ConfigStatus, DeploymentId, SpaceName};
@@ -53,14 +53,7 @@ impl Manager {
         let (setup, status) = (reloader.setup(), reloader.status());
         let in_use = Arc::clone(&setup.borrow());
         let site = &in_use.config.site;
-        let fs = RealFs::new(&site.state_dir);
-        let name = ManagerLock::take(&fs, &site.manager)
-            .map_err(|error| CliError::failed("cannot start", &error))?;
-        let store = Store::new(Arc::new(fs), clock.clone());
-        let deployment = store
-            .open_deployment(DeploymentId::compose(rand::random()))
-            .await
-            .map_err(|error| CliError::failed("cannot open the state directory", &error))?;
+        let (name, store, deployment) = open_state(site, &clock).await?;
         let mut home = Home {
             manager: site.manager.clone(),
             version: format!("vcycle {}", env!("CARGO_PKG_VERSION")),
@@ -84,7 +77,7 @@ impl Manager {
         .map_err(|error| CliError::failed("cannot start the servers", &error))?;
         home.base_url.clone_from(&servers.base_url);
         home.manager_ca = servers.ca_pem.clone().unwrap_or_default();
-        tracing::info!(deployment = %deployment.id, manager = %home.manager, "manager starts");
+        tracing::info!(deployment = %deployment, manager = %home.manager, "manager starts");
         let pulse = watch::Sender::new(status.borrow().clone());
         let info = manager_info(&home, &servers, clock.as_ref());
         let (stop, stopped) = oneshot::channel();
@@ -93,7 +86,7 @@ impl Manager {
                 store: store.clone(),
                 clock: clock.clone(),
                 home,
-                deployment: deployment.id,
+                deployment,
                 setup: setup.clone(),
                 config_status: pulse.subscribe(),
                 providers: providers::providers(clock),
@@ -127,8 +120,7 @@ impl Manager {
             };
             // An error: the driver has ended; what it last showed is what there is.
             let _ = board.wait_for(complete).await;
-            let last = Arc::clone(&board.borrow());
-            last
+            Arc::clone(&board.borrow())
         }
     }
 
@@ -153,6 +145,22 @@ impl Manager {
         }
         servers.shutdown().await;
     }
+}
+
+/// Takes the manager's name, and opens the state directory.
+async fn open_state(
+    site: &Site,
+    clock: &Arc<dyn Clock>,
+) -> Result<(ManagerLock, Store, DeploymentId), CliError> {
+    let fs = RealFs::new(&site.state_dir);
+    let name = ManagerLock::take(&fs, &site.manager)
+        .map_err(|error| CliError::failed("cannot start", &error))?;
+    let store = Store::new(Arc::new(fs), Arc::clone(clock));
+    let deployment = store
+        .open_deployment(DeploymentId::compose(rand::random()))
+        .await
+        .map_err(|error| CliError::failed("cannot open the state directory", &error))?;
+    Ok((name, store, deployment.id))
 }
 
 fn manager_info(home: &Home, servers: &server::Running, clock: &dyn Clock) -> ManagerInfo {

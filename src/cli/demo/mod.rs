@@ -33,7 +33,7 @@ use view::{Scene, Stage};
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The work ends after this long, done or not.
-const WORK_LONGEST: Duration = Duration::from_secs(150);
+const WORK_LONGEST: Duration = Duration::from_secs(120);
 /// How long machines are given to end when all results are in.
 const DRAIN_FOR: Duration = Duration::from_secs(6);
 /// After this long, what still runs is called left.

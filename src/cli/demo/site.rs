@@ -21,6 +21,16 @@ pub(super) const SPACE: &str = "demo.vcycle.example";
 /// Processors of the space; they are shared by the machines, so the host may have fewer.
 pub(super) const PROCESSORS: u32 = 8;
 
+/// Settings of all three machinetypes: times are short, so that a minute shows what takes days
+/// elsewhere.
+const PACE: &str = "backoff = \"5s\"
+fizzle = \"2s\"
+start_timeout = \"20s\"
+min_wallclock = \"1s\"
+heartbeat = \"30s\"
+grace = \"3s\"
+";
+
 /// The folder, and what is where in it.
 pub(super) struct TemporarySite {
     folder: tempfile::TempDir,
@@ -72,7 +82,7 @@ impl TemporarySite {
         self.folder.close()
     }
 
-    /// Times are short, so that a minute shows what takes days elsewhere; all else is as in a site.
+    /// But for the times, all is as in a real site.
     fn config_text(&self, root: &Path) -> String {
         let spool = self.spool.root().display();
         let root = root.display();
@@ -106,13 +116,7 @@ memory = "8GiB"
 [space."{SPACE}".machinetype.batch]
 entry = "batch"
 target_share = 50
-backoff = "5s"
-fizzle = "2s"
-start_timeout = "20s"
-max_wallclock = "60s"
-min_wallclock = "1s"
-heartbeat = "30s"
-grace = "3s"
+{PACE}max_wallclock = "60s"
 [space."{SPACE}".machinetype.batch.options]
 spool = "{spool}"
 max_jobs = 4
@@ -124,13 +128,7 @@ heartbeat_every = 3
 [space."{SPACE}".machinetype.example]
 entry = "example"
 target_share = 30
-backoff = "5s"
-fizzle = "2s"
-start_timeout = "20s"
-max_wallclock = "12s"
-min_wallclock = "1s"
-heartbeat = "30s"
-grace = "3s"
+{PACE}max_wallclock = "12s"
 [space."{SPACE}".machinetype.example.options]
 example_run_seconds = 60
 heartbeat_every = 3
@@ -139,13 +137,7 @@ heartbeat_every = 3
 [space."{SPACE}".machinetype.idle]
 entry = "batch"
 target_share = 20
-backoff = "5s"
-fizzle = "2s"
-start_timeout = "20s"
-max_wallclock = "60s"
-min_wallclock = "1s"
-heartbeat = "30s"
-grace = "3s"
+{PACE}max_wallclock = "60s"
 [space."{SPACE}".machinetype.idle.options]
 spool = "{root}/empty-spool"
 idle_seconds = 0

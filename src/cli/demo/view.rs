@@ -94,7 +94,7 @@ fn jobs_line(scene: &Scene<'_>, width: usize) -> String {
     let SpoolCounts { waiting, running, done } = scene.spool;
     let total = scene.spool.total();
     let room = width.saturating_sub(60).clamp(10, 40);
-    let full = if total == 0 { 0 } else { room * done / total };
+    let full = (room * done).checked_div(total).unwrap_or(0);
     format!(
         "jobs {}{}  {done} done, {running} running, {waiting} waiting",
         styled(GOOD, "█".repeat(full)),
