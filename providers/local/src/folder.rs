@@ -130,18 +130,6 @@ impl Folder {
         }
     }
 
-    /// Device and inode of the directory that the folder is in.
-    pub(crate) fn neighbourhood(&self) -> io::Result<(u64, u64)> {
-        identity(self.path.parent().unwrap_or(Path::new("/")))
-    }
-
-    /// Whether somebody has removed the folder. Not when its neighbourhood is another one than
-    /// before: then a disk was unmounted, or a directory moved, and nothing is proven.
-    pub(crate) fn has_vanished(&self, neighbourhood: (u64, u64)) -> bool {
-        matches!(present(&self.spec_file()), Ok(false))
-            && matches!(self.neighbourhood(), Ok(now) if now == neighbourhood)
-    }
-
     pub(crate) fn environment(&self) -> io::Result<Vec<(String, String)>> {
         Ok(serde_json::from_slice(&fs::read(self.environment_file())?)?)
     }

@@ -10,6 +10,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -30,7 +31,15 @@ pub(crate) enum Role {
 /// A lock that is held until this is dropped, or its process dies.
 #[derive(Debug)]
 pub(crate) struct Held {
-    _file: File,
+    file: File,
+}
+
+impl Held {
+    /// Whether somebody has removed the locked file, and so the folder that it was in. Exact, unlike
+    /// looking for the path: a disk that is away or a folder that was moved has removed nothing.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    }
 }
 
 fn request(role: Role) -> libc::flock {
@@ -61,7 +70,7 @@ pub(crate) fn create_and_try(path: &Path, role: Role) -> io::Result<Option<Held>
 
 fn take(file: File, role: Role) -> io::Result<Option<Held>> {
     match fcntl(&file, FcntlArg::F_OFD_SETLK(&request(role))) {
-        Ok(_) => Ok(Some(Held { _file: file })),
+        Ok(_) => Ok(Some(Held { file })),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
@@ -96,5 +105,16 @@ mod tests {
         assert!(!is_held(&path, Role::Remover).unwrap());
         let _remover = try_take(&path, Role::Remover).unwrap().unwrap();
         assert!(try_take(&path, Role::Supervisor).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_moved_lock_is_not_a_removed_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, moved) = (dir.path().join("lock"), dir.path().join("moved"));
+        let held = create_and_try(&path, Role::Guard).unwrap().unwrap();
+        std::fs::rename(&path, &moved).unwrap();
+        assert!(!held.is_removed());
+        std::fs::remove_file(&moved).unwrap();
+        assert!(held.is_removed());
     }
 }

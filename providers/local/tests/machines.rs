@@ -63,7 +63,7 @@ async fn a_machine_runs_its_script_in_a_clean_place_of_its_own_and_leaves_nothin
     assert!(!site.work(id).exists());
     assert_eq!(provider.delete(id).await.unwrap(), Deletion::AlreadyGone);
     until("the supervisor and its guard to end", async || {
-        processes_with(site.folder(id).to_str().unwrap()).is_empty()
+        processes_with(&site.folder(id).display().to_string()).is_empty()
     })
     .await;
     until("no child to be left unreaped", async || zombies().is_empty()).await;
@@ -299,13 +299,25 @@ async fn a_folder_that_is_away_proves_no_absence_and_ends_no_machine() {
 async fn removing_the_folder_by_hand_ends_the_machine() {
     let site = Site::new();
     let provider = site.provider();
-    let request = request(&provider, IDLE).await;
-    let id = provider.create(&request).await.unwrap().id().clone();
-    fs::remove_dir_all(site.folder(&id)).unwrap();
-    assert_eq!(provider.get(&id).await.unwrap_err().kind, ErrorKind::NotFound);
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let request = request(&provider, IDLE).await;
+        ids.push(provider.create(&request).await.unwrap().id().clone());
+    }
+    fs::remove_dir_all(site.folder(&ids[0])).unwrap();
+    assert_eq!(provider.get(&ids[0]).await.unwrap_err().kind, ErrorKind::NotFound);
+    until_ended(&site, &ids[0]).await;
+    assert_eq!(state(&provider, &ids[1]).await, InstanceState::Running);
+    // Everything at once, as with a temporary directory.
+    fs::remove_dir_all(site.path()).unwrap();
+    until_ended(&site, &ids[1]).await;
+    until_ended(&site, &ids[2]).await;
+}
+
+async fn until_ended(site: &Site, id: &vcycle_api::InstanceId) {
     until("its processes to end", async || {
-        processes_of(&id).is_empty()
-            && processes_with(site.folder(&id).to_str().unwrap()).is_empty()
+        processes_of(id).is_empty()
+            && processes_with(&site.folder(id).display().to_string()).is_empty()
     })
     .await;
 }

@@ -26,11 +26,10 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) async fn guard(folder: &Folder) -> Result<(), Failure> {
     nix::unistd::setsid().map_err(system("leaving the manager's session"))?;
     set_child_subreaper(true).map_err(system("becoming a subreaper"))?;
-    let _held = lock::try_take(&folder.lock(), Role::Guard)
+    let held = lock::try_take(&folder.lock(), Role::Guard)
         .map_err(io("taking the guard's lock"))?
         .ok_or_else(|| Failure::Refused("the machine is being removed".to_owned()))?;
     let spec = read_spec(folder)?;
-    let neighbourhood = folder.neighbourhood().map_err(io("looking where the folder is"))?;
     let mut child_died = signal(SignalKind::child()).map_err(io("watching for children"))?;
     // A host that goes down tells the supervisor as well; the guard stays as long as that does.
     let _ignored = signal(SignalKind::terminate()).map_err(io("ignoring SIGTERM"))?;
@@ -59,7 +58,7 @@ pub(super) async fn guard(folder: &Folder) -> Result<(), Failure> {
         }
     };
     kill_what_is_left(&spec).await;
-    if folder.has_vanished(neighbourhood) {
+    if held.is_removed() {
         return Ok(());
     }
     write_last_word(folder, how)

@@ -23,7 +23,7 @@ use super::{
     Failure, KILL_PAUSE, RUNNING, hang_up, io, kill_until_none, limits, reap, system, write_end,
 };
 use crate::folder::{Folder, Life};
-use crate::lock::{self, Role};
+use crate::lock::{self, Held, Role};
 use crate::procs::{self, Belonging};
 use crate::records::{Cause, Spec, Started};
 use crate::script::Shebang;
@@ -38,19 +38,18 @@ const TICKS_PER_MEMORY_LOOK: u32 = 5;
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(folder: &Folder) -> Result<(), Failure> {
-    let _held = lock::try_take(&folder.lock(), Role::Supervisor)
+    let held = lock::try_take(&folder.lock(), Role::Supervisor)
         .map_err(io("taking the supervisor's lock"))?
         .ok_or_else(|| Failure::Refused("the machine is being removed".to_owned()))?;
     let spec = read_spec(folder)?;
-    let neighbourhood = folder.neighbourhood().map_err(io("looking where the folder is"))?;
     let cause = match may_start(folder, &spec) {
-        Ok(()) => match start(folder, &spec, neighbourhood) {
+        Ok(()) => match start(folder, &spec, &held) {
             Ok(machine) => machine.live().await,
             Err(failure) => not_started(folder, &spec, &failure).await,
         },
         Err(failure) => not_started(folder, &spec, &failure).await,
     };
-    if folder.has_vanished(neighbourhood) {
+    if held.is_removed() {
         return Ok(());
     }
     write_end(folder, cause);
@@ -98,8 +97,7 @@ fn belonging(spec: &Spec) -> Belonging {
 struct Machine<'a> {
     folder: &'a Folder,
     spec: &'a Spec,
-    /// Where the folder is; see [`Folder::has_vanished`].
-    neighbourhood: (u64, u64),
+    held: &'a Held,
     clock: SystemClock,
     /// Time from the start of `clock` to the hard end.
     budget: Duration,
@@ -110,11 +108,7 @@ struct Machine<'a> {
     looks: u32,
 }
 
-fn start<'a>(
-    folder: &'a Folder,
-    spec: &'a Spec,
-    neighbourhood: (u64, u64),
-) -> Result<Machine<'a>, Failure> {
+fn start<'a>(folder: &'a Folder, spec: &'a Spec, held: &'a Held) -> Result<Machine<'a>, Failure> {
     nix::unistd::setsid().map_err(system("making a session"))?;
     set_child_subreaper(true).map_err(system("becoming a subreaper"))?;
     let child_died = signal(SignalKind::child()).map_err(io("watching for children"))?;
@@ -139,7 +133,7 @@ fn start<'a>(
     Ok(Machine {
         folder,
         spec,
-        neighbourhood,
+        held,
         clock,
         budget,
         script,
@@ -216,8 +210,8 @@ impl Machine<'_> {
         match self.folder.life() {
             Ok(Some(Life::Wanted)) => {}
             Ok(Some(Life::Unwanted | Life::Gone)) => return Some(Cause::Asked),
-            // Only a proven absence ends a machine: a disk that does not answer is no proof.
-            Ok(None) if self.folder.has_vanished(self.neighbourhood) => return Some(Cause::Asked),
+            Ok(None) | Err(_) if self.held.is_removed() => return Some(Cause::Asked),
+            // A disk that is away or does not answer proves nothing.
             Ok(None) | Err(_) => {}
         }
         if self.clock.now() >= self.spec.tags.deadline || self.clock.monotonic() >= self.budget {
