@@ -519,6 +519,20 @@ fn a_vm_with_other_tags_behind_our_id_is_left_alone_and_said() {
 }
 
 #[test]
+fn two_records_of_one_vm_do_not_freeze_the_space() {
+    let mut world = one();
+    world.running("dune", "a", hours(24));
+    world.running("dune", "b", hours(24));
+    let id = world.machines[0].record.instance.clone();
+    world.machines[1].record.instance = id.clone();
+    world.machines[1].sighting = Sighting::NotSeen;
+    // `World::plan` checks the laws.
+    let plan = world.plan();
+    assert_eq!(deletes(&plan).len(), 1);
+    assert!(!creates(&plan).is_empty());
+}
+
+#[test]
 fn an_end_that_is_both_in_the_past_and_in_a_record_counts_once() {
     let mut world = one();
     world.policy_of("dune").breaker.failures = 2;

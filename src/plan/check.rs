@@ -11,7 +11,9 @@ use crate::model::{
     Processors, RequestWhat, Sighting, phase_of,
 };
 
-use super::judge::{carries_tags_of, is_auth_failure, is_impostor, is_trusted};
+use super::judge::{
+    Sight, carries_tags_of, is_auth_failure, is_impostor, is_trusted, remembered_phase, sight,
+};
 use super::limits::Budget;
 use super::{Fact, NewMachine, Plan, PlanInput, Reason, Step};
 
@@ -354,7 +356,10 @@ fn limits(input: &PlanInput<'_>, mut tally: Tally, made: (u32, Processors)) -> V
     let made_types: Vec<_> = tally.types.keys().cloned().collect();
     use crate::model::Phase;
     for view in input.machines {
-        let phase = phase_of(view, input.now);
+        let phase = match sight(input, view) {
+            Sight::Seen(_) | Sight::Absent => phase_of(view, input.now),
+            Sight::Nothing => remembered_phase(&view.record),
+        };
         let holds = match phase {
             Phase::Intended { since: _ } | Phase::Starting { since: _ } => Holds::Starting,
             Phase::Running { since: _ }

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use crate::model::{
-    EntryRef, MachineName, MachinetypeName, MachinetypePolicy, Offering, OfferingId, Phase,
-    Processors, Tags,
+    EntryRef, MachineName, MachinetypeName, MachinetypePolicy, Offering, OfferingId, Processors,
+    Tags,
 };
 
-use super::breaker::Witness;
 use super::gates::Gatekeeper;
 use super::judge::Judged;
 use super::limits::{Budget, Full, check_limits};
@@ -132,39 +131,12 @@ fn enter<'a>(
     if contender.stopped.is_some() {
         return contender;
     }
-    let witnesses = witnesses(gates.input, policy, machines);
-    let market = Market { history: gates.history, parked, machines: &witnesses, tie };
+    let market = Market { history: gates.history, parked, machines, tie };
     contender.candidates = candidates(gates.input, policy, &market);
     let offering = best(policy, &contender.candidates).err();
     contender.stopped =
         gates.longer(policy, offering).or_else(|| gates.fizzle_gate(policy, machines));
     contender
-}
-
-fn witnesses<'a>(
-    input: &PlanInput<'_>,
-    policy: &MachinetypePolicy,
-    machines: &[&'a Judged<'a>],
-) -> BTreeMap<&'a OfferingId, Vec<Witness<'a>>> {
-    let mut witnesses: BTreeMap<&OfferingId, Vec<Witness<'a>>> = BTreeMap::new();
-    for machine in machines {
-        let record = &machine.view.record;
-        let proven_since = match machine.phase {
-            Phase::Running { since } if input.now.since(since) >= policy.fizzle => Some(since),
-            Phase::Intended { since: _ }
-            | Phase::Starting { since: _ }
-            | Phase::Running { since: _ }
-            | Phase::Ended { since: _ }
-            | Phase::Deleting { since: _ }
-            | Phase::Gone { since: _ } => None,
-        };
-        witnesses.entry(&record.offering).or_default().push(Witness {
-            machine: record.machine(),
-            intended: record.intended,
-            proven_since,
-        });
-    }
-    witnesses
 }
 
 /// The machinetype that is furthest below its target; ties are broken by its random number.

@@ -26,7 +26,7 @@ mod step;
 mod usage;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{DeleteReason, MachineName, Processors};
 
@@ -186,6 +186,9 @@ impl Steps {
         self.resolves.sort_by(|a, b| a.machine().cmp(&b.machine()));
         self.drains.sort_by(|a, b| a.machine().cmp(&b.machine()));
         self.deletes.sort_by(|a, b| delete_key(a).cmp(&delete_key(b)));
+        // Two records of one VM must not happen; if it does, one call is enough.
+        let mut asked = BTreeSet::new();
+        self.deletes.retain(|step| asked.insert(delete_key(step).1.cloned()));
         let Self { facts, housekeeping, resolves, drains, deletes } = self;
         let records = facts.into_iter().chain(housekeeping).chain(resolves);
         let creates = creations.into_iter().map(Step::Create);

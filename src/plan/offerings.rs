@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{
-    Availability, MachinetypePolicy, Offering, OfferingId, Price, SpacePolicy, Timestamp,
+    Availability, MachinetypePolicy, Offering, OfferingId, Phase, Price, SpacePolicy, Timestamp,
 };
 
 use super::breaker::{Allows, Witness, fold};
 use super::history::History;
+use super::judge::Judged;
 use super::rng::fnv;
 use super::{PlanInput, Reason};
 
@@ -72,8 +73,8 @@ pub(super) struct Candidate<'a> {
 pub(super) struct Market<'h, 'a> {
     pub(super) history: &'h History<'a>,
     pub(super) parked: &'h BTreeMap<&'a OfferingId, Timestamp>,
-    /// Machines that work, of this machinetype, by offering.
-    pub(super) machines: &'h BTreeMap<&'a OfferingId, Vec<Witness<'a>>>,
+    /// Machines of this machinetype that work or are about to.
+    pub(super) machines: &'h [&'a Judged<'a>],
     /// Breaks ties between offerings that are equally good (zones), once a cycle.
     pub(super) tie: u64,
 }
@@ -154,8 +155,13 @@ fn usable(
     }
     let ends = market.history.on_offering(&policy.name, &offering.id);
     let Some(opening) = fold(&policy.breaker, &policy.outcomes, ends) else { return Usable::Yes };
-    let machines = market.machines.get(&offering.id).map_or(&[][..], Vec::as_slice);
-    match opening.allows(input.now, machines) {
+    let witnesses: Vec<Witness<'_>> = market
+        .machines
+        .iter()
+        .filter(|machine| machine.record().offering == offering.id)
+        .map(|machine| witness(machine, policy, input.now))
+        .collect();
+    match opening.allows(input.now, &witnesses) {
         Allows::Everything => Usable::Yes,
         Allows::OneProbe => Usable::OneProbe,
         Allows::WaitFor(machine) => Usable::No(Reason::BreakerProbing { machine: machine.clone() }),
@@ -164,6 +170,20 @@ fn usable(
             after: opening.after.to_string(),
         }),
     }
+}
+
+fn witness<'a>(machine: &Judged<'a>, policy: &MachinetypePolicy, now: Timestamp) -> Witness<'a> {
+    let proven_since = match machine.phase {
+        Phase::Running { since } if now.since(since) >= policy.fizzle => Some(since),
+        Phase::Intended { since: _ }
+        | Phase::Starting { since: _ }
+        | Phase::Running { since: _ }
+        | Phase::Ended { since: _ }
+        | Phase::Deleting { since: _ }
+        | Phase::Gone { since: _ } => None,
+    };
+    let record = machine.record();
+    Witness { machine: record.machine(), intended: record.intended, proven_since }
 }
 
 /// The best candidate that can be used now, or why there is none: of several reasons the one
