@@ -144,11 +144,13 @@ impl World {
 
 impl Daemon {
     async fn until(&mut self, what: impl Fn(&Board) -> bool) -> Arc<Board> {
-        let wait = self.board.wait_for(|board| what(board));
-        match tokio::time::timeout(Duration::from_secs(3600), wait).await {
-            Ok(board) => board.unwrap().clone(),
-            Err(_) => panic!("in vain: {:?}", self.board.borrow()),
+        let begun = Instant::now();
+        while !what(&self.board.borrow()) {
+            assert!(begun.elapsed() < Duration::from_secs(3600), "{:?}", self.board.borrow());
+            let news = tokio::time::timeout(Duration::from_secs(3600), self.board.changed()).await;
+            assert!(news.is_ok(), "in vain: {:?}", self.board.borrow());
         }
+        self.board.borrow().clone()
     }
 
     async fn stop(mut self) {
