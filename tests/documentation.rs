@@ -50,7 +50,9 @@ fn tests_named_in(page: &str) -> Vec<String> {
         .skip(1)
         .step_by(2)
         .filter(|word| word.split('_').count() >= 4)
-        .filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
+        .filter(|word| {
+            word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        })
         .map(str::to_owned)
         .collect()
 }
