@@ -2,15 +2,15 @@
 //! Takes no hint of what has changed; does nothing when it cannot know.
 
 mod changes;
+mod heartbeats;
+mod memory;
 
 use std::sync::atomic::AtomicBool;
 
 use tracing::error;
 use vcycle_api::{Act, Clock};
 
-use crate::act::{
-    ActContext, Home, Outcomes, StepOutcome, StepResult, execute, save_heartbeat_lists,
-};
+use crate::act::{ActContext, Home, Outcomes, StepOutcome, StepResult, execute};
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{Decision, DeploymentId, Processors, SpaceSnapshot};
 use crate::observe::{Observation, Sources, SpaceMemory, observe};
@@ -64,9 +64,9 @@ pub async fn run_cycle(
     if memory.must_be_read_again() {
         memory.refill(store.load_space(proof.space()).await?);
     }
-    let from = Sources { provider, store, clock, deployment, setup: space };
+    let from = Sources { provider, store, clock, deployment, policy: &space.policy };
     let seen = observe(&from, memory).await?;
-    let past = memory.past(space);
+    let past = memory.past(&space.policy);
     let archived = memory.archive();
     let mut input = PlanInput {
         now: seen.now,
@@ -132,7 +132,7 @@ async fn write_down(
     (seen, snapshot): (&Observation, &SpaceSnapshot),
     memory: &mut SpaceMemory,
 ) -> Result<(), StoreError> {
-    save_heartbeat_lists(context.store, proof, (context.space, seen), memory).await?;
+    heartbeats::save(context.store, proof, (context.space, seen), memory).await?;
     let unchanged = memory.saved.as_ref().is_some_and(|saved| changes::none(saved, snapshot));
     if !unchanged {
         context.store.save_snapshot(proof, snapshot).await?;

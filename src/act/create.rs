@@ -106,6 +106,7 @@ fn intent(hands: &Hands<'_>, new: &NewMachine, token: &str) -> MachineRecord {
     fresh_record(hands, parts, token)
 }
 
+#[derive(Clone, Copy)]
 struct Parts<'a> {
     tags: &'a Tags,
     entry: &'a EntryRef,

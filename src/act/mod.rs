@@ -8,10 +8,7 @@
 
 mod apply;
 mod create;
-mod heartbeats;
 mod steps;
-
-pub use heartbeats::save_heartbeat_lists;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -25,7 +22,6 @@ use vcycle_api::{Act, Clock, ErrorKind, ProviderError};
 
 use crate::library::{RenderError, Setup, SpaceSetup};
 use crate::model::{MachineName, MachineRecord, ManagerName, Offering, Timestamp};
-use crate::observe::SpaceMemory;
 use crate::plan::{Plan, Step};
 use crate::store::{Fenced, Proof, Store, StoreError};
 
@@ -66,6 +62,22 @@ pub struct ActContext<'a> {
     pub offerings: &'a [Offering],
     /// Set when the process is to end: steps that have not begun are left.
     pub stopping: &'a AtomicBool,
+}
+
+/// What the owner of a space remembers, as far as carrying out changes it. Only told of what is durable.
+pub trait Memory {
+    /// The record of a machine that is not archived.
+    fn record(&self, machine: &MachineName) -> Option<&MachineRecord>;
+    /// Whether the archive has a folder of this machine.
+    fn is_archived(&self, machine: &MachineName) -> bool;
+    /// A record was written.
+    fn wrote(&mut self, record: MachineRecord);
+    /// A machine's folder was moved to the archive.
+    fn moved_to_archive(&mut self, machine: &MachineName, at: Timestamp);
+    /// An archived folder was removed.
+    fn expired(&mut self, machine: &MachineName);
+    /// The state directory has failed us: what stands there must be read again.
+    fn is_stale(&mut self);
 }
 
 /// What came of one step.
@@ -128,7 +140,7 @@ pub async fn execute(
     plan: &Plan,
     context: &ActContext<'_>,
     proof: &Proof<'_>,
-    memory: &mut SpaceMemory,
+    memory: &mut impl Memory,
 ) -> Outcomes {
     let brake = Brake::default();
     let mut steps = Vec::with_capacity(plan.steps.len());
@@ -149,7 +161,9 @@ pub async fn execute(
     }
     let Pulled { fenced, store_problem, quota_refused, no_more_creates: _, left_alone: _ } =
         brake.pulled();
-    memory.stale |= store_problem.is_some();
+    if store_problem.is_some() {
+        memory.is_stale();
+    }
     Outcomes { steps, quota_refused, store_problem, fenced }
 }
 
@@ -161,7 +175,7 @@ struct Job {
     archived: bool,
 }
 
-fn jobs_of(run: &[Step], memory: &SpaceMemory) -> Vec<Job> {
+fn jobs_of(run: &[Step], memory: &impl Memory) -> Vec<Job> {
     let mut places: BTreeMap<&MachineName, usize> = BTreeMap::new();
     let mut jobs: Vec<Job> = Vec::new();
     for (position, step) in run.iter().enumerate() {
@@ -170,7 +184,7 @@ fn jobs_of(run: &[Step], memory: &SpaceMemory) -> Vec<Job> {
             None => jobs.len(),
         };
         if place == jobs.len() {
-            let record = step.machine().and_then(|machine| memory.records.get(machine)).cloned();
+            let record = step.machine().and_then(|machine| memory.record(machine)).cloned();
             let archived = step.machine().is_some_and(|machine| memory.is_archived(machine));
             jobs.push(Job { steps: Vec::new(), record, archived });
         }
@@ -192,7 +206,7 @@ enum Change {
     Expired(MachineName),
 }
 
-fn remember(memory: &mut SpaceMemory, changes: Vec<Change>, at: Timestamp) {
+fn remember(memory: &mut impl Memory, changes: Vec<Change>, at: Timestamp) {
     for change in changes {
         match change {
             Change::Wrote(record) => memory.wrote(*record),

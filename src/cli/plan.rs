@@ -120,10 +120,10 @@ async fn look_and_plan(
         store,
         clock: clock.as_ref(),
         deployment: &deployment,
-        setup: space,
+        policy: &space.policy,
     };
     let seen = observe(&from, &mut memory).await.map_err(|error| chain(&error))?;
-    let past = memory.past(space);
+    let past = memory.past(&space.policy);
     let archived = memory.archive();
     let input = PlanInput {
         now: seen.now,

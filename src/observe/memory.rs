@@ -7,10 +7,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use crate::library::SpaceSetup;
 use crate::model::{
     Decision, Ended, MachineName, MachineRecord, MachinetypeName, Offering, Processors, Quota,
-    ShutdownMessage, SpaceSnapshot, Timestamp,
+    ShutdownMessage, SpacePolicy, SpaceSnapshot, Timestamp,
 };
 use crate::plan::QuotaStop;
 use crate::store::{Archived, CorruptRecord, LoadedSpace};
@@ -153,8 +152,8 @@ impl SpaceMemory {
     }
 
     /// Ends that the planner remembers: of archived machines and of those that still have their folder.
-    pub(crate) fn past(&mut self, setup: &SpaceSetup) -> Vec<Ended> {
-        let machinetypes = &setup.policy.machinetypes;
+    pub(crate) fn past(&mut self, policy: &SpacePolicy) -> Vec<Ended> {
+        let machinetypes = &policy.machinetypes;
         let fizzles: BTreeMap<_, _> =
             machinetypes.iter().map(|(name, policy)| (name.clone(), policy.fizzle)).collect();
         if self.fizzles != fizzles {

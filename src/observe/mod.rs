@@ -16,10 +16,10 @@ use vcycle_api::{Clock, Listing, Observe, ProviderError};
 pub use join::{Joined, Match, Ours, join};
 pub use memory::SpaceMemory;
 
-use crate::library::SpaceSetup;
 use crate::model::{
     DeploymentId, Instance, InstanceState, ListingState, MachineName, MachineRecord, MachineView,
-    Offering, OperatorRequest, Quota, ShutdownMessage, Sighting, SpaceName, Strangers, Timestamp,
+    Offering, OperatorRequest, Quota, ShutdownMessage, Sighting, SpaceName, SpacePolicy, Strangers,
+    Timestamp,
 };
 use crate::plan::Orphan;
 use crate::store::{Store, StoreError};
@@ -47,13 +47,13 @@ pub struct Sources<'a> {
     pub clock: &'a dyn Clock,
     /// Ours.
     pub deployment: &'a DeploymentId,
-    /// The space's rules and definitions.
-    pub setup: &'a SpaceSetup,
+    /// The space's rules.
+    pub policy: &'a SpacePolicy,
 }
 
 impl Sources<'_> {
     fn space(&self) -> &SpaceName {
-        &self.setup.policy.space
+        &self.policy.space
     }
 }
 
@@ -89,7 +89,7 @@ pub async fn observe(
     from: &Sources<'_>,
     memory: &mut SpaceMemory,
 ) -> Result<Observation, StoreError> {
-    let wanted = heartbeat_files(from.setup, memory);
+    let wanted = heartbeat_files(from.policy, memory);
     // Stamped before the call: what is asked for later cannot be missing from the answer.
     let started = from.clock.now();
     let (listing, quota, offered, heartbeats, requests) = futures::join!(
@@ -120,7 +120,7 @@ pub async fn observe(
         let machine = view.record.machine();
         view.message = memory.messages.get(machine).cloned();
         let beat = beats.next_if(|((of, _), _)| of == machine).and_then(|(_, beat)| beat);
-        view.heartbeat = benefit_of_doubt(from.setup, &view.record, (beat, memory.since), started);
+        view.heartbeat = benefit_of_doubt(from.policy, &view.record, (beat, memory.since), started);
     }
     let orphans = leave_unreadable_alone(orphans, memory);
     let orphans = absent::without_ghosts(from, memory, (orphans, &mut strangers)).await;
@@ -213,12 +213,11 @@ fn known_offerings_of(memory: &SpaceMemory) -> Vec<Offering> {
 }
 
 /// Which files are the heartbeats of machines that still exist, in the order of the records.
-fn heartbeat_files(setup: &SpaceSetup, memory: &SpaceMemory) -> Vec<(MachineName, String)> {
+fn heartbeat_files(policy: &SpacePolicy, memory: &SpaceMemory) -> Vec<(MachineName, String)> {
     let file_of = |record: &MachineRecord| {
         let name = record.machinetype();
-        let rule = setup.policy.machinetypes.get(name).and_then(|p| p.heartbeat.as_ref());
-        let definition = setup.machinetypes.get(name).and_then(|d| d.heartbeat_file.as_ref());
-        rule.map(|rule| &rule.file).or(definition).cloned()
+        let rule = policy.machinetypes.get(name)?.heartbeat.as_ref()?;
+        Some(rule.file.clone())
     };
     let exists = |record: &&MachineRecord| record.gone.is_none() && record.rejected.is_none();
     let records = memory.records.values().filter(exists);
@@ -286,12 +285,12 @@ async fn who_has_left_some<'v>(
 /// A heartbeat that is overdue, while we have not yet listened as long as a machine may be silent: nobody may
 /// have been there to hear it (a stopped host, a take-over), so the machine gets the time from when we began.
 fn benefit_of_doubt(
-    setup: &SpaceSetup,
+    policy: &SpacePolicy,
     record: &MachineRecord,
     (beat, listening_since): (Option<Timestamp>, Timestamp),
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let policy = setup.policy.machinetypes.get(record.machinetype());
+    let policy = policy.machinetypes.get(record.machinetype());
     let Some(rule) = policy.and_then(|policy| policy.heartbeat.as_ref()) else { return beat };
     let longest = rule.every.unwrap_or(EXISTENCE_GRACE);
     let overdue = match (beat, rule.every) {

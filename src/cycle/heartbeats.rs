@@ -12,7 +12,7 @@ use crate::observe::{Observation, SpaceMemory};
 use crate::store::{Proof, Store, StoreError};
 
 /// Brings the lists up to date; writes only those that have changed since they were last written.
-pub async fn save_heartbeat_lists(
+pub(super) async fn save(
     store: &Store,
     proof: &Proof<'_>,
     (setup, seen): (&SpaceSetup, &Observation),
