@@ -1,5 +1,7 @@
 //! The blast-radius limit: when many running machines look dead at once, we suspect ourselves
-//! first (our web server, the shared disk, the listing) and hold all those deletes back.
+//! first (our web server, the shared disk, the listing) and hold all those deletes back, and
+//! creation with them. Of machines that direct gets have proven absent, as many as the limit are
+//! concluded to be gone in each cycle, so that a space that truly lost them recovers by itself.
 
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use crate::model::{
 };
 
 use super::PlanInput;
-use super::judge::{Sight, is_trusted, own_message, sight};
+use super::judge::{Sight, lets_absence_be_proven, own_message, sight};
 
 /// How a machine looks that our record knows to be running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +54,19 @@ impl Blast {
             }
         }
         let BlastRadius { machines, fraction } = input.policy.blast_radius;
-        blast.limit = if is_trusted(input.listing) {
+        blast.limit = if lets_absence_be_proven(input.listing) {
             f64::from(machines).max(fraction * f64::from(blast.running))
         } else {
-            // Nothing is concluded from silence then, so there is nothing to hold back.
+            // Nothing is concluded then, so there is nothing to hold back.
             f64::INFINITY
         };
         blast
+    }
+
+    /// How many machines may be concluded to be gone while the others are held back.
+    pub(super) fn allowance(&self) -> usize {
+        // Between zero and the number of machines by the clamp.
+        self.limit.clamp(0.0, f64::from(self.running)) as usize
     }
 
     /// Whether deletes and conclusions that rest on silence are held back in this cycle, and

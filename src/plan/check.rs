@@ -12,7 +12,8 @@ use crate::model::{
 };
 
 use super::judge::{
-    Sight, carries_tags_of, is_auth_failure, is_impostor, is_trusted, remembered_phase, sight,
+    Sight, carries_tags_of, is_auth_failure, is_impostor, is_trusted, lets_absence_be_proven,
+    remembered_phase, sight,
 };
 use super::limits::Budget;
 use super::{Fact, NewMachine, Plan, PlanInput, Reason, Step};
@@ -207,7 +208,8 @@ fn gone_only_with_proof(
                 let proven = match evidence {
                     Evidence::Tombstone => is_tombstone(view),
                     Evidence::NotFound => {
-                        view.sighting == Sighting::ProvenAbsent && is_trusted(input.listing)
+                        view.sighting == Sighting::ProvenAbsent
+                            && lets_absence_be_proven(input.listing)
                     }
                     Evidence::Rejected => view.record.rejected.is_some(),
                     Evidence::DeleteSaidGone | Evidence::NeverMade => false,

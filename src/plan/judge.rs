@@ -13,7 +13,7 @@ use super::{Fact, PlanInput, learn};
 pub(super) enum Sight<'a> {
     /// Listed, with our tags and the id that the record knows.
     Seen(&'a Instance),
-    /// Proven not to exist, in a cycle whose listing can be believed.
+    /// Proven not to exist: a direct get said so, and a listing that ran to its end lacks it.
     Absent,
     /// Nothing is proven.
     Nothing,
@@ -45,6 +45,17 @@ pub(super) fn is_trusted(listing: &ListingState) -> bool {
     }
 }
 
+/// Whether a machine that a direct get did not find may be concluded to be gone. A shrunken listing
+/// proves nothing itself, but it does not unsay a direct get either: else a space that has truly
+/// lost its machines would stand still until their deadlines (docs/decisions/0006).
+pub(super) fn lets_absence_be_proven(listing: &ListingState) -> bool {
+    match listing {
+        ListingState::Complete { started: _ }
+        | ListingState::Shrunken { expected: _, missing: _ } => true,
+        ListingState::Partial { why: _ } | ListingState::Failed { kind: _, message: _ } => false,
+    }
+}
+
 /// Whether the cloud refused our credentials: then nothing at all is deleted.
 pub(super) fn is_auth_failure(listing: &ListingState) -> bool {
     match listing {
@@ -70,7 +81,7 @@ pub(super) fn carries_tags_of(instance: &Instance, record: &MachineRecord) -> bo
 }
 
 /// What the sighting proves. A VM that does not carry the machine's tags proves nothing, and
-/// absence is only believed of a VM whose id is known, on a trusted listing.
+/// absence is only believed of a VM whose id is known, when the listing ran to its end.
 pub(super) fn sight<'a>(input: &PlanInput<'_>, view: &'a MachineView) -> Sight<'a> {
     let record = &view.record;
     match &view.sighting {
@@ -82,7 +93,9 @@ pub(super) fn sight<'a>(input: &PlanInput<'_>, view: &'a MachineView) -> Sight<'
                 Sight::Nothing
             }
         }
-        Sighting::ProvenAbsent if record.instance.is_some() && is_trusted(input.listing) => {
+        Sighting::ProvenAbsent
+            if record.instance.is_some() && lets_absence_be_proven(input.listing) =>
+        {
             Sight::Absent
         }
         Sighting::ProvenAbsent | Sighting::NotSeen => Sight::Nothing,

@@ -28,7 +28,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{DeleteReason, MachineName, Processors};
+use crate::model::{DeleteReason, MachineName, MachineView, Processors};
 
 pub use check::{Violation, check};
 pub use input::{Orphan, PlanInput, QuotaStop};
@@ -36,7 +36,7 @@ pub use snapshot::{SnapshotFrame, snapshot};
 pub use step::{Fact, NewMachine, Plan, Reason, Report, Step};
 pub use words::{duration_words, listing_words};
 
-use blast::{Blast, held_reason, looks};
+use blast::{Blast, Looks, held_reason, looks};
 use deletions::Hold;
 use drains::Drains;
 use gates::Gatekeeper;
@@ -58,7 +58,8 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
     let wanted = deletions::wanted_by_people(input);
     for machine in &judged {
         steps.add_machine(input, machine, &drains, &wanted, hold(&blast));
-        if blast.holds_back() && !steps.deletes_last(machine) {
+        let is_concluded = matches!(machine.sight, Sight::Absent);
+        if blast.holds_back() && !is_concluded && !steps.deletes_last(machine) {
             held_back.extend(held(input, machine));
         }
     }
@@ -96,16 +97,17 @@ pub fn processors_in_use(input: &PlanInput<'_>) -> Processors {
 /// of it, so that it keeps its place.
 fn judge_all<'a>(input: &PlanInput<'a>) -> (Blast, Vec<Judged<'a>>) {
     let blast = Blast::count(input);
-    let judge_one = |view| {
-        let seen = sight(input, view);
-        match seen {
-            Sight::Absent
-                if blast.holds_back() && held_reason(looks(input, view, seen)).is_some() =>
-            {
-                judge(input, view, Sight::Nothing)
-            }
-            Sight::Absent | Sight::Seen(_) | Sight::Nothing => judge(input, view, seen),
-        }
+    let has_vanished =
+        |view: &MachineView| looks(input, view, sight(input, view)) == Looks::Vanished;
+    let mut held: BTreeSet<&MachineName> = BTreeSet::new();
+    if blast.holds_back() {
+        let vanished = input.machines.iter().filter(|view| has_vanished(view));
+        let names: BTreeSet<_> = vanished.map(|view| view.record.machine()).collect();
+        held.extend(names.into_iter().skip(blast.allowance()));
+    }
+    let judge_one = |view: &'a MachineView| {
+        let is_held = held.contains(view.record.machine());
+        judge(input, view, if is_held { Sight::Nothing } else { sight(input, view) })
     };
     let judged = input.machines.iter().map(judge_one).collect();
     (blast, judged)
