@@ -2,6 +2,7 @@
 //! nothing is changed without agreement. The real program on a prepared state directory.
 //!
 //! `SNAPSHOTS=overwrite cargo test --test cli` takes what is printed now as golden.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod support;
 

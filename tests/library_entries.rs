@@ -1,5 +1,6 @@
 //! The shipped entries as machines run them: rendered, under bash, against a small server that
 //! plays the manager.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod support;
 
