@@ -66,7 +66,7 @@ impl Manager {
         ours.map(|(_, name, _)| name.clone()).collect()
     }
 
-    fn set(&self, key: &str, value: impl ToString) {
+    fn set(&self, key: &str, value: i64) {
         self.seen.lock().unwrap().features.insert(key.to_owned(), value.to_string());
     }
 }
