@@ -55,7 +55,7 @@ impl SourceFile {
         };
         seen.visit_file(&file);
         let paths = std::mem::take(&mut seen.paths);
-        seen.paths = paths.into_iter().map(|path| seen.from_root(path)).collect();
+        seen.paths = paths.into_iter().map(|path| seen.absolute(path)).collect();
         seen
     }
 
@@ -66,7 +66,7 @@ impl SourceFile {
     }
 
     /// A path as seen from the crate's root: `super::super::x` in `model/a.rs` is `crate::x`.
-    fn from_root(&self, path: String) -> String {
+    fn absolute(&self, path: String) -> String {
         let mut here: Vec<&str> = self.path.trim_end_matches(".rs").split('/').collect();
         if matches!(here.last(), Some(&("mod" | "lib" | "main"))) {
             here.pop();
