@@ -353,7 +353,7 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
     let site = Site::new();
     let answer = site.call(&["plan"]);
     assert_eq!(answer.code, Some(0), "{answer:?}");
-    assert!(answer.stdout.contains("create vcycle-batch-"), "{answer:?}");
+    assert!(answer.stdout.contains("  create vcycle-"), "{answer:?}");
     assert!(answer.stdout.ends_with("nothing was changed\n"), "{answer:?}");
     let answer = site.call(&["plan", SPACE, "--json"]);
     let steps = answer.json()["spaces"][0]["steps"].as_array().unwrap().clone();
