@@ -1,4 +1,5 @@
 //! The demo as a person would run it: real processes, real jobs, nothing left.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! The shipped entries as machines run them: rendered, under bash, against a small server that
 //! plays the manager.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod support;
 
@@ -65,7 +66,7 @@ impl Manager {
         ours.map(|(_, name, _)| name.clone()).collect()
     }
 
-    fn set(&self, key: &str, value: impl ToString) {
+    fn set(&self, key: &str, value: i64) {
         self.seen.lock().unwrap().features.insert(key.to_owned(), value.to_string());
     }
 }

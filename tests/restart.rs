@@ -1,5 +1,6 @@
 //! Machines survive kill -9 of the daemon, and are managed again after its restart: none made
 //! twice, none forgotten. Real processes, the real program, a real state directory.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod support;
 

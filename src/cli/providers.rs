@@ -24,10 +24,6 @@ pub(crate) fn observer(
     Ok(open(space, clock)?)
 }
 
-#[cfg_attr(
-    not(feature = "sim"),
-    expect(unused_variables, reason = "only a simulated cloud takes its time from the manager")
-)]
 fn open(space: &SpaceConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Act>> {
     // Only a simulated cloud lives on a clock of ours.
     #[cfg(not(feature = "sim"))]

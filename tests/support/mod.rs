@@ -7,12 +7,12 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// The root of the sources.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The program, with no colour and no configuration of the host's user.
-pub fn vcycle() -> Command {
+pub(crate) fn vcycle() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vcycle"));
     command.env_remove("NOTIFY_SOCKET").env_remove("RUST_LOG").env_remove("CLICOLOR_FORCE");
     command.stdin(Stdio::null());
@@ -21,15 +21,15 @@ pub fn vcycle() -> Command {
 
 /// What a call answered.
 #[derive(Debug)]
-pub struct Answer {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Answer {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Answer {
     /// Standard output as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e} in {self:?}"))
     }
 }
@@ -45,13 +45,13 @@ impl From<Output> for Answer {
 }
 
 /// Calls the program and waits for its end.
-pub fn call(args: &[&str]) -> Answer {
+pub(crate) fn call(args: &[&str]) -> Answer {
     vcycle().args(args).output().unwrap().into()
 }
 
 /// Waits until something is there, looking again and again, and gives it.
 #[expect(clippy::disallowed_methods, reason = "a deadline for real processes")]
-pub fn wait_for<T>(what: &str, longest: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, longest: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + longest;
     loop {
         if let Some(found) = look() {
@@ -63,12 +63,12 @@ pub fn wait_for<T>(what: &str, longest: Duration, mut look: impl FnMut() -> Opti
 }
 
 /// A TCP port of the loopback interface that is free now.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Processes whose environment, arguments or working directory have to do with a folder.
-pub fn processes_of(folder: &Path) -> Vec<i32> {
+pub(crate) fn processes_of(folder: &Path) -> Vec<i32> {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let needle = folder.to_str().unwrap().as_bytes().to_vec();
     let holds = |file: PathBuf| {
