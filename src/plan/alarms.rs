@@ -60,7 +60,8 @@ fn listing(input: &PlanInput<'_>) -> Option<String> {
         _ if is_auth_failure(input.listing) => "nothing is created or deleted until it is mended",
         State::Complete { started: _ } | State::Partial { why: _ } => return None,
         State::Shrunken { expected: _, missing: _ } => {
-            "nothing is created, and nothing is taken for gone"
+            "nothing is created, and only what a direct get does not find is taken for gone, a few \
+             in each cycle: are the credentials for the right project?"
         }
         State::Failed { kind: _, message: _ } => {
             "nothing is created, and nothing is taken for gone"
@@ -78,7 +79,7 @@ fn held_back(concerns: &Concerns<'_, '_>) -> Option<String> {
     }
     let Blast { dead, running, .. } = *concerns.blast;
     Some(format!(
-        "{dead} of {running} running machines look dead at once; {} are held back and nothing is \
+        "{dead} of {running} running machines look dead at once; {} held back, and nothing is \
          created: check this manager's web server, the shared directory and the cloud's network, \
          or delete machines by hand",
         concerns.held_back
