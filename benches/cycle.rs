@@ -1,6 +1,8 @@
 //! Whole cycles against the simulated cloud and a state directory in memory: a steady one of 10,000 machines,
 //! the creation of 1,000, and the rendering of one contextualisation.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "../tests/core/mod.rs"]
 mod support;
 

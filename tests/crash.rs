@@ -2,6 +2,8 @@
 //! state directory, each call of the cloud that acts) in turn, another takes over, and the laws of DESIGN
 //! section 5 must hold at every moment and at the end. Exhaustive over the number of the operation.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "core/mod.rs"]
 mod support;
 

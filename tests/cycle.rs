@@ -1,6 +1,8 @@
 //! Cycles of one space against the simulated cloud, a state directory in memory and a clock that is moved by
 //! hand: what is made, what is not, what is written, and what happens when something cannot be known.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "core/mod.rs"]
 mod support;
 
@@ -167,6 +169,37 @@ fn trap_1j_1_a_truncated_listing_neither_buries_machines_nor_makes_new_ones() {
         one.fate.show(None);
         world.until_quiet(&mut one).await;
         assert_eq!(laws::at_peace(&world).await, 20);
+    });
+}
+
+/// docs/decisions/0006: the machines are truly gone, all of them.
+#[test]
+fn a_space_that_truly_lost_its_machines_recovers_by_itself() {
+    run(async {
+        let site = Site::new(20).with("creations_per_cycle = 20");
+        let (mut world, mut one) = full_with(&site, 21).await;
+        let all: Vec<_> =
+            one.memory.records().values().filter_map(|r| r.instance.clone()).collect();
+        assert_eq!(all.len(), 20);
+        for instance in all {
+            assert!(world.cloud.inject(WorldFault::Vanish(instance)));
+        }
+        let before = world.cloud.calls().get("create machine").copied();
+        for _ in 0..2 {
+            let end = cycle(&mut world, &mut one).await;
+            assert!(!end.snapshot.alarms.is_empty(), "it is said");
+            assert_eq!(
+                world.cloud.calls().get("create machine").copied(),
+                before,
+                "suspicion first"
+            );
+        }
+        // They had hardly started, so their end is an abort: backoff and its probe come first.
+        for _ in 0..60 {
+            cycle(&mut world, &mut one).await;
+        }
+        world.until_quiet(&mut one).await;
+        assert_eq!(laws::at_peace(&world).await, 20, "then all are replaced");
     });
 }
 

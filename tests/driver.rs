@@ -1,5 +1,7 @@
 //! The driver on paused time: ownership, renewal, take-over, side by side spaces, changed instructions, stop.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "core/mod.rs"]
 mod support;
 

@@ -3,6 +3,8 @@
 //! stick, a state directory that fails, managers that die and are replaced. The laws hold after every
 //! step, and when the trouble is over everything comes to peace.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "core/mod.rs"]
 mod support;
 

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
-use vcycle_api::Act;
+use vcycle_api::{Act, BudgetSettings, Budgeted};
 
 use super::board::News;
 use super::{Farewell, Shared, Stop};
@@ -217,6 +217,9 @@ impl SpaceWorker {
         }
         match (self.shared.providers)(config) {
             Ok(provider) => {
+                // One budget for everything that this manager asks of the tenancy.
+                let paced = Budgeted::new(provider, BudgetSettings::DEFAULT);
+                let provider: Arc<dyn Act> = Arc::new(paced);
                 self.provider = Some((table, Arc::clone(&provider)));
                 Ok(provider)
             }

@@ -81,11 +81,11 @@ impl Fate {
         std::mem::take(&mut *self.writes.lock().unwrap())
     }
 
-    fn looked(&self, path: impl ToString) {
+    fn looked(&self, path: &impl ToString) {
         self.looks.lock().unwrap().push(path.to_string());
     }
 
-    fn wrote(&self, path: impl ToString) {
+    fn wrote(&self, path: &impl ToString) {
         self.writes.lock().unwrap().push(path.to_string());
     }
 
@@ -182,7 +182,7 @@ impl SharedFs for MortalFs {
         self.inner.list(dir).await
     }
     async fn modified(&self, paths: &[StatePath]) -> io::Result<Vec<Option<Timestamp>>> {
-        self.fate.looked(format!("times of {}", paths.len()));
+        self.fate.looked(&format!("times of {}", paths.len()));
         self.inner.modified(paths).await
     }
     async fn sizes(&self, paths: &[StatePath]) -> io::Result<Vec<Option<u64>>> {
