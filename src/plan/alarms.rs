@@ -7,7 +7,7 @@ use super::PlanInput;
 use super::blast::Blast;
 use super::breaker::fold;
 use super::history::History;
-use super::judge::{Judged, Sight, duplicates, is_auth_failure, is_impostor};
+use super::judge::{Judged, Sight, duplicates, is_auth_failure};
 use super::usage::Usage;
 use super::words::{duration_words, listing_words};
 
@@ -119,7 +119,7 @@ fn machines(input: &PlanInput<'_>, judged: &[Judged<'_>]) -> Vec<String> {
         if duplicates(machine.view).next().is_some() {
             twice.add(record.intended, name);
         }
-        if is_impostor(machine.view) {
+        if machine.is_impostor() {
             strange.add(record.intended, name);
         }
     }

@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 use super::PlanInput;
-use super::judge::{Sight, lets_absence_be_proven, own_message, sight};
+use super::judge::{Sight, lets_absence_be_proven, own_message};
 
 /// How a machine looks that our record knows to be running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +41,10 @@ pub(super) struct Blast {
 impl Blast {
     /// Counts over all machines. Only facts that are already in the record put a machine in
     /// question, so that seeing less never lets more be deleted.
-    pub(super) fn count(input: &PlanInput<'_>) -> Self {
+    pub(super) fn count(input: &PlanInput<'_>, sights: &[Sight<'_>]) -> Self {
         let mut blast = Self::default();
-        for view in input.machines {
-            match looks(input, view, sight(input, view)) {
+        for (view, sight) in input.machines.iter().zip(sights) {
+            match looks(input, view, *sight) {
                 Looks::NotInQuestion => {}
                 Looks::Alive => blast.running += 1,
                 Looks::Missing | Looks::Vanished | Looks::Silent => {

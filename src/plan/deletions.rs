@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 use super::blast::{Looks, looks};
-use super::judge::{Judged, Sight, duplicates, is_auth_failure, is_impostor, is_trusted};
+use super::judge::{Judged, Sight, duplicates, is_auth_failure, is_trusted};
 use super::{Fact, PlanInput, Step};
 
 /// Who asked for the deletion of which machine.
@@ -48,7 +48,7 @@ pub(super) fn plan_deletes(
     }
     let machine = judged.record().machine();
     let delete = |instance, reason| Step::Delete { machine: machine.clone(), instance, reason };
-    let own = judged.instance.filter(|_| !is_impostor(judged.view)).and_then(|instance| {
+    let own = judged.instance.filter(|_| !judged.is_impostor()).and_then(|instance| {
         let reason = reason(input, judged, wanted, hold_back)?;
         Some(delete(instance.clone(), reason))
     });

@@ -35,6 +35,13 @@ pub(super) struct Judged<'a> {
     pub(super) facts: Vec<Fact>,
 }
 
+impl Judged<'_> {
+    /// As [`is_impostor`]; a machine that is seen is none.
+    pub(super) fn is_impostor(&self) -> bool {
+        !matches!(self.sight, Sight::Seen(_)) && is_impostor(self.view)
+    }
+}
+
 /// Whether a listing can be believed: also in what it lacks.
 pub(super) fn is_trusted(listing: &ListingState) -> bool {
     match listing {

@@ -28,7 +28,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{DeleteReason, MachineName, MachineView, Processors};
+use crate::model::{DeleteReason, MachineName, Processors};
 
 pub use check::{Violation, check};
 pub use input::{Orphan, PlanInput, QuotaStop};
@@ -96,21 +96,29 @@ pub fn processors_in_use(input: &PlanInput<'_>) -> Processors {
 /// Judges all machines. A vanished machine that is held back is judged as if nothing were known
 /// of it, so that it keeps its place.
 fn judge_all<'a>(input: &PlanInput<'a>) -> (Blast, Vec<Judged<'a>>) {
-    let blast = Blast::count(input);
-    let has_vanished =
-        |view: &MachineView| looks(input, view, sight(input, view)) == Looks::Vanished;
-    let mut held: BTreeSet<&MachineName> = BTreeSet::new();
+    // Judged once: with many machines the way through memory is what a plan costs.
+    let mut sights: Vec<Sight<'a>> = input.machines.iter().map(|view| sight(input, view)).collect();
+    let blast = Blast::count(input, &sights);
     if blast.holds_back() {
-        let vanished = input.machines.iter().filter(|view| has_vanished(view));
-        let names: BTreeSet<_> = vanished.map(|view| view.record.machine()).collect();
-        held.extend(names.into_iter().skip(blast.allowance()));
+        hold_vanished(input, &blast, &mut sights);
     }
-    let judge_one = |view: &'a MachineView| {
-        let is_held = held.contains(view.record.machine());
-        judge(input, view, if is_held { Sight::Nothing } else { sight(input, view) })
-    };
-    let judged = input.machines.iter().map(judge_one).collect();
-    (blast, judged)
+    let pairs = input.machines.iter().zip(sights);
+    (blast, pairs.map(|(view, sight)| judge(input, view, sight)).collect())
+}
+
+/// Of the vanished machines, only the first by name are concluded to be gone.
+fn hold_vanished(input: &PlanInput<'_>, blast: &Blast, sights: &mut [Sight<'_>]) {
+    let mut vanished: Vec<(&MachineName, &mut Sight<'_>)> = input
+        .machines
+        .iter()
+        .zip(sights)
+        .filter(|(view, sight)| looks(input, view, **sight) == Looks::Vanished)
+        .map(|(view, sight)| (view.record.machine(), sight))
+        .collect();
+    vanished.sort_by_key(|(name, _)| *name);
+    for (_, sight) in vanished.into_iter().skip(blast.allowance()) {
+        *sight = Sight::Nothing;
+    }
 }
 
 fn hold(blast: &Blast) -> Hold {

@@ -2,6 +2,7 @@
 //! for the deterministic simulation, where several managers share one.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +27,8 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Tree {
-    nodes: BTreeMap<PathBuf, Node>,
+    /// By path as text, since the order of paths by their parts is slow for many machines.
+    nodes: BTreeMap<OsString, Node>,
     vanished: bool,
 }
 
@@ -52,7 +54,7 @@ impl MemoryFs {
         let files = self.tree().nodes.clone().into_iter();
         files
             .filter_map(|(path, node)| match node {
-                Node::File { content, .. } => Some((path, content)),
+                Node::File { content, .. } => Some((path.into(), content)),
                 Node::Directory => None,
             })
             .collect()
@@ -60,7 +62,7 @@ impl MemoryFs {
 
     /// Who may read a file; `None` where there is no file.
     pub fn mode(&self, path: impl AsRef<Path>) -> Option<Mode> {
-        match self.tree().nodes.get(path.as_ref())? {
+        match self.tree().nodes.get(path.as_ref().as_os_str())? {
             Node::File { mode, .. } => Some(*mode),
             Node::Directory => None,
         }
@@ -71,14 +73,14 @@ impl MemoryFs {
         let path = path.as_ref();
         let mut tree = self.tree();
         for dir in path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()) {
-            tree.nodes.insert(dir.to_owned(), Node::Directory);
+            tree.nodes.insert(dir.as_os_str().to_owned(), Node::Directory);
         }
         tree.put(path, content.into(), Mode::Public, self.0.clock.now());
     }
 
     /// Removes whatever is at a path, as a person would.
     pub fn uproot(&self, path: impl AsRef<Path>) {
-        self.tree().nodes.retain(|there, _| !there.starts_with(path.as_ref()));
+        self.tree().nodes.retain(|there, _| !Path::new(there).starts_with(path.as_ref()));
     }
 
     fn tree(&self) -> MutexGuard<'_, Tree> {
@@ -106,7 +108,7 @@ pub enum Vanishing {
 impl Tree {
     fn must_have_parent(&self, path: &Path) -> io::Result<()> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        match parent.map(|parent| self.nodes.get(parent)) {
+        match parent.map(|parent| self.nodes.get(parent.as_os_str())) {
             None | Some(Some(Node::Directory)) => Ok(()),
             Some(Some(Node::File { .. })) => Err(io::ErrorKind::NotADirectory.into()),
             Some(None) => Err(io::ErrorKind::NotFound.into()),
@@ -114,14 +116,14 @@ impl Tree {
     }
 
     fn put(&mut self, path: &Path, content: Vec<u8>, mode: Mode, modified: Timestamp) {
-        self.nodes.insert(path.to_owned(), Node::File { content, mode, modified });
+        self.nodes.insert(path.as_os_str().to_owned(), Node::File { content, mode, modified });
     }
 }
 
 #[async_trait]
 impl SharedFs for MemoryFs {
     async fn read(&self, path: &StatePath) -> io::Result<Vec<u8>> {
-        match self.mounted()?.nodes.get(path.relative()) {
+        match self.mounted()?.nodes.get(path.relative().as_os_str()) {
             Some(Node::File { content, .. }) => Ok(content.clone()),
             Some(Node::Directory) => Err(io::ErrorKind::IsADirectory.into()),
             None => Err(io::ErrorKind::NotFound.into()),
@@ -131,7 +133,7 @@ impl SharedFs for MemoryFs {
     async fn write(&self, path: &StatePath, content: &[u8], mode: Mode) -> io::Result<()> {
         let mut tree = self.mounted()?;
         tree.must_have_parent(path.relative())?;
-        if matches!(tree.nodes.get(path.relative()), Some(Node::Directory)) {
+        if matches!(tree.nodes.get(path.relative().as_os_str()), Some(Node::Directory)) {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         tree.put(path.relative(), content.to_vec(), mode, self.0.clock.now());
@@ -146,7 +148,7 @@ impl SharedFs for MemoryFs {
     ) -> io::Result<PutOutcome> {
         let mut tree = self.mounted()?;
         tree.must_have_parent(path.relative())?;
-        match tree.nodes.get(path.relative()) {
+        match tree.nodes.get(path.relative().as_os_str()) {
             Some(Node::File { content: there, .. }) if there == content => Ok(PutOutcome::Ours),
             Some(Node::File { .. }) => Ok(PutOutcome::Theirs),
             Some(Node::Directory) => Err(io::ErrorKind::IsADirectory.into()),
@@ -159,8 +161,11 @@ impl SharedFs for MemoryFs {
 
     async fn list(&self, dir: &StatePath) -> io::Result<Vec<String>> {
         let tree = self.mounted()?;
-        let below = tree.nodes.range(dir.relative().to_owned()..);
+        // With its slash: `a-b` sorts between `a` and `a/c`.
+        let first = dir.relative().join("");
+        let below = tree.nodes.range(first.into_os_string()..);
         Ok(below
+            .map(|(path, node)| (Path::new(path), node))
             .take_while(|(path, _)| path.starts_with(dir.relative()))
             .filter(|(path, _)| path.parent() == Some(dir.relative()))
             .filter_map(|(path, _)| path.file_name()?.to_str().map(str::to_owned))
@@ -172,7 +177,7 @@ impl SharedFs for MemoryFs {
         let tree = self.mounted()?;
         Ok(paths
             .iter()
-            .map(|path| match tree.nodes.get(path.relative())? {
+            .map(|path| match tree.nodes.get(path.relative().as_os_str())? {
                 Node::File { modified, .. } => Some(*modified),
                 Node::Directory => None,
             })
@@ -183,7 +188,7 @@ impl SharedFs for MemoryFs {
         let tree = self.mounted()?;
         Ok(paths
             .iter()
-            .map(|path| match tree.nodes.get(path.relative())? {
+            .map(|path| match tree.nodes.get(path.relative().as_os_str())? {
                 Node::File { content, .. } => Some(content.len() as u64),
                 Node::Directory => None,
             })
@@ -194,11 +199,11 @@ impl SharedFs for MemoryFs {
         let mut tree = self.mounted()?;
         let levels = dir.relative().ancestors().filter(|level| !level.as_os_str().is_empty());
         for level in levels {
-            match tree.nodes.get(level) {
+            match tree.nodes.get(level.as_os_str()) {
                 Some(Node::Directory) => {}
                 Some(Node::File { .. }) => return Err(io::ErrorKind::NotADirectory.into()),
                 None => {
-                    tree.nodes.insert(level.to_owned(), Node::Directory);
+                    tree.nodes.insert(level.as_os_str().to_owned(), Node::Directory);
                 }
             }
         }
@@ -208,26 +213,27 @@ impl SharedFs for MemoryFs {
     async fn rename(&self, from: &StatePath, to: &StatePath) -> io::Result<()> {
         let mut tree = self.mounted()?;
         let (from, to) = (from.relative(), to.relative());
-        match (tree.nodes.contains_key(from), tree.nodes.contains_key(to)) {
+        let is_there = |path: &Path| tree.nodes.contains_key(path.as_os_str());
+        match (is_there(from), is_there(to)) {
             (false, true) => return Ok(()),
             (true, true) => return Err(io::ErrorKind::AlreadyExists.into()),
             (false, false) => return Err(io::ErrorKind::NotFound.into()),
             (true, false) => tree.must_have_parent(to)?,
         }
-        let moved: Vec<PathBuf> =
-            tree.nodes.keys().filter(|path| path.starts_with(from)).cloned().collect();
+        let is_moved = |path: &&OsString| Path::new(path).starts_with(from);
+        let moved: Vec<OsString> = tree.nodes.keys().filter(is_moved).cloned().collect();
         for path in moved {
             let node = tree.nodes.remove(&path).expect("the key was just listed");
-            let rest = path.strip_prefix(from).expect("it starts with it");
+            let rest = Path::new(&path).strip_prefix(from).expect("it starts with it");
             // `join` of nothing would add a slash at the end.
             let new = if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) };
-            tree.nodes.insert(new, node);
+            tree.nodes.insert(new.into_os_string(), node);
         }
         Ok(())
     }
 
     async fn remove(&self, path: &StatePath) -> io::Result<()> {
-        self.mounted()?.nodes.retain(|there, _| !there.starts_with(path.relative()));
+        self.mounted()?.nodes.retain(|there, _| !Path::new(there).starts_with(path.relative()));
         Ok(())
     }
 }
