@@ -12,7 +12,9 @@ use vcycle_api::{Act, Clock};
 
 use crate::act::{ActContext, Home, Outcomes, StepOutcome, StepResult, execute};
 use crate::library::{Setup, SpaceSetup};
-use crate::model::{Decision, DeploymentId, Processors, SpaceSnapshot};
+use crate::model::{
+    Decision, DeploymentId, ErrorKind, ListingState, Processors, SpaceSnapshot, Timestamp,
+};
 use crate::observe::{Observation, Sources, SpaceMemory, observe};
 use crate::plan::{
     Fact, Plan, PlanInput, SnapshotFrame, Step, check, plan, processors_in_use, snapshot,
@@ -65,7 +67,7 @@ pub async fn run_cycle(
         memory.refill(store.load_space(proof.space()).await?);
     }
     let from = Sources { provider, store, clock, deployment, policy: &space.policy };
-    let seen = observe(&from, memory).await?;
+    let seen = look(&from, memory).await?;
     let past = memory.past(&space.policy);
     let archived = memory.archive();
     let mut input = PlanInput {
@@ -90,16 +92,29 @@ pub async fn run_cycle(
     let plan = lawful_plan(&input);
     let offerings = &seen.offerings;
     let act = ActContext { provider, store, clock, setup, space, home, offerings, stopping };
+    let provider_name = provider.capabilities().provider;
+    // What is about to be done, and why, is known even if we die of it; else nothing is done.
+    let unannounced = if plan.steps.is_empty() {
+        None
+    } else {
+        let frame = frame(provider_name, home, announced(&plan, seen.now, memory));
+        announce(store, proof, snapshot(&input, &plan, frame), memory).await.err()
+    };
+    let plan = match &unannounced {
+        Some(_) => Plan { steps: Vec::new(), ..plan },
+        None => plan,
+    };
     let mut outcomes = execute(&plan, &act, proof, memory).await;
+    outcomes.store_problem =
+        unannounced.map(|problem| problem.to_string()).or(outcomes.store_problem);
+    if let Some(why) = &outcomes.auth_refused {
+        memory.auth_refused(seen.now, why.clone());
+    }
     if outcomes.quota_refused {
         memory.quota_refused(seen.now, used.plus(created(&outcomes)), seen.quota);
     }
     memory.decided(outcomes.steps.iter().filter_map(decision));
-    let frame = SnapshotFrame {
-        provider: provider.capabilities().provider.to_owned(),
-        manager: home.manager.clone(),
-        decisions: memory.decisions(),
-    };
+    let frame = frame(provider_name, home, memory.decisions());
     let mut snapshot = snapshot(&input, &plan, frame);
     snapshot.continue_history(memory.saved.as_ref());
     snapshot.alarms.extend(seen.problems.iter().cloned());
@@ -112,6 +127,44 @@ pub async fn run_cycle(
     let trouble = outcomes.store_problem.iter().chain(&outcomes.fenced).cloned();
     snapshot.alarms.splice(0..0, trouble);
     Ok(CycleEnd { snapshot, outcomes })
+}
+
+/// Observes. While the cloud refuses our credentials its listing counts for nothing, so that nothing is asked
+/// of it.
+async fn look(from: &Sources<'_>, memory: &mut SpaceMemory) -> Result<Observation, StoreError> {
+    let mut seen = observe(from, memory).await?;
+    if let Some(why) = memory.auth_stop(seen.now) {
+        let kind = ErrorKind::AuthFailed.word().to_owned();
+        seen.listing = ListingState::Failed { kind, message: why.to_owned() };
+    }
+    Ok(seen)
+}
+
+fn frame(provider: &str, home: &Home, decisions: Vec<Decision>) -> SnapshotFrame {
+    SnapshotFrame { provider: provider.to_owned(), manager: home.manager.clone(), decisions }
+}
+
+/// Writes what is about to be done.
+async fn announce(
+    store: &Store,
+    proof: &Proof<'_>,
+    mut announced: SpaceSnapshot,
+    memory: &mut SpaceMemory,
+) -> Result<(), StoreError> {
+    announced.continue_history(memory.saved.as_ref());
+    let saved = store.save_snapshot(proof, &announced).await;
+    match &saved {
+        Ok(()) => memory.saved = Some(announced),
+        Err(_) => memory.stale = true,
+    }
+    saved
+}
+
+/// The steps of a plan that has not been carried out yet, before the decisions of earlier cycles.
+fn announced(plan: &Plan, at: Timestamp, memory: &SpaceMemory) -> Vec<Decision> {
+    let planned =
+        |step: &Step| Decision { at, text: step.to_string(), outcome: "planned".to_owned() };
+    plan.steps.iter().map(planned).chain(memory.decisions()).take(50).collect()
 }
 
 /// The plan, if it keeps its laws; else a plan to do nothing, with the violation as its alarm.

@@ -223,6 +223,7 @@ fn obstacle(old: &Config, new: &Config) -> Option<String> {
     compare("site.manager", &old.site.manager, &new.site.manager);
     compare("server.https_host", &old.server.https_host, &new.server.https_host);
     compare("server.https", &old.server.https, &new.server.https);
+    compare("site.ownership_ttl", &old.site.ownership_ttl, &new.site.ownership_ttl);
     compare("server.http_listen", &old.server.http_listen, &new.server.http_listen);
     compare("server.admin_listen", &old.server.admin_listen, &new.server.admin_listen);
     if !fixed.is_empty() {

@@ -172,18 +172,22 @@ fn trap_1j_1_a_truncated_listing_neither_buries_machines_nor_makes_new_ones() {
     });
 }
 
-/// docs/decisions/0006: the machines are truly gone, all of them.
+/// Loses so many machines of a full space of 20, for good, without a word.
+fn lose(world: &World, one: &Manager, machines: usize) {
+    let all: Vec<_> = one.memory.records().values().filter_map(|r| r.instance.clone()).collect();
+    assert_eq!(all.len(), 20);
+    for instance in all.into_iter().take(machines) {
+        assert!(world.cloud.inject(WorldFault::Vanish(instance)));
+    }
+}
+
+/// docs/decisions/0006: most machines are truly gone.
 #[test]
 fn a_space_that_truly_lost_its_machines_recovers_by_itself() {
     run(async {
         let site = Site::new(20).with("creations_per_cycle = 20");
         let (mut world, mut one) = full_with(&site, 21).await;
-        let all: Vec<_> =
-            one.memory.records().values().filter_map(|r| r.instance.clone()).collect();
-        assert_eq!(all.len(), 20);
-        for instance in all {
-            assert!(world.cloud.inject(WorldFault::Vanish(instance)));
-        }
+        lose(&world, &one, 18);
         let before = world.cloud.calls().get("create machine").copied();
         for _ in 0..2 {
             let end = cycle(&mut world, &mut one).await;
@@ -200,6 +204,24 @@ fn a_space_that_truly_lost_its_machines_recovers_by_itself() {
         }
         world.until_quiet(&mut one).await;
         assert_eq!(laws::at_peace(&world).await, 20, "then all are replaced");
+    });
+}
+
+/// docs/decisions/0006: no machine of ours is shown at all, as when credentials lead to another project.
+#[test]
+fn when_no_machine_of_ours_is_shown_nothing_is_concluded_and_nothing_made() {
+    run(async {
+        let site = Site::new(20).with("creations_per_cycle = 20");
+        let (mut world, mut one) = full_with(&site, 22).await;
+        lose(&world, &one, 20);
+        let before = world.cloud.calls().get("create machine").copied();
+        for _ in 0..30 {
+            let end = cycle(&mut world, &mut one).await;
+            assert_eq!(end.outcomes.steps, []);
+            assert!(!end.snapshot.alarms.is_empty(), "it is said");
+        }
+        assert_eq!(world.cloud.calls().get("create machine").copied(), before);
+        assert_eq!(one.memory.records().len(), 20);
     });
 }
 

@@ -4,6 +4,8 @@
 
 mod plan_support;
 
+use std::time::Duration;
+
 use plan_support::*;
 use vcycle::model::*;
 use vcycle::plan::{Orphan, Reason, SnapshotFrame, Step, check, processors_in_use, snapshot};
@@ -607,4 +609,33 @@ fn frame() -> SnapshotFrame {
         manager: ManagerName::parse("manager-a").unwrap(),
         decisions: Vec::new(),
     }
+}
+
+#[test]
+fn pain_21_an_outage_that_is_noticed_bit_by_bit_does_not_pass_the_limit_in_small_steps() {
+    let mut world = one();
+    world.policy_of("dune").heartbeat =
+        Some(HeartbeatRule { file: "heartbeat".into(), every: Some(minutes(10)) });
+    // Heartbeats have their own phases: our web server dies, and every minute four more look dead.
+    for index in 0..40_u32 {
+        let last = NOON - minutes(9) + Duration::from_secs(15 * u64::from(index));
+        world.running("dune", &format!("{index:02}"), hours(2)).heartbeat = Some(last);
+    }
+    let mut deleted = 0;
+    for _ in 0..30 {
+        world.wait(minutes(1));
+        let plan = world.plan();
+        for (machine, reason) in deletes(&plan) {
+            assert_eq!(*reason, DeleteReason::Heartbeat);
+            let view = world.machines.iter_mut().find(|v| v.record.machine() == machine).unwrap();
+            let (since, last) = (world.now, world.now);
+            if view.record.deletion.is_none() {
+                deleted += 1;
+            }
+            let reason = reason.clone();
+            view.record.deletion = Some(Deletion { reason, since, attempts: 1, last });
+        }
+    }
+    // A quarter of the machines, and not one more.
+    assert_eq!(deleted, 10);
 }

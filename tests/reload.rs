@@ -131,8 +131,10 @@ async fn good_bad_mended(timing: Timing) {
     let mut site = Site::start(timing);
     site.edit("vcycle.toml", "processors_limit = 10", "processors_limit = 20");
     site.until_setup("a good change is taken up", |setup| Site::limit(setup) == Some(20)).await;
-    let good = site.status.borrow().digest.clone();
-    assert_eq!(good, site.setup.borrow().digest);
+    let good = site.setup.borrow().digest.clone();
+    let mut status = site.status.clone();
+    let told = tokio::time::timeout(DEADLINE, status.wait_for(|s| s.digest == good)).await;
+    assert!(told.is_ok(), "the status tells which one is in use");
 
     site.edit("vcycle.toml", "processors_limit = 20", "processor_limit = 30");
     site.until_refused("did you mean `processors_limit`?").await;

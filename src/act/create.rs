@@ -103,7 +103,7 @@ fn intent(hands: &Hands<'_>, new: &NewMachine, token: &str) -> MachineRecord {
         processors: new.offering.processors,
         memory: new.offering.memory,
     };
-    fresh_record(hands, parts, token)
+    fresh_record(hands, parts, sha256_hex(token))
 }
 
 #[derive(Clone, Copy)]
@@ -115,7 +115,11 @@ struct Parts<'a> {
     memory: Megabytes,
 }
 
-fn fresh_record(hands: &Hands<'_>, parts: Parts<'_>, token: &str) -> MachineRecord {
+fn fresh_record(
+    hands: &Hands<'_>,
+    parts: Parts<'_>,
+    outputs_token_sha256: String,
+) -> MachineRecord {
     let now = hands.context.clock.now();
     MachineRecord {
         format: MachineRecord::FORMAT,
@@ -128,7 +132,7 @@ fn fresh_record(hands: &Hands<'_>, parts: Parts<'_>, token: &str) -> MachineReco
         memory: parts.memory,
         intended: now,
         asked: now,
-        outputs_token_sha256: sha256_hex(token),
+        outputs_token_sha256,
         instance: None,
         created: None,
         rejected: None,
@@ -140,7 +144,8 @@ fn fresh_record(hands: &Hands<'_>, parts: Parts<'_>, token: &str) -> MachineReco
     }
 }
 
-/// The record of a VM of ours that has none. Its token is lost, so it gets one that nobody knows.
+/// The record of a VM of ours that has none. If it was archived, it may go on writing with its token;
+/// else the token is lost, and the record says that there is none ([`MachineRecord::can_write_outputs`]).
 pub(super) fn adopted(hands: &Hands<'_>, found: &Found<'_>) -> MachineRecord {
     let offering = hands.context.offerings.iter().find(|o| o.id == *found.offering);
     let parts = Parts {
@@ -150,7 +155,10 @@ pub(super) fn adopted(hands: &Hands<'_>, found: &Found<'_>) -> MachineRecord {
         processors: found.processors,
         memory: offering.map(|o| o.memory).unwrap_or_default(),
     };
-    let mut record = fresh_record(hands, parts, &fresh_token());
+    let mut record = fresh_record(hands, parts, String::new());
+    if let Some(archived) = hands.archived.filter(|a| a.tags.intent == found.tags.intent) {
+        record.outputs_token_sha256.clone_from(&archived.outputs_token_sha256);
+    }
     let at = record.intended;
     apply::exists(&mut record, found.instance, at);
     record

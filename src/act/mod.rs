@@ -68,8 +68,8 @@ pub struct ActContext<'a> {
 pub trait Memory {
     /// The record of a machine that is not archived.
     fn record(&self, machine: &MachineName) -> Option<&MachineRecord>;
-    /// Whether the archive has a folder of this machine.
-    fn is_archived(&self, machine: &MachineName) -> bool;
+    /// The record of a machine that was archived.
+    fn archived(&self, machine: &MachineName) -> Option<&MachineRecord>;
     /// A record was written.
     fn wrote(&mut self, record: MachineRecord);
     /// A machine's folder was moved to the archive.
@@ -129,6 +129,8 @@ pub struct Outcomes {
     pub steps: Vec<StepOutcome>,
     /// The cloud refused a machine for quota.
     pub quota_refused: bool,
+    /// The cloud refused our credentials: what it said.
+    pub auth_refused: Option<String>,
     /// The state directory failed: the first error.
     pub store_problem: Option<String>,
     /// The ownership was lost.
@@ -159,12 +161,18 @@ pub async fn execute(
         outcomes.sort_by_key(|(position, _)| *position);
         steps.extend(outcomes.into_iter().map(|(_, outcome)| outcome));
     }
-    let Pulled { fenced, store_problem, quota_refused, no_more_creates: _, left_alone: _ } =
-        brake.pulled();
+    let Pulled {
+        fenced,
+        store_problem,
+        quota_refused,
+        auth_refused,
+        no_more_creates: _,
+        left_alone: _,
+    } = brake.pulled();
     if store_problem.is_some() {
         memory.is_stale();
     }
-    Outcomes { steps, quota_refused, store_problem, fenced }
+    Outcomes { steps, quota_refused, auth_refused, store_problem, fenced }
 }
 
 /// The steps of one machine in one run, in order, with its record as it is now.
@@ -172,7 +180,7 @@ struct Job {
     steps: Vec<(usize, Step)>,
     record: Option<MachineRecord>,
     /// It has a folder in the archive already: it came back after it was proven gone.
-    archived: bool,
+    archived: Option<MachineRecord>,
 }
 
 fn jobs_of(run: &[Step], memory: &impl Memory) -> Vec<Job> {
@@ -185,7 +193,7 @@ fn jobs_of(run: &[Step], memory: &impl Memory) -> Vec<Job> {
         };
         if place == jobs.len() {
             let record = step.machine().and_then(|machine| memory.record(machine)).cloned();
-            let archived = step.machine().is_some_and(|machine| memory.is_archived(machine));
+            let archived = step.machine().and_then(|machine| memory.archived(machine)).cloned();
             jobs.push(Job { steps: Vec::new(), record, archived });
         }
         jobs[place].steps.push((position, step.clone()));
@@ -233,7 +241,7 @@ async fn carry_out_all(
                     context,
                     proof,
                     record: &mut record,
-                    archived,
+                    archived: archived.as_ref(),
                     changes: &mut changes,
                 };
                 match hands.carry_out(&step).await {
@@ -315,6 +323,7 @@ struct Pulled {
     fenced: Option<String>,
     store_problem: Option<String>,
     quota_refused: bool,
+    auth_refused: Option<String>,
     no_more_creates: Option<String>,
     left_alone: HashSet<MachineName>,
 }
@@ -339,14 +348,13 @@ impl Brake {
             Step::Create(_) => pulled.no_more_creates.clone(),
             Step::Learn { .. }
             | Step::Adopt { .. }
-            | Step::Resolve { .. }
             | Step::Drain { .. }
-            | Step::Delete { .. }
             | Step::Archive { .. }
             | Step::Expire { .. }
-            | Step::CloseRequest { .. } => {
-                let machine = step.machine().filter(|m| pulled.left_alone.contains(*m));
-                machine.map(|_| "an earlier step of this machine failed".to_owned())
+            | Step::CloseRequest { .. } => pulled.leaves_alone(step),
+            // Nothing more is asked of a cloud that refuses our credentials.
+            Step::Resolve { .. } | Step::Delete { .. } => {
+                pulled.auth_refused.clone().or_else(|| pulled.leaves_alone(step))
             }
         })
     }
@@ -372,9 +380,17 @@ impl Brake {
 }
 
 impl Pulled {
+    fn leaves_alone(&self, step: &Step) -> Option<String> {
+        let machine = step.machine().filter(|machine| self.left_alone.contains(*machine));
+        machine.map(|_| "an earlier step of this machine failed".to_owned())
+    }
+
     fn provider_said(&mut self, step: &Step, error: &ProviderError) {
         if matches!(step, Step::Create(_)) {
             self.quota_refused |= error.kind == ErrorKind::QuotaExceeded;
+        }
+        if error.kind == ErrorKind::AuthFailed {
+            self.auth_refused.get_or_insert_with(|| error.to_string());
         }
         if stops_creation(&error.kind) {
             self.no_more_creates.get_or_insert_with(|| format!("the cloud refused one: {error}"));

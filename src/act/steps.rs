@@ -14,12 +14,17 @@ use crate::store::Proof;
 /// The key by which a machine reads when it must have ended.
 const SHUTDOWNTIME_JOB: &str = "shutdowntime_job";
 
+/// The same for its hypervisor, which on a cloud is the machine alone; some readers (DIRAC up to 8.0) look
+/// only here (FIELD.md 1.3).
+const SHUTDOWNTIME: &str = "shutdowntime";
+
 /// What a step may touch: one machine, its record, and the list of what became durable.
 pub(super) struct Hands<'a> {
     pub(super) context: &'a ActContext<'a>,
     pub(super) proof: &'a Proof<'a>,
     pub(super) record: &'a mut Option<MachineRecord>,
-    pub(super) archived: bool,
+    /// Its record in the archive, if it has one there.
+    pub(super) archived: Option<&'a MachineRecord>,
     pub(super) changes: &'a mut Vec<Change>,
 }
 
@@ -116,6 +121,7 @@ impl Hands<'_> {
         let by = drain.by.as_secs().to_string();
         let (store, machine) = (self.context.store, record.machine().clone());
         store.set_job_feature(self.proof, &machine, SHUTDOWNTIME_JOB, &by).await?;
+        store.set_machine_feature(self.proof, &machine, SHUTDOWNTIME, &by).await?;
         apply::draining(&mut record, drain);
         self.save(record).await?;
         Ok(None)
@@ -138,13 +144,16 @@ impl Hands<'_> {
             self.leave_message(record.machine(), reason).await?;
         }
         self.proof.check().await?;
-        let gone = match self.context.provider.delete(instance).await {
+        let provider = self.context.provider;
+        // Until then "there is none" may only mean that the cloud does not show it yet.
+        let settled = self.now().since(record.asked) >= provider.capabilities().settle;
+        let gone = match provider.delete(instance).await {
             Ok(Deletion::Accepted) => None,
             Ok(Deletion::AlreadyGone) => Some(Evidence::DeleteSaidGone),
             Err(error) if error.kind == ErrorKind::NotFound => Some(Evidence::DeleteSaidGone),
             Err(error) => return Err(Trouble::Provider(error)),
         };
-        if let Some(evidence) = gone.filter(|_| of_record) {
+        if let Some(evidence) = gone.filter(|_| of_record && settled) {
             let mut record = self.record()?;
             apply::gone(&mut record, self.now(), evidence);
             self.save(record).await?;
@@ -174,7 +183,7 @@ impl Hands<'_> {
     /// A machine that came back after it was archived has a folder there already: the newer one, which
     /// says how it really ended, takes its place.
     async fn archive(&mut self, machine: &MachineName) -> Result<Note, Trouble> {
-        if self.archived {
+        if self.archived.is_some() {
             self.context.store.expire(self.proof, machine).await?;
         }
         self.context.store.archive(self.proof, machine).await?;

@@ -9,8 +9,8 @@ impl Memory for SpaceMemory {
         self.records.get(machine)
     }
 
-    fn is_archived(&self, machine: &MachineName) -> bool {
-        Self::is_archived(self, machine)
+    fn archived(&self, machine: &MachineName) -> Option<&MachineRecord> {
+        Self::archived(self, machine)
     }
 
     fn wrote(&mut self, record: MachineRecord) {

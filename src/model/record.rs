@@ -36,7 +36,8 @@ pub struct MachineRecord {
     pub intended: Timestamp,
     /// When the create call was last made (or may have been).
     pub asked: Timestamp,
-    /// SHA-256 (hex) of the bearer token with which it may write its outputs.
+    /// SHA-256 (hex) of the bearer token with which it may write its outputs; empty: the token is lost, it
+    /// may not.
     pub outputs_token_sha256: String,
     /// The cloud's id, once known.
     pub instance: Option<InstanceId>,
@@ -244,6 +245,12 @@ impl MachineRecord {
     /// Its deployment.
     pub fn deployment(&self) -> &DeploymentId {
         &self.tags.deployment
+    }
+
+    /// Whether it may write outputs. One that may not (its record was lost) cannot give a heartbeat either, so
+    /// its silence means nothing; its other limits end it.
+    pub fn can_write_outputs(&self) -> bool {
+        !self.outputs_token_sha256.is_empty()
     }
 
     /// How it ended, once it has: the same answer for the planner's memory, the archive and people.

@@ -21,6 +21,10 @@ const DECISIONS_SHOWN: usize = 50;
 /// raised the quota, and not every cloud tells.
 const QUOTA_STOP_LONGEST: Duration = Duration::from_secs(3600);
 
+/// After a refusal of our credentials nothing is asked for that long but listings; then one more try shows
+/// whether they were mended.
+const AUTH_STOP: Duration = Duration::from_secs(600);
+
 /// Everything remembered of one space under one ownership.
 #[derive(Debug)]
 pub struct SpaceMemory {
@@ -50,6 +54,7 @@ pub struct SpaceMemory {
     past_of_archived: Option<Vec<Ended>>,
     fizzles: BTreeMap<MachinetypeName, Duration>,
     quota_stop: Option<(QuotaStop, Quota)>,
+    auth_stop: Option<(Timestamp, String)>,
     decisions: VecDeque<Decision>,
 }
 
@@ -73,6 +78,7 @@ impl SpaceMemory {
             past_of_archived: None,
             fizzles: BTreeMap::new(),
             quota_stop: None,
+            auth_stop: None,
             decisions,
         };
         memory.refill(loaded);
@@ -140,6 +146,11 @@ impl SpaceMemory {
         self.archived.contains_key(machine)
     }
 
+    /// The record of a machine that was archived.
+    pub(crate) fn archived(&self, machine: &MachineName) -> Option<&MachineRecord> {
+        self.archived.get(machine).map(|(_, record)| record)
+    }
+
     /// An archived folder was removed.
     pub(crate) fn expired(&mut self, machine: &MachineName) {
         self.archived.remove(machine);
@@ -191,6 +202,19 @@ impl SpaceMemory {
             self.quota_stop = None;
         }
         self.quota_stop.map(|(stop, _)| stop)
+    }
+
+    /// The cloud refused our credentials for a create, a resolve or a delete.
+    pub(crate) fn auth_refused(&mut self, at: Timestamp, why: String) {
+        self.auth_stop = Some((at, why));
+    }
+
+    /// What the cloud said when it refused our credentials, while that stands.
+    pub(crate) fn auth_stop(&mut self, now: Timestamp) -> Option<&str> {
+        if self.auth_stop.as_ref().is_some_and(|(at, _)| now.since(*at) >= AUTH_STOP) {
+            self.auth_stop = None;
+        }
+        self.auth_stop.as_ref().map(|(_, why)| why.as_str())
     }
 
     /// Remembers decisions for people; the newest first.

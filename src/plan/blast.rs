@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::model::{
-    BlastRadius, DeleteReason, InstanceState, MachineView, MachinetypePolicy, Timestamp,
+    BlastRadius, DeleteReason, EndKind, InstanceState, MachineView, MachinetypePolicy, Timestamp,
 };
 
 use super::PlanInput;
@@ -53,8 +53,13 @@ impl Blast {
                 }
             }
         }
+        // Deletes for silence count for a while: an outage that machines notice one after the other
+        // must not pass the limit in small steps.
+        let lately = silenced_lately(input);
+        blast.running = blast.running.saturating_add(lately);
+        blast.dead = blast.dead.saturating_add(lately);
         let BlastRadius { machines, fraction } = input.policy.blast_radius;
-        blast.limit = if lets_absence_be_proven(input.listing) {
+        blast.limit = if lets_absence_be_proven(input) {
             f64::from(machines).max(fraction * f64::from(blast.running))
         } else {
             // Nothing is concluded then, so there is nothing to hold back.
@@ -74,6 +79,21 @@ impl Blast {
     pub(super) fn holds_back(&self) -> bool {
         f64::from(self.dead) > self.limit
     }
+}
+
+/// How long a delete for silence counts.
+const LATELY: Duration = Duration::from_secs(30 * 60);
+
+/// Machines that were deleted for silence lately, those that are gone by now included.
+fn silenced_lately(input: &PlanInput<'_>) -> u32 {
+    let is_late = |at: Timestamp| input.now.since(at) < LATELY;
+    let by_record = input.machines.iter().filter_map(|view| view.record.deletion.as_ref());
+    let standing =
+        by_record.filter(|d| d.reason == DeleteReason::Heartbeat && is_late(d.since)).count();
+    let killed = EndKind::Killed { reason: DeleteReason::Heartbeat };
+    let past = input.past.iter().filter(|end| end.kind == killed && is_late(end.at)).count();
+    // The past has the standing ones too, once they are written down.
+    u32::try_from(standing.max(past)).unwrap_or(u32::MAX)
 }
 
 /// How a machine looks now.
@@ -114,7 +134,9 @@ pub(super) fn is_silent(
     view: &MachineView,
     now: Timestamp,
 ) -> bool {
-    let Some(rule) = &policy.heartbeat else { return false };
+    let Some(rule) = policy.heartbeat.as_ref().filter(|_| view.record.can_write_outputs()) else {
+        return false;
+    };
     let old_enough = now.since(started) > policy.fizzle.max(rule.every.unwrap_or(Duration::ZERO));
     old_enough
         && match (view.heartbeat, rule.every) {

@@ -208,8 +208,7 @@ fn gone_only_with_proof(
                 let proven = match evidence {
                     Evidence::Tombstone => is_tombstone(view),
                     Evidence::NotFound => {
-                        view.sighting == Sighting::ProvenAbsent
-                            && lets_absence_be_proven(input.listing)
+                        view.sighting == Sighting::ProvenAbsent && lets_absence_be_proven(input)
                     }
                     Evidence::Rejected => view.record.rejected.is_some(),
                     Evidence::DeleteSaidGone | Evidence::NeverMade => false,

@@ -53,12 +53,18 @@ pub(super) fn is_trusted(listing: &ListingState) -> bool {
 }
 
 /// Whether a machine that a direct get did not find may be concluded to be gone. A shrunken listing
-/// proves nothing itself, but it does not unsay a direct get either: else a space that has truly
-/// lost its machines would stand still until their deadlines (docs/decisions/0006).
-pub(super) fn lets_absence_be_proven(listing: &ListingState) -> bool {
-    match listing {
-        ListingState::Complete { started: _ }
-        | ListingState::Shrunken { expected: _, missing: _ } => true,
+/// proves nothing itself, but as long as it shows some machine of ours we are looking at the right
+/// place, and it does not unsay direct gets (docs/decisions/0006).
+pub(super) fn lets_absence_be_proven(input: &PlanInput<'_>) -> bool {
+    match input.listing {
+        ListingState::Complete { started: _ } => true,
+        ListingState::Shrunken { expected: _, missing: _ } => {
+            let shows = |view: &MachineView| match &view.sighting {
+                Sighting::Seen(instance) => carries_tags_of(instance, &view.record),
+                Sighting::ProvenAbsent | Sighting::NotSeen => false,
+            };
+            input.machines.iter().any(shows)
+        }
         ListingState::Partial { why: _ } | ListingState::Failed { kind: _, message: _ } => false,
     }
 }
@@ -100,9 +106,7 @@ pub(super) fn sight<'a>(input: &PlanInput<'_>, view: &'a MachineView) -> Sight<'
                 Sight::Nothing
             }
         }
-        Sighting::ProvenAbsent
-            if record.instance.is_some() && lets_absence_be_proven(input.listing) =>
-        {
+        Sighting::ProvenAbsent if record.instance.is_some() && lets_absence_be_proven(input) => {
             Sight::Absent
         }
         Sighting::ProvenAbsent | Sighting::NotSeen => Sight::Nothing,

@@ -3,7 +3,7 @@
 
 use crate::model::{MachinetypePolicy, Offering, Pace, Processors};
 
-use super::usage::Usage;
+use super::usage::{Count, Usage};
 use super::words::{counted, processors};
 use super::{PlanInput, Reason};
 
@@ -53,7 +53,13 @@ fn own_limits(
 }
 
 fn space_limits(input: &PlanInput<'_>, usage: &Usage<'_>, offering: &Offering) -> Result<(), Full> {
-    let (used, foreign) = (usage.all(), usage.foreign);
+    // The cloud counts strangers of whom we know no size.
+    let (used, ours) = (usage.in_cloud(input), usage.ours);
+    let foreign = Count {
+        machines: used.machines.saturating_sub(ours.machines),
+        processors: used.processors.minus(ours.processors),
+        megabytes: 0,
+    };
     let limit = input.policy.processors_limit;
     if let Some(limit) = limit.filter(|l| used.processors.plus(offering.processors) > *l) {
         return Err(Full::Shared {

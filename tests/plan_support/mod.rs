@@ -187,7 +187,7 @@ impl World {
             memory: offering.memory,
             intended: asked,
             asked,
-            outputs_token_sha256: String::new(),
+            outputs_token_sha256: "0".repeat(64),
             instance: None,
             created: None,
             rejected: None,
