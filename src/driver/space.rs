@@ -27,6 +27,9 @@ const SHORTEST_GAP_PART: u32 = 10;
 const SHORTEST_GAP_MOST: Duration = Duration::from_secs(2);
 /// Cycles of different spaces drift apart by up to this part of the period, either way.
 const JITTER: f64 = 0.05;
+/// The part of the TTL that a call to the cloud may wait for its turn in the request budget: less than
+/// the fifth that an ownership keeps back, for the proof is checked before the wait.
+const PATIENCE_PER_TTL: u32 = 10;
 /// How many times within the TTL a space that is held by others is looked at.
 const LOOKS_PER_TTL: u32 = 5;
 
@@ -152,7 +155,7 @@ impl SpaceWorker {
         (memory, number): (&mut Option<SpaceMemory>, u64),
     ) {
         let Some(space) = setup.spaces.get(&self.space).cloned() else { return };
-        let provider = match self.provider(setup) {
+        let provider = match self.provider(setup, ownership.ttl()) {
             Ok(provider) => provider,
             Err(why) => return self.idle(why, None).await,
         };
@@ -204,12 +207,14 @@ impl SpaceWorker {
         Ok(SpaceMemory::new(loaded, saved, self.shared.clock.now()))
     }
 
-    /// The provider, made anew when its table has changed.
-    fn provider(&mut self, setup: &Setup) -> Result<Arc<dyn Act>, String> {
+    /// The provider, made anew when its table or the TTL of the ownership has changed.
+    fn provider(&mut self, setup: &Setup, ttl: Duration) -> Result<Arc<dyn Act>, String> {
         let Some(config) = setup.config.spaces.get(&self.space) else {
             return Err("the space has rules, but no provider: internal error".to_owned());
         };
-        let table = format!("{:?}", config.provider);
+        let budget = BudgetSettings::DEFAULT;
+        let patience = budget.patience.min(ttl / PATIENCE_PER_TTL);
+        let table = format!("{:?}, {patience:?}", config.provider);
         if let Some((made_from, provider)) = &self.provider
             && *made_from == table
         {
@@ -218,7 +223,7 @@ impl SpaceWorker {
         match (self.shared.providers)(config) {
             Ok(provider) => {
                 // One budget for everything that this manager asks of the tenancy.
-                let paced = Budgeted::new(provider, BudgetSettings::DEFAULT);
+                let paced = Budgeted::new(provider, BudgetSettings { patience, ..budget });
                 let provider: Arc<dyn Act> = Arc::new(paced);
                 self.provider = Some((table, Arc::clone(&provider)));
                 Ok(provider)

@@ -62,6 +62,10 @@ pub struct BudgetSettings {
     pub pause: Duration,
     /// The longest pause that the cloud may ask for; a longer one is taken for a mistake.
     pub pause_max: Duration,
+    /// The longest that a call waits for its turn; then it is refused as `Throttled`, and nothing is
+    /// sent. Must be shorter than the margin of an ownership (a fifth of the TTL): who was the owner
+    /// when the call was made must still be it when the call goes out.
+    pub patience: Duration,
 }
 
 impl BudgetSettings {
@@ -74,6 +78,7 @@ impl BudgetSettings {
         recovery: Duration::from_secs(30),
         pause: Duration::from_secs(2),
         pause_max: Duration::from_secs(3600),
+        patience: Duration::from_secs(2),
     };
 }
 
@@ -93,7 +98,7 @@ pub struct Ticket {
     number: u64,
 }
 
-/// The budget is short, and this call is for people: refused, not queued.
+/// The budget is short, and this call is not made: it is for people, or its patience is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shed {
     /// When it may be worth another try.
@@ -236,6 +241,16 @@ impl Budget {
         self.waiting[ticket.priority.index()].retain(|number| *number != ticket.number);
     }
 
+    /// Gives up a place in the queue because the patience is over, with a guess when it is worth
+    /// another try: the pause left, or the time until there are tokens for it.
+    pub fn give_up(&mut self, now: Duration, ticket: Ticket) -> Shed {
+        self.refill(now);
+        self.leave(ticket);
+        let nanos = self.missing(ticket.priority).max(self.settings.interval.as_nanos());
+        let tokens = Duration::from_nanos(u64::try_from(nanos << self.level).unwrap_or(u64::MAX));
+        Shed { after: self.paused_until.saturating_sub(now).max(tokens) }
+    }
+
     /// A call that was told to go has ended. One that ended without an answer is `Calm`.
     pub fn done(&mut self, now: Duration, feedback: Feedback) {
         self.refill(now);
@@ -317,6 +332,7 @@ mod tests {
         recovery: Duration::from_secs(10),
         pause: Duration::from_secs(1),
         pause_max: Duration::from_secs(60),
+        patience: Duration::from_secs(2),
     };
 
     fn at(millis: u64) -> Duration {
@@ -541,6 +557,7 @@ mod tests {
             recovery: none,
             pause: none,
             pause_max: none,
+            patience: none,
         };
         let mut budget = Budget::new(settings, none);
         for millis in 0..3 {

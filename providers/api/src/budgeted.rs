@@ -1,7 +1,8 @@
 //! A provider whose calls wait for their turn in the space's request budget.
 //!
 //! A decorator: it changes no call and no answer, retries nothing, and learns from `Throttled`.
-//! It waits on the runtime's time, which tests can pause.
+//! It waits on the runtime's time, which tests can pause, and never longer than the patience of the
+//! settings: a caller that has just made sure that it may act must not have its call sent much later.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,13 +32,15 @@ struct Pacer {
     budget: Mutex<Budget>,
     started: Instant,
     changed: Notify,
+    patience: Duration,
 }
 
 impl<P: ?Sized> Budgeted<P> {
     /// A provider with a full budget of its own.
     pub fn new(inner: Arc<P>, settings: BudgetSettings) -> Self {
         let budget = Mutex::new(Budget::new(settings, Duration::ZERO));
-        let pacer = Pacer { budget, started: Instant::now(), changed: Notify::new() };
+        let (changed, patience) = (Notify::new(), settings.patience);
+        let pacer = Pacer { budget, started: Instant::now(), changed, patience };
         Self { pacer: Arc::new(pacer), reads: Priority::Observe, inner }
     }
 
@@ -70,14 +73,15 @@ impl Pacer {
         self.started.elapsed()
     }
 
-    /// Waits for the call's turn, calls, and tells the budget how it went.
+    /// Waits for the call's turn, calls, and tells the budget how it went. Without a turn within the
+    /// patience there is no call: it is `Throttled`.
     async fn paced<T>(
         &self,
         (priority, operation): (Priority, &'static str),
         call: impl Future<Output = Result<T, ProviderError>> + Send,
     ) -> Result<T, ProviderError> {
         let mut place = self.enter(priority).map_err(|shed| refused(operation, shed))?;
-        place.turn().await;
+        place.turn().await.map_err(|shed| refused(operation, shed))?;
         let answer = call.await;
         place.feedback = match &answer {
             Err(ProviderError { kind: ErrorKind::Throttled { after }, .. }) => {
@@ -96,7 +100,9 @@ impl Pacer {
 
 fn refused(operation: &'static str, shed: Shed) -> ProviderError {
     let kind = ErrorKind::Throttled { after: Some(shed.after) };
-    ProviderError::new(kind, operation, "not asked: the request budget is short")
+    let message =
+        "our own request budget refused it, nothing was sent: the cloud is asked too much";
+    ProviderError::new(kind, operation, message)
 }
 
 /// A place in the queue, then a call in flight; given back when dropped, however that comes about.
@@ -113,26 +119,35 @@ enum PlaceStep {
 }
 
 impl Place<'_> {
-    async fn turn(&mut self) {
+    /// `Err` when it is not our turn within the patience, as soon as that is known. Never a turn after
+    /// it, even if this task was not run for long.
+    async fn turn(&mut self) -> Result<(), Shed> {
+        let until = self.pacer.now().saturating_add(self.pacer.patience);
         loop {
             let mut changed = std::pin::pin!(self.pacer.changed.notified());
             // From here on no change is missed.
             changed.as_mut().enable();
             let now = self.pacer.now();
+            if now > until {
+                return Err(self.pacer.lock().give_up(now, self.ticket));
+            }
             let turn = self.pacer.lock().turn(now, self.ticket);
-            match turn {
+            let again = match turn {
                 Turn::Go => {
                     self.step = PlaceStep::InFlight;
                     // The next in the queue is at its head now.
                     self.pacer.changed.notify_waiters();
-                    return;
+                    return Ok(());
                 }
-                Turn::At(time) => {
-                    let pause = tokio::time::sleep(time.saturating_sub(now));
-                    tokio::select! { biased; () = changed => {} () = pause => {} }
-                }
-                Turn::AfterAnother => changed.await,
+                Turn::At(time) => time,
+                Turn::AfterAnother => until,
+            };
+            // The dropped place wakes the others.
+            if again > until || now >= until {
+                return Err(self.pacer.lock().give_up(now, self.ticket));
             }
+            let pause = tokio::time::sleep(again.saturating_sub(now));
+            tokio::select! { biased; () = changed => {} () = pause => {} }
         }
     }
 }

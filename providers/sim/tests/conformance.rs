@@ -52,8 +52,9 @@ impl Subject for Paced {
 
     async fn open(&self) -> Box<dyn Tenancy> {
         let inner = SimSubject { name: "sim", change: |_| {} }.open().await;
-        let interval = Duration::from_millis(1);
-        let settings = BudgetSettings { interval, ..BudgetSettings::default() };
+        // The storms of the suite are waited out.
+        let (interval, patience) = (Duration::from_millis(1), Duration::from_secs(3600));
+        let settings = BudgetSettings { interval, patience, ..BudgetSettings::default() };
         let provider = Arc::new(Budgeted::new(inner.provider(), settings));
         Box::new(Wrapped { inner, provider })
     }

@@ -291,7 +291,8 @@ impl Ownership {
         &self.alarms
     }
 
-    fn ttl(&self) -> Duration {
+    /// The TTL under which it was acquired.
+    pub fn ttl(&self) -> Duration {
         self.lease().ttl
     }
 
