@@ -72,13 +72,20 @@ pub fn status_line(board: &Board) -> String {
         .values()
         .map(|space| space.machines.iter().filter(|row| row.phase != gone).count())
         .sum();
+    let waiting = board.waiting_spaces().count();
     let alarms: usize = board.spaces.values().map(|space| space.alarms.len()).sum::<usize>()
+        + waiting
         + usize::from(board.store_problem.is_some())
         + usize::from(board.config.refused.is_some());
     let mut line = format!("{}, {}", count(spaces, "space"), count(machines, "machine"));
     if alarms > 0 {
         line.push_str(", ");
         line.push_str(&count(alarms, "alarm"));
+    }
+    if waiting > 0 {
+        line.push_str(", ");
+        line.push_str(&count(waiting, "space"));
+        line.push_str(" waiting");
     }
     if let Some(problem) = &board.store_problem {
         line.push_str("; state directory: ");
@@ -126,7 +133,10 @@ mod tests {
             },
             store_problem: None,
             spaces: BTreeMap::new(),
-            idle_spaces: BTreeMap::from([("iris.example".parse().unwrap(), "held by b".into())]),
+            idle_spaces: BTreeMap::from([(
+                "iris.example".parse().unwrap(),
+                "owned by b (generation 2)".into(),
+            )]),
         }
     }
 
@@ -139,6 +149,10 @@ mod tests {
             status_line(&troubled),
             "1 space, 0 machines, 1 alarm; newer configuration refused"
         );
+        let mut waiting = board();
+        let why = "its provider cannot be used: permission denied";
+        waiting.idle_spaces.insert("b.example".parse().unwrap(), why.into());
+        assert_eq!(status_line(&waiting), "2 spaces, 0 machines, 1 alarm, 1 space waiting");
         troubled.store_problem = Some("no space left on device".into());
         assert_eq!(
             status_line(&troubled),

@@ -27,6 +27,8 @@ impl Site {
         std::fs::create_dir_all(&space).unwrap();
         let snapshot = root().join("tests/cli/snapshot.json");
         std::fs::copy(snapshot, space.join("plan.json")).unwrap();
+        let deployment = r#"{ "format": 1, "id": "abcdefghijkl" }"#;
+        std::fs::write(dir.path().join("shared/deployment.json"), deployment).unwrap();
         let site = Self { dir };
         std::fs::write(site.path("vcycle.toml"), site.config_text()).unwrap();
         site
@@ -393,4 +395,67 @@ fn a_bad_configuration_does_not_start_a_manager() {
     let answer = site.call(&["run", "--log", "plain"]);
     assert_eq!(answer.code, Some(2), "{answer:?}");
     assert!(answer.stderr.contains("site.name"), "{answer:?}");
+}
+
+#[test]
+fn nothing_is_asked_on_a_state_directory_that_no_manager_has_used() {
+    let site = Site::new();
+    let shared = site.path("shared");
+    std::fs::remove_dir_all(&shared).unwrap();
+    std::fs::create_dir(&shared).unwrap();
+    for args in [
+        vec!["drain", SPACE, "--yes"],
+        vec!["drain", SPACE, "--cancel", "--yes"],
+        vec!["delete", "vcycle-batch-aaaaaaaaaa", "--yes"],
+    ] {
+        let answer = site.call(&args);
+        assert_eq!(answer.code, Some(1), "{args:?}: {answer:?}");
+        assert!(answer.stderr.contains("no manager has ever run"), "{args:?}: {answer:?}");
+    }
+    assert_eq!(std::fs::read_dir(&shared).unwrap().count(), 0, "something was left there");
+}
+
+#[test]
+fn a_missing_state_directory_is_told_with_its_path() {
+    let site = Site::new();
+    let shared = site.path("shared");
+    std::fs::remove_dir_all(&shared).unwrap();
+    for args in [vec!["run", "--log", "plain"], vec!["status"]] {
+        let answer = site.call(&args);
+        assert_eq!(answer.code, Some(1), "{args:?}: {answer:?}");
+        let text = format!("{} is not a directory", shared.display());
+        assert!(answer.stderr.contains(&text), "{args:?}: {answer:?}");
+    }
+    assert!(!shared.exists(), "it was made");
+    let answer = site.call(&["check"]);
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    assert!(answer.stdout.contains("does not exist on this host"), "{answer:?}");
+}
+
+#[test]
+fn people_see_and_ask_while_a_manager_refuses_the_configuration() {
+    let site = Site::new();
+    let good = site.config_text();
+    for bad in [
+        good.replace("processors_limit", "procesors_limit"),
+        good.replace("target_share = 60", "target_share = "),
+    ] {
+        std::fs::write(site.path("vcycle.toml"), bad).unwrap();
+        for args in [
+            vec!["status"],
+            vec!["machines"],
+            vec!["explain", SPACE],
+            vec!["managers"],
+            vec!["drain", SPACE, "--yes"],
+            vec!["drain", SPACE, "--cancel", "--yes"],
+            vec!["delete", "vcycle-batch-aaaaaaaaaa", "--yes"],
+        ] {
+            let answer = site.call(&args);
+            assert_eq!(answer.code, Some(0), "{args:?}: {answer:?}");
+            assert!(answer.stderr.contains("(`vcycle check`)"), "{args:?}: {answer:?}");
+        }
+        let answer = site.call(&["status", "--json"]).json();
+        let problem = answer["config_problem"].as_str().unwrap();
+        assert!(problem.contains("keeps the last good one"), "{problem}");
+    }
 }

@@ -8,12 +8,15 @@ use serde::Serialize;
 use super::ReadArgs;
 use super::error::CliError;
 use super::output::{json, print};
-use crate::config::{Host, ProblemRow};
+use crate::config::{Host, ProblemRow, Warning, Wrong};
 use crate::library::{Loaded, Setup, load_all};
 
 /// Carries the command out. Problems are the answer, so they go to standard output with `--json`.
 pub(crate) fn run(config: &Path, args: ReadArgs) -> Result<ExitCode, CliError> {
-    let Loaded { setup, warnings, .. } = load_all(config, &Host::this());
+    let Loaded { setup, mut warnings, .. } = load_all(config, &Host::this());
+    if let Ok(setup) = &setup {
+        warnings.extend(missing_state_dir(&setup.config.site.state_dir));
+    }
     let problems: Vec<ProblemRow> = setup
         .as_ref()
         .err()
@@ -35,6 +38,15 @@ pub(crate) fn run(config: &Path, args: ReadArgs) -> Result<ExitCode, CliError> {
         }
     }
     Ok(if setup.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// No manager starts without it, but another host may have it.
+fn missing_state_dir(dir: &Path) -> Option<Warning> {
+    let wrong = Wrong::new(
+        "the state directory (`site.state_dir`) does not exist on this host",
+        "a directory that exists: no manager makes it, because a mount may be missing",
+    );
+    (!dir.is_dir()).then(|| Warning::in_file(dir, wrong).as_warning())
 }
 
 /// The documented JSON of `vcycle check --json`.

@@ -15,6 +15,7 @@ use crate::model::RequestWhat;
 /// Carries the command out.
 pub(crate) async fn run(config: &Path, args: &DeleteArgs) -> Result<(), CliError> {
     let source = StateSource::open(config, args.change.state_dir.as_deref())?;
+    source.must_be_in_use().await?;
     let overview = source.overview(&[]).await?;
     let view = space_of(&overview, &Target::Machine(args.machine.clone()))?;
     let consent = ask(

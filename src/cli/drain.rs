@@ -15,6 +15,7 @@ use crate::model::{MachineRow, OperatorRequest, RequestId, RequestWhat, SpaceNam
 /// Carries the command out.
 pub(crate) async fn run(config: &Path, args: &DrainArgs) -> Result<(), CliError> {
     let source = StateSource::open(config, args.change.state_dir.as_deref())?;
+    source.must_be_in_use().await?;
     let overview = source.overview(&[]).await?;
     let view = space_of(&overview, &args.target)?;
     if args.cancel {

@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::MachinesArgs;
 use super::error::CliError;
 use super::output::{
-    FAINT, Screen, age, from_now, json, number, phase_cell, print, styled, table, table_text,
+    FAINT, Screen, age, from_now, hide_column, hide_empty_columns, json, number, phase_cell, print,
+    styled, table, table_text,
 };
 use super::site::{Overview, StateSource};
 use crate::model::{MachineRow, SpaceName, Timestamp};
@@ -78,6 +79,10 @@ fn text(overview: &Overview, listed: &[Listed<'_>], screen: Screen) -> String {
                 comfy_table::Cell::new(row.note.as_deref().unwrap_or("")),
             ]);
         }
+        if overview.spaces.len() == 1 {
+            hide_column(&mut table, 1);
+        }
+        hide_empty_columns(&mut table);
         text.push_str(&table_text(&table));
     }
     for view in &overview.spaces {

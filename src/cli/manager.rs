@@ -11,6 +11,7 @@ use vcycle_api::Clock;
 
 use super::error::CliError;
 use super::providers;
+use super::site::must_be_a_directory;
 use crate::act::Home;
 use crate::config::{Host, Site};
 use crate::driver;
@@ -152,6 +153,7 @@ async fn open_state(
     site: &Site,
     clock: &Arc<dyn Clock>,
 ) -> Result<(ManagerLock, Store, DeploymentId), CliError> {
+    must_be_a_directory(&site.state_dir)?;
     let fs = RealFs::new(&site.state_dir);
     let name = ManagerLock::take(&fs, &site.manager)
         .map_err(|error| CliError::failed("cannot start", &error))?;

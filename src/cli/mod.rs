@@ -78,7 +78,7 @@ pub enum Command {
     /// Look at VM definitions
     #[command(subcommand)]
     Library(LibraryCommand),
-    /// Show everything at work on this very machine, in about a minute, then clean up
+    /// Show everything at work on this very machine, in under a minute or two, then clean up
     Demo(DemoArgs),
     /// The process that looks after one machine of the local provider
     #[command(hide = true)]

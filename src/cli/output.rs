@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width,
+};
 use serde::Serialize;
 
 use super::error::CliError;
@@ -51,6 +53,13 @@ pub(crate) fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// The columns with sentences or lists, by their headings. All others have names and numbers, which
+/// people copy: they never break.
+const WRAPPED: [&str; 8] =
+    ["NOTE", "WHY", "REASON", "DECISION", "OUTCOME", "SPACES", "DESCRIPTION", "HOW THEY ENDED"];
+/// Columns of a wrapped column at least.
+const NARROWEST: u16 = 12;
+
 /// A table without lines, headed, arranged to the width of the screen.
 pub(crate) fn table(screen: Screen, headings: &[&str]) -> Table {
     let mut table = Table::new();
@@ -61,10 +70,34 @@ pub(crate) fn table(screen: Screen, headings: &[&str]) -> Table {
     }
     table.set_header(headings.iter().map(|text| Cell::new(text).add_attribute(Attribute::Bold)));
     table.style_text_only();
-    for column in table.column_iter_mut() {
+    for (column, heading) in table.column_iter_mut().zip(headings) {
         column.set_padding((0, 2));
+        column.set_constraint(if WRAPPED.contains(&heading.trim()) {
+            ColumnConstraint::LowerBoundary(Width::Fixed(NARROWEST))
+        } else {
+            ColumnConstraint::ContentWidth
+        });
     }
     table
+}
+
+/// Leaves out the columns that have nothing to say: no text, or only `-`, in all rows.
+pub(crate) fn hide_empty_columns(table: &mut Table) {
+    for index in 0..table.column_count() {
+        let empty = table
+            .column_cells_iter(index)
+            .all(|cell| cell.is_none_or(|cell| matches!(cell.content().as_str(), "" | "-")));
+        if empty {
+            hide_column(table, index);
+        }
+    }
+}
+
+/// Leaves a column out.
+pub(crate) fn hide_column(table: &mut Table, index: usize) {
+    if let Some(column) = table.column_mut(index) {
+        column.set_constraint(ColumnConstraint::Hidden);
+    }
 }
 
 /// A table as text: no blanks at line ends, one newline at the end.
@@ -173,6 +206,17 @@ mod tests {
         let mut unbound = table(Screen::default(), &["NAME", "WHY"]);
         unbound.add_row(["dune", &"x".repeat(500)]);
         assert_eq!(table_text(&unbound).lines().count(), 2);
+    }
+
+    #[test]
+    fn names_never_break_and_empty_columns_are_left_out() {
+        let mut narrow = table(Screen { size: Some((40, 25)) }, &["MACHINE", "HEARTBEAT", "NOTE"]);
+        narrow.add_row(["vcycle-batch-aaaaaaaaaa", "-", "deleted: it has ended"]);
+        hide_empty_columns(&mut narrow);
+        let text = anstream::adapter::strip_str(&table_text(&narrow)).to_string();
+        assert!(text.contains("vcycle-batch-aaaaaaaaaa"), "{text}");
+        assert!(!text.contains("HEARTBEAT"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::store::{RealFs, Store};
 pub(crate) struct StateSource {
     pub(crate) store: Store,
     pub(crate) clock: Arc<SystemClock>,
+    /// That the configuration is not valid now.
+    config_problem: Option<String>,
     /// Spaces that the configuration names; empty without one.
     configured: Vec<SpaceName>,
     /// Silence of an owner that is longer than this is worth a word.
@@ -43,6 +45,8 @@ pub(crate) struct Overview {
     pub(crate) now: Timestamp,
     /// As in [`StateSource`].
     pub(crate) patience: Duration,
+    /// As in [`StateSource`].
+    pub(crate) config_problem: Option<String>,
     /// By name.
     pub(crate) spaces: Vec<SpaceView>,
 }
@@ -51,12 +55,29 @@ pub(crate) struct Overview {
 const PATIENCE_OF_DEFAULTS: Duration = Duration::from_secs(60);
 
 impl StateSource {
-    /// The state directory that was typed, or the one of the configuration.
+    /// The state directory that was typed, or the one of the configuration. That need not be valid:
+    /// just while a manager refuses it, people look at what the manager does.
     pub(crate) fn open(config: &Path, state_dir: Option<&Path>) -> Result<Self, CliError> {
-        match state_dir {
-            Some(dir) => Self::at(dir, Vec::new(), PATIENCE_OF_DEFAULTS),
-            None => Self::of(&load_config(config)?),
+        if let Some(dir) = state_dir {
+            return Self::at(dir, Vec::new(), PATIENCE_OF_DEFAULTS);
         }
+        let problems = match config::load(config) {
+            Ok((config, _warnings)) => return Self::of(&config),
+            Err(problems) => problems,
+        };
+        let Some(dir) = config::find_state_dir(config) else {
+            return Err(CliError::Problems(problems.to_string()));
+        };
+        let count = problems.list().len();
+        let problem = format!(
+            "the configuration has {count} problem{} (`vcycle check`): a running manager keeps the \
+             last good one",
+            if count == 1 { "" } else { "s" }
+        );
+        anstream::eprintln!("warning: {problem}");
+        let mut source = Self::at(&dir, Vec::new(), PATIENCE_OF_DEFAULTS)?;
+        source.config_problem = Some(problem);
+        Ok(source)
     }
 
     /// The state directory of a configuration.
@@ -67,15 +88,22 @@ impl StateSource {
     }
 
     fn at(dir: &Path, configured: Vec<SpaceName>, patience: Duration) -> Result<Self, CliError> {
-        if !dir.is_dir() {
-            return Err(CliError::Failed(format!(
-                "{} is not a directory: is the state directory mounted here?",
-                dir.display()
-            )));
-        }
+        must_be_a_directory(dir)?;
         let clock = Arc::new(SystemClock::new());
         let store = Store::new(Arc::new(RealFs::new(dir)), clock.clone());
-        Ok(Self { store, clock, configured, patience })
+        Ok(Self { store, clock, config_problem: None, configured, patience })
+    }
+
+    /// Fails when no manager has ever run here: what we leave in an empty folder below an
+    /// unmounted disk helps nobody, and a space without a deployment stops the first manager.
+    pub(crate) async fn must_be_in_use(&self) -> Result<(), CliError> {
+        let found = self.store.deployment().await;
+        match found.map_err(|error| CliError::failed("cannot read the state directory", &error))? {
+            Some(_) => Ok(()),
+            None => Err(CliError::Failed(
+                "no manager has ever run on this state directory: is it mounted?".to_owned(),
+            )),
+        }
     }
 
     /// Reads the spaces that were asked for; all when none was.
@@ -101,7 +129,12 @@ impl StateSource {
         for name in names {
             spaces.push(self.view(name).await);
         }
-        Ok(Overview { now: self.clock.now(), patience: self.patience, spaces })
+        Ok(Overview {
+            now: self.clock.now(),
+            patience: self.patience,
+            config_problem: self.config_problem.clone(),
+            spaces,
+        })
     }
 
     /// Reads the heartbeats anew: in a steady space the snapshot is not written again for them.
@@ -166,6 +199,18 @@ impl Overview {
     }
 }
 
+/// Fails when there is no state directory. Nobody makes it: a mount may be missing.
+pub(crate) fn must_be_a_directory(dir: &Path) -> Result<(), CliError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    Err(CliError::Failed(format!(
+        "{} is not a directory: is the state directory mounted here?",
+        absolute.display()
+    )))
+}
+
 /// The configuration, or all its problems. Warnings are for `check`.
 pub(crate) fn load_config(path: &Path) -> Result<Config, CliError> {
     match config::load(path) {
@@ -194,7 +239,12 @@ pub(crate) mod sample {
         let heard = Some(NOW - Duration::from_secs(12));
         let space = snapshot.space.clone();
         let view = SpaceView { space, snapshot: Some(snapshot), heard, problem: None };
-        Overview { now: NOW, patience: Duration::from_secs(30), spaces: vec![view] }
+        Overview {
+            now: NOW,
+            patience: Duration::from_secs(30),
+            config_problem: None,
+            spaces: vec![view],
+        }
     }
 
     /// The same as a manager's board.

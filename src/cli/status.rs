@@ -28,6 +28,8 @@ pub(crate) async fn run(config: &std::path::Path, args: &StatusArgs) -> Result<(
 struct StatusJson<'a> {
     format: u32,
     now: Timestamp,
+    /// Why the configuration is not valid now; `null`: it is, or was not read.
+    config_problem: Option<&'a str>,
     spaces: Vec<SpaceJson<'a>>,
 }
 
@@ -50,7 +52,12 @@ impl<'a> StatusJson<'a> {
             problem: view.problem.as_deref(),
             snapshot: view.snapshot.as_ref(),
         };
-        Self { format: 1, now: overview.now, spaces: overview.spaces.iter().map(space).collect() }
+        Self {
+            format: 1,
+            now: overview.now,
+            config_problem: overview.config_problem.as_deref(),
+            spaces: overview.spaces.iter().map(space).collect(),
+        }
     }
 }
 

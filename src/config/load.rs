@@ -83,6 +83,12 @@ pub fn read_texts(main: &Path, problems: &Collector) -> Texts {
     texts
 }
 
+/// The state directory of a configuration that need not be valid; `None` when it names none.
+pub fn find_state_dir(main: &Path) -> Option<PathBuf> {
+    let texts = read_texts(main, &Collector::default());
+    state_dir_of(&texts.layers[..2])
+}
+
 /// The state directory by the layers below its own: its own `conf.d` cannot move it.
 fn state_dir_of(layers: &[Vec<TextFile>]) -> Option<PathBuf> {
     let ignored = Collector::default();

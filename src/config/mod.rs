@@ -21,7 +21,9 @@ pub mod tree;
 mod types;
 pub mod values;
 
-pub use load::{Host, TextFile, Texts, check_server_files, load, read_texts, validate};
+pub use load::{
+    Host, TextFile, Texts, check_server_files, find_state_dir, load, read_texts, validate,
+};
 pub(crate) use load::{plain, shown};
 pub use problem::{At, Collector, Finding, Problem, ProblemRow, Problems, Severity, Wrong};
 pub use source::{Place, Placed, Source};

@@ -17,7 +17,7 @@ use super::board::News;
 use super::{Farewell, Shared, Stop};
 use crate::cycle::{CycleContext, CycleEnd, run_cycle};
 use crate::library::Setup;
-use crate::model::{Generation, SpaceName};
+use crate::model::{Board, Generation, SpaceName};
 use crate::observe::SpaceMemory;
 use crate::store::{Acquire, Fault, Lost, Ownership, StoreError};
 
@@ -76,7 +76,11 @@ impl SpaceWorker {
             match Ownership::acquire(&self.shared.store, &self.space, manager, ttl).await {
                 Ok(Acquire::Owned(ownership)) => self.own(ownership).await,
                 Ok(Acquire::HeldBy { manager, generation }) => {
-                    self.idle(format!("owned by {manager} (generation {generation})"), None).await;
+                    self.idle(
+                        format!("{}{manager} (generation {generation})", Board::OWNED_BY),
+                        None,
+                    )
+                    .await;
                     self.pause(ttl / LOOKS_PER_TTL).await;
                 }
                 Err(problem) => {

@@ -189,6 +189,17 @@ pub struct Board {
     pub idle_spaces: BTreeMap<SpaceName, String>,
 }
 
+impl Board {
+    /// How the reason of an idle space begins that another manager works on, as it should be.
+    pub const OWNED_BY: &'static str = "owned by ";
+
+    /// The idle spaces that nobody is known to work on, and why.
+    pub fn waiting_spaces(&self) -> impl Iterator<Item = (&SpaceName, &str)> {
+        let idle = self.idle_spaces.iter().map(|(name, why)| (name, why.as_str()));
+        idle.filter(|(_, why)| !why.starts_with(Self::OWNED_BY))
+    }
+}
+
 /// Which configuration is in use, and whether a newer one was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigStatus {

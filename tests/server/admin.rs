@@ -341,6 +341,17 @@ async fn health_is_503_with_the_reason_when_the_manager_cannot_work() {
     site.board.send_replace(Arc::new(stuck));
     let expected = "space a.example had no cycle for 601 s\n";
     assert_eq!(health().await, (reqwest::StatusCode::SERVICE_UNAVAILABLE, expected.to_owned()));
+
+    let mut waiting = board();
+    waiting.started = Timestamp::from_secs(NOW - 86_400);
+    waiting.idle_spaces.clear();
+    waiting.idle_spaces.insert("c.example".parse().unwrap(), "owned by b (generation 2)".into());
+    site.board.send_replace(Arc::new(waiting.clone()));
+    assert_eq!(health().await.0, 200, "another manager works on it");
+    waiting.idle_spaces.insert("d.example".parse().unwrap(), "no provider".into());
+    site.board.send_replace(Arc::new(waiting));
+    let expected = "space d.example is not worked on: no provider\n";
+    assert_eq!(health().await, (reqwest::StatusCode::SERVICE_UNAVAILABLE, expected.to_owned()));
 }
 
 #[tokio::test]

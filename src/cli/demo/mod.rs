@@ -103,8 +103,9 @@ impl Demo {
         let began = self.clock.now();
         let mut cut_short = self.work(&manager).await;
         let worked = (began, self.clock.now());
+        let stage = if cut_short.is_none() { Stage::Draining } else { Stage::Interrupted };
         let space = space_name();
-        if let Err(error) = self.drain(&manager, &space, began).await {
+        if let Err(error) = self.drain(&manager, &space, (began, stage)).await {
             cut_short.get_or_insert(error.to_string());
         }
         self.show.end();
@@ -150,7 +151,7 @@ impl Demo {
         &mut self,
         manager: &Manager,
         space: &SpaceName,
-        began: crate::model::Timestamp,
+        (began, stage): (crate::model::Timestamp, Stage),
     ) -> Result<(), CliError> {
         let at = self.clock.now();
         let by = if *self.interrupted.borrow() { at } else { at + DRAIN_FOR };
@@ -168,7 +169,7 @@ impl Demo {
             .map_err(|error| CliError::failed("cannot ask for the end", &error))?;
         while self.clock.now().since(at) < DRAIN_LONGEST {
             let board = Arc::clone(&manager.board.borrow());
-            self.update(&board, began, Stage::Draining);
+            self.update(&board, began, stage);
             let empty = board
                 .spaces
                 .get(space)

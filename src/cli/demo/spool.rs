@@ -38,6 +38,8 @@ pub(super) struct WrongResult {
     pub(super) job: String,
     /// What is wrong.
     pub(super) why: String,
+    /// Whether there is a result at all.
+    pub(super) done: bool,
 }
 
 impl Spool {
@@ -85,10 +87,13 @@ impl Spool {
     }
 
     fn check_one(&self, job: u32) -> Option<WrongResult> {
-        let wrong = |why: String| Some(WrongResult { job: name(job), why });
+        let wrong = |why: String| Some(WrongResult { job: name(job), why, done: true });
         let text = match std::fs::read_to_string(self.result_file(job)) {
             Ok(text) => text,
-            Err(error) => return wrong(format!("no result: {error}")),
+            Err(error) => {
+                let why = format!("no result: {error}");
+                return Some(WrongResult { job: name(job), why, done: false });
+            }
         };
         let Some((head, output)) = text.split_once("\n\n") else {
             return wrong("the result has no head".to_owned());

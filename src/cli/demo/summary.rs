@@ -42,6 +42,8 @@ pub(super) struct Summary {
 pub(super) struct Jobs {
     pub(super) given: usize,
     pub(super) right: usize,
+    /// Without a result because the demo was cut short: neither right nor wrong.
+    pub(super) not_done: usize,
     /// Each as `JOB: WHY`.
     pub(super) wrong: Vec<String>,
 }
@@ -113,9 +115,15 @@ impl Summary {
             row.target_with_work = if row.aborts == 0 { part(weight, busy) } else { 0.0 };
             row.reached = part(row.reached, time);
         }
+        let all_wrong = wrong.len();
+        let mut wrong = wrong;
+        if cut_short.is_some() {
+            wrong.retain(|wrong| wrong.done);
+        }
         let jobs = Jobs {
             given: jobs as usize,
-            right: jobs as usize - wrong.len(),
+            right: jobs as usize - all_wrong,
+            not_done: all_wrong - wrong.len(),
             wrong: wrong.iter().map(|wrong| format!("{}: {}", wrong.job, wrong.why)).collect(),
         };
         let waits = policies.keys().filter_map(|name| longest_backoff(name, space, records)).max();
@@ -144,6 +152,9 @@ impl Summary {
             "{} of {} jobs have the right result, after {:.0} s with {} machines",
             self.jobs.right, self.jobs.given, self.seconds, self.machines_made
         );
+        if self.jobs.not_done > 0 {
+            let _ = writeln!(text, "{} jobs not done", self.jobs.not_done);
+        }
         for wrong in &self.jobs.wrong {
             let _ = writeln!(text, "  {} {wrong}", styled(BAD, "wrong:"));
         }
@@ -156,7 +167,14 @@ impl Summary {
         }
         let mut table = table(
             screen,
-            &["MACHINETYPE", "TARGET", "OF THOSE WITH WORK", "REACHED", "MACHINES", "ENDS"],
+            &[
+                "MACHINETYPE",
+                "TARGET",
+                "OF THOSE WITH WORK",
+                "REACHED",
+                "MACHINES",
+                "HOW THEY ENDED",
+            ],
         );
         for row in &self.machinetypes {
             let ends: Vec<String> =

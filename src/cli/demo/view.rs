@@ -29,6 +29,8 @@ pub(super) enum Stage {
     Working,
     /// All jobs are done; the space is drained.
     Draining,
+    /// The work was cut short; the space is drained.
+    Interrupted,
 }
 
 impl Stage {
@@ -36,6 +38,7 @@ impl Stage {
         match self {
             Self::Working => "working",
             Self::Draining => "all results are in; draining the space",
+            Self::Interrupted => "interrupted; draining the space",
         }
     }
 }

@@ -23,5 +23,10 @@ pub(super) fn problems(board: &Board, cycle: Duration, now: Timestamp) -> Vec<St
             problems.push(format!("space {name} had no cycle for {} s", age.as_secs()));
         }
     }
+    if now.since(board.started) > cycle * PERIODS {
+        for (name, why) in board.waiting_spaces() {
+            problems.push(format!("space {name} is not worked on: {why}"));
+        }
+    }
     problems
 }
