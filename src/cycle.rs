@@ -13,13 +13,14 @@ use vcycle_api::{Act, Clock};
 use crate::act::{ActContext, Home, Outcomes, StepOutcome, StepResult, execute};
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{
-    Decision, DeploymentId, ErrorKind, ListingState, Processors, SpaceSnapshot, Timestamp,
+    Decision, DeploymentId, ErrorKind, ListingState, OperatorRequest, Processors, SpaceSnapshot,
+    Timestamp,
 };
 use crate::observe::{Observation, Sources, SpaceMemory, observe};
 use crate::plan::{
     Fact, Plan, PlanInput, SnapshotFrame, Step, check, plan, processors_in_use, snapshot,
 };
-use crate::store::{Proof, Store, StoreError};
+use crate::store::{Fenced, Proof, Store, StoreError};
 
 /// With what a cycle runs.
 #[derive(Clone, Copy)]
@@ -51,6 +52,8 @@ pub struct CycleEnd {
     pub snapshot: SpaceSnapshot,
     /// Every step with its outcome.
     pub outcomes: Outcomes,
+    /// The standing requests of people, as they were read.
+    pub requests: Vec<OperatorRequest>,
 }
 
 /// Runs one cycle. An error is the state directory's before anything was done; what failed later is in the
@@ -68,6 +71,7 @@ pub async fn run_cycle(
     }
     let from = Sources { provider, store, clock, deployment, policy: &space.policy };
     let seen = look(&from, memory).await?;
+    not_outrun(proof, &seen)?;
     let past = memory.past(&space.policy);
     let archived = memory.archive();
     let mut input = PlanInput {
@@ -126,7 +130,16 @@ pub async fn run_cycle(
     }
     let trouble = outcomes.store_problem.iter().chain(&outcomes.fenced).cloned();
     snapshot.alarms.splice(0..0, trouble);
-    Ok(CycleEnd { snapshot, outcomes })
+    Ok(CycleEnd { snapshot, outcomes, requests: seen.requests })
+}
+
+/// Nothing is done under a generation that is lower than that of a VM of ours: the log is older than the cloud.
+fn not_outrun(proof: &Proof<'_>, seen: &Observation) -> Result<(), StoreError> {
+    let generation = proof.generation();
+    match seen.newest_generation() {
+        Some(by) if by > generation => Err(Fenced::Outrun { generation, by }.into()),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Observes. While the cloud refuses our credentials its listing counts for nothing, so that nothing is asked

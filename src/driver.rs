@@ -3,9 +3,11 @@
 //! Publishes what people see on a watch channel. Decides nothing about machines.
 
 mod board;
+mod membership;
 mod space;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +25,8 @@ use crate::model::{Board, ConfigStatus, DeploymentId, SpaceName};
 use crate::store::Store;
 
 use board::{BoardKeeper, News};
-use space::SpaceWorker;
+use membership::{Membership, View};
+use space::{Inbox, SpaceWorker};
 
 /// Makes the provider of a space. Called when a space is first worked on, and again when its provider table
 /// has changed or making it has failed.
@@ -49,6 +52,8 @@ pub struct Context {
     pub board: watch::Sender<Arc<Board>>,
     /// The other end of the [`Waker`].
     pub wakes: Wakes,
+    /// Where this manager's server for people listens; shown to the others.
+    pub address: Option<SocketAddr>,
     /// Never the same for two processes (random in production): names of machines follow from it.
     pub seed: u64,
 }
@@ -111,12 +116,19 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send) {
         providers,
         board,
         wakes: Wakes(mut wakes),
+        address,
         seed,
     } = context;
     let (news, mut reports) = mpsc::channel(64);
-    let shared = Arc::new(Shared { store, clock, home, deployment, providers, seed, news });
+    let run = uuid_of(seed);
+    let given_back = watch::Sender::new(0);
+    let shared = Shared { store, clock, home, deployment, providers, seed, news, run, given_back };
+    let shared = Arc::new(shared);
+    let members = Membership::new(Arc::clone(&shared), address, setup.clone(), board.subscribe());
     let mut board = BoardKeeper::new(board);
-    let mut fleet = Fleet::new(shared, setup.clone());
+    let mut fleet = Fleet::new(shared, setup.clone(), members.view());
+    let farewell = watch::Sender::new(None);
+    let members = tokio::spawn(members.run(farewell.subscribe()));
     let mut shutdown = pin!(shutdown);
     fleet.adjust(&setup.borrow_and_update().clone(), Duration::ZERO);
     loop {
@@ -142,6 +154,18 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send) {
     }
     info!("stopping: finishing the current steps and giving the spaces back");
     fleet.stop().await;
+    farewell.send_replace(Some(Farewell::Shutdown));
+    if tokio::time::timeout(FAREWELL_LONGEST, members).await.is_err() {
+        warn!("the state directory does not answer; the others find out by our silence");
+    }
+}
+
+/// How long saying farewell to the other managers may take.
+const FAREWELL_LONGEST: Duration = Duration::from_secs(5);
+
+/// Names this process among all that ever ran.
+fn uuid_of(seed: u64) -> String {
+    format!("{seed:016x}")
 }
 
 /// What all spaces share.
@@ -153,12 +177,17 @@ pub(crate) struct Shared {
     pub(crate) providers: Providers,
     pub(crate) seed: u64,
     pub(crate) news: mpsc::Sender<News>,
+    /// Names this process.
+    pub(crate) run: String,
+    /// How many times a space was given back.
+    pub(crate) given_back: watch::Sender<u64>,
 }
 
 /// The tasks of the spaces.
 struct Fleet {
     shared: Arc<Shared>,
     setup: watch::Receiver<Arc<Setup>>,
+    members: watch::Receiver<View>,
     tasks: JoinSet<()>,
     running: BTreeMap<SpaceName, Running>,
 }
@@ -195,8 +224,12 @@ impl Stop {
 }
 
 impl Fleet {
-    fn new(shared: Arc<Shared>, setup: watch::Receiver<Arc<Setup>>) -> Self {
-        Self { shared, setup, tasks: JoinSet::new(), running: BTreeMap::new() }
+    fn new(
+        shared: Arc<Shared>,
+        setup: watch::Receiver<Arc<Setup>>,
+        members: watch::Receiver<View>,
+    ) -> Self {
+        Self { shared, setup, members, tasks: JoinSet::new(), running: BTreeMap::new() }
     }
 
     /// One task for each space of the configuration, and none for others. A space that comes back while it
@@ -221,9 +254,12 @@ impl Fleet {
         let worker = SpaceWorker::new(
             Arc::clone(&self.shared),
             name.clone(),
-            self.setup.clone(),
-            Arc::clone(&stop),
-            woken,
+            Inbox {
+                setup: self.setup.clone(),
+                members: self.members.clone(),
+                stop: Arc::clone(&stop),
+                wakes: woken,
+            },
         );
         let task = async move {
             tokio::time::sleep(pause).await;

@@ -2,7 +2,7 @@
 //!
 //! Modules in reading order; arrows point only upwards (`tests/architecture.rs`):
 //! `model` (words) <- `config` (files to settings) <- `library` (VM definitions) <- `plan` (the
-//! brain, pure); then `store` (the state directory), `observe`, `act`, `cycle`, `driver`; then
+//! brain, pure); `cooperate` (who works on what, pure); then `store` (the state directory), `observe`, `act`, `cycle`, `driver`; then
 //! `server` and `cli`.
 
 pub mod model;
@@ -11,6 +11,8 @@ pub mod config;
 pub mod library;
 
 pub mod plan;
+
+pub mod cooperate;
 
 pub mod store;
 

@@ -4,9 +4,11 @@
 
 #[path = "core/mod.rs"]
 mod support;
+#[path = "driver/together.rs"]
+mod together;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,6 +52,8 @@ struct World {
     disk: MemoryFs,
     clouds: Arc<Mutex<BTreeMap<SpaceName, SimCloud>>>,
     hangs: Arc<AtomicBool>,
+    /// No two processes have the same seed.
+    starts: AtomicU64,
 }
 
 /// A running daemon.
@@ -95,6 +99,7 @@ impl World {
             clock,
             clouds: Arc::new(Mutex::new(BTreeMap::from(clouds))),
             hangs: Arc::default(),
+            starts: AtomicU64::new(1),
         }
     }
 
@@ -130,7 +135,8 @@ impl World {
             }),
             board,
             wakes,
-            seed: name.len() as u64,
+            address: None,
+            seed: self.starts.fetch_add(1, Ordering::SeqCst),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(driver::run(context, async {

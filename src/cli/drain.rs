@@ -172,7 +172,8 @@ fn is_drain_of(what: &RequestWhat, target: &Target) -> bool {
             RequestWhat::DrainSpace { by: _ }
             | RequestWhat::DrainMachinetype { .. }
             | RequestWhat::DrainMachine { .. }
-            | RequestWhat::DeleteMachine { .. },
+            | RequestWhat::DeleteMachine { .. }
+            | RequestWhat::HandOver { .. },
             Target::Space(_) | Target::Machinetype(..) | Target::Machine(_),
         ) => false,
     }

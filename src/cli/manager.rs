@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -19,7 +18,7 @@ use crate::library::Setup;
 use crate::model::{Board, ConfigStatus, DeploymentId, SpaceName};
 use crate::reload::{Reloader, Timing};
 use crate::server::{self, ServerSetup};
-use crate::store::{ManagerInfo, ManagerLock, RealFs, Store};
+use crate::store::{ManagerLock, RealFs, Store};
 use crate::telemetry::Metrics;
 
 /// A running manager. To be ended with [`Manager::stop`]; machines stay.
@@ -80,7 +79,6 @@ impl Manager {
         home.manager_ca = servers.ca_pem.clone().unwrap_or_default();
         tracing::info!(deployment = %deployment, manager = %home.manager, "manager starts");
         let pulse = watch::Sender::new(status.borrow().clone());
-        let info = manager_info(&home, &servers, clock.as_ref());
         let (stop, stopped) = oneshot::channel();
         let driver = tokio::spawn(driver::run(
             driver::Context {
@@ -93,6 +91,7 @@ impl Manager {
                 providers: providers::providers(clock),
                 board: publish,
                 wakes,
+                address: Some(servers.admin_addr),
                 seed: rand::random(),
             },
             async {
@@ -101,11 +100,8 @@ impl Manager {
             },
         ));
         let reload = reloader.kick();
-        let helpers = vec![
-            tokio::spawn(relay(status, pulse.clone())),
-            tokio::spawn(reloader.run()),
-            tokio::spawn(show_itself(info, store.clone(), board.clone())),
-        ];
+        let helpers =
+            vec![tokio::spawn(relay(status, pulse.clone())), tokio::spawn(reloader.run())];
         Ok(Self { board, setup, store, reload, pulse, servers, driver, stop, helpers, _name: name })
     }
 
@@ -165,53 +161,9 @@ async fn open_state(
     Ok((name, store, deployment.id))
 }
 
-fn manager_info(home: &Home, servers: &server::Running, clock: &dyn Clock) -> ManagerInfo {
-    ManagerInfo {
-        format: 1,
-        name: home.manager.clone(),
-        version: home.version.clone(),
-        started: clock.now(),
-        counter: 0,
-        spaces: Vec::new(),
-        address: Some(servers.admin_addr),
-    }
-}
-
 /// Hands the status of the configuration on to the driver, beside the pulse.
 async fn relay(mut from: watch::Receiver<ConfigStatus>, to: watch::Sender<ConfigStatus>) {
     while from.changed().await.is_ok() {
         to.send_replace(from.borrow_and_update().clone());
-    }
-}
-
-/// Between attempts to show itself when the state directory does not take it.
-const SHOW_AGAIN: Duration = Duration::from_secs(10);
-
-/// Shows the manager to the others and to people whenever the spaces that it owns have changed.
-async fn show_itself(mut info: ManagerInfo, store: Store, mut board: watch::Receiver<Arc<Board>>) {
-    let mut shown = false;
-    loop {
-        let spaces: Vec<SpaceName> = board.borrow_and_update().spaces.keys().cloned().collect();
-        if spaces != info.spaces || !shown {
-            info.spaces = spaces;
-            info.counter += 1;
-            shown = match store.save_manager(&info).await {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot show this manager to the others");
-                    false
-                }
-            };
-        }
-        let again = async {
-            if shown {
-                std::future::pending::<()>().await;
-            }
-            tokio::time::sleep(SHOW_AGAIN).await;
-        };
-        tokio::select! {
-            changed = board.changed() => if changed.is_err() { return },
-            () = again => {}
-        }
     }
 }

@@ -26,6 +26,11 @@ pub(crate) enum News {
         /// What is wrong with the state directory, if that is why.
         store_problem: Option<String>,
     },
+    /// Whether another manager has our name.
+    Twin {
+        /// What is wrong; `None`: nothing.
+        trouble: Option<String>,
+    },
     /// It was given back and is not ours to show any more.
     Left {
         /// Which.
@@ -37,11 +42,12 @@ pub(crate) enum News {
 pub(super) struct BoardKeeper {
     board: watch::Sender<Arc<Board>>,
     store_problems: BTreeMap<SpaceName, String>,
+    twin: Option<String>,
 }
 
 impl BoardKeeper {
     pub(super) fn new(board: watch::Sender<Arc<Board>>) -> Self {
-        Self { board, store_problems: BTreeMap::new() }
+        Self { board, store_problems: BTreeMap::new(), twin: None }
     }
 
     pub(super) fn config(&self, config: ConfigStatus) {
@@ -55,12 +61,19 @@ impl BoardKeeper {
             }
             News::Idle { space, why: _, store_problem } => (space.clone(), store_problem.clone()),
             News::Left { space } => (space.clone(), None),
+            News::Twin { trouble } => {
+                if *trouble != self.twin {
+                    self.twin.clone_from(trouble);
+                    self.change(|board| board.store_problem = self.store_problem());
+                }
+                return;
+            }
         };
         match problem {
             Some(problem) => self.store_problems.insert(space, problem),
             None => self.store_problems.remove(&space),
         };
-        let store_problem = self.store_problems.values().next().cloned();
+        let store_problem = self.store_problem();
         self.change(|board| {
             board.store_problem = store_problem;
             match news {
@@ -72,12 +85,18 @@ impl BoardKeeper {
                     board.spaces.remove(&space);
                     board.idle_spaces.insert(space, why);
                 }
+                // Told above.
+                News::Twin { trouble: _ } => {}
                 News::Left { space } => {
                     board.spaces.remove(&space);
                     board.idle_spaces.remove(&space);
                 }
             }
         });
+    }
+
+    fn store_problem(&self) -> Option<String> {
+        self.twin.iter().chain(self.store_problems.values()).next().cloned()
     }
 
     fn change(&self, change: impl FnOnce(&mut Board)) {

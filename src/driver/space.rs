@@ -14,12 +14,14 @@ use tracing::{error, info, warn};
 use vcycle_api::{Act, BudgetSettings, Budgeted};
 
 use super::board::News;
+use super::membership::{View, names};
 use super::{Farewell, Shared, Stop};
+use crate::cooperate::{Placing, Vacancy, best_other, place, turn};
 use crate::cycle::{CycleContext, CycleEnd, run_cycle};
 use crate::library::Setup;
-use crate::model::{Board, Generation, SpaceName};
+use crate::model::{Board, Generation, ManagerName, OperatorRequest, RequestWhat, SpaceName};
 use crate::observe::SpaceMemory;
-use crate::store::{Acquire, Fault, Lost, Ownership, StoreError};
+use crate::store::{self, Acquire, Fault, Fenced, Look, Lost, Ownership, StoreError, Terms};
 
 /// Between two cycles there is at least this much of the period, whatever wakes the space.
 const SHORTEST_GAP_PART: u32 = 10;
@@ -30,20 +32,43 @@ const JITTER: f64 = 0.05;
 /// The part of the TTL that a call to the cloud may wait for its turn in the request budget: less than
 /// the fifth that an ownership keeps back, for the proof is checked before the wait.
 const PATIENCE_PER_TTL: u32 = 10;
+/// How long the first look at the other managers is waited for.
+const FIRST_LOOK_LONGEST: Duration = Duration::from_secs(2);
 /// How many times within the TTL a space that is held by others is looked at.
 const LOOKS_PER_TTL: u32 = 5;
+
+/// What reaches a worker from outside.
+pub(super) struct Inbox {
+    pub(super) setup: watch::Receiver<Arc<Setup>>,
+    pub(super) members: watch::Receiver<View>,
+    pub(super) stop: Arc<Stop>,
+    pub(super) wakes: mpsc::Receiver<()>,
+}
 
 /// One space's worker.
 pub(super) struct SpaceWorker {
     shared: Arc<Shared>,
     space: SpaceName,
     setup: watch::Receiver<Arc<Setup>>,
+    members: watch::Receiver<View>,
     stop: Arc<Stop>,
     stopped: watch::Receiver<Option<Farewell>>,
     wakes: mpsc::Receiver<()>,
+    /// The highest generation that was seen on a VM of ours, if it is above the log.
+    above: Generation,
     provider: Option<(String, Arc<dyn Act>)>,
     jitter: ChaCha8Rng,
     woken: bool,
+}
+
+/// What came of an attempt to own the space.
+enum Turn {
+    Ours(Box<Ownership>),
+    /// Not now.
+    Wait {
+        why: String,
+        pause: Duration,
+    },
 }
 
 /// Why the cycles under one ownership ended.
@@ -52,36 +77,33 @@ enum End {
     Lost(String),
     /// The task was told to end.
     Told,
+    /// Another manager is to have it.
+    HandOver(store::Farewell),
 }
 
 impl SpaceWorker {
     pub(super) fn new(
         shared: Arc<Shared>,
         space: SpaceName,
-        setup: watch::Receiver<Arc<Setup>>,
-        stop: Arc<Stop>,
-        wakes: mpsc::Receiver<()>,
+        Inbox { setup, members, stop, wakes }: Inbox,
     ) -> Self {
+        let above = Generation::default();
         let stopped = stop.signal.subscribe();
         let jitter = ChaCha8Rng::seed_from_u64(mix(shared.seed, &space, (Generation(0), 0)));
         let (provider, woken) = (None, false);
-        Self { shared, space, setup, stop, stopped, wakes, provider, jitter, woken }
+        Self { shared, space, setup, members, stop, stopped, wakes, above, provider, jitter, woken }
     }
 
     /// Until it is told to end.
     pub(super) async fn run(mut self) {
+        self.know_the_others().await;
         while self.told().is_none() {
             let ttl = self.setup.borrow().config.site.ownership_ttl;
-            let manager = &self.shared.home.manager;
-            match Ownership::acquire(&self.shared.store, &self.space, manager, ttl).await {
-                Ok(Acquire::Owned(ownership)) => self.own(ownership).await,
-                Ok(Acquire::HeldBy { manager, generation }) => {
-                    self.idle(
-                        format!("{}{manager} (generation {generation})", Board::OWNED_BY),
-                        None,
-                    )
-                    .await;
-                    self.pause(ttl / LOOKS_PER_TTL).await;
+            match self.acquire(ttl).await {
+                Ok(Turn::Ours(ownership)) => self.own(*ownership).await,
+                Ok(Turn::Wait { why, pause }) => {
+                    self.idle(why, None).await;
+                    self.pause(pause).await;
                 }
                 Err(problem) => {
                     warn!(space = %self.space, %problem, "cannot acquire the space");
@@ -91,6 +113,40 @@ impl SpaceWorker {
                 }
             }
         }
+    }
+
+    /// Before the first attempt, so that the turn is right; not for long, since nothing rests on it.
+    async fn know_the_others(&mut self) {
+        let looked = self.members.wait_for(|view| view.has_looked);
+        let _ = tokio::time::timeout(FIRST_LOOK_LONGEST, looked).await;
+    }
+
+    /// Takes the space if nobody has it and it is our turn.
+    async fn acquire(&mut self, ttl: Duration) -> Result<Turn, StoreError> {
+        let (store, manager) = (&self.shared.store, &self.shared.home.manager);
+        let held = |manager: &ManagerName, generation: Generation| Turn::Wait {
+            why: format!("{}{manager} (generation {generation})", Board::OWNED_BY),
+            pause: ttl / LOOKS_PER_TTL,
+        };
+        let vacant = match Ownership::look(store, &self.space, manager, ttl).await? {
+            Look::HeldBy { manager, generation } => return Ok(held(&manager, generation)),
+            Look::Vacant(vacant) => vacant,
+        };
+        let vacancy = Vacancy {
+            left_by: vacant.left_by.clone(),
+            to: vacant.farewell.as_ref().and_then(|farewell| farewell.to.clone()),
+        };
+        let live = self.members.borrow().live.clone();
+        let turn = turn(&self.space, manager, &live, &vacancy, ttl);
+        if let Some(rest) = turn.checked_sub(vacant.lasts).filter(|rest| !rest.is_zero()) {
+            let why = format!("{}nobody; another manager is to take it first", Board::OWNED_BY);
+            return Ok(Turn::Wait { why, pause: rest.min(ttl / LOOKS_PER_TTL) });
+        }
+        let terms = Terms { manager, ttl, above: self.above };
+        Ok(match Ownership::take_vacant(store, &self.space, terms, &vacant).await? {
+            Acquire::Owned(ownership) => Turn::Ours(Box::new(ownership)),
+            Acquire::HeldBy { manager, generation } => held(&manager, generation),
+        })
     }
 
     fn told(&self) -> Option<Farewell> {
@@ -120,10 +176,75 @@ impl SpaceWorker {
         match end {
             End::Told => {
                 ownership.release().await;
+                self.gave_back();
                 info!(space = %self.space, "gave the space back");
             }
-            End::Lost(why) => self.idle(why, None).await,
+            End::HandOver(farewell) => {
+                let to = farewell.to.as_ref().map_or("another", ManagerName::as_str).to_owned();
+                ownership.hand_over(farewell).await;
+                self.gave_back();
+                info!(space = %self.space, to, "handed the space over");
+                self.idle(format!("{}nobody; handed over to {to}", Board::OWNED_BY), None).await;
+            }
+            End::Lost(why) => {
+                // Harmless if it has another owner already: it says nothing of that one's generation.
+                if self.above > ownership.generation() {
+                    ownership.release().await;
+                }
+                self.idle(why, None).await;
+            }
         }
+    }
+
+    fn gave_back(&self) {
+        self.shared.given_back.send_modify(|count| *count += 1);
+    }
+
+    /// Whether a better placed manager should have the space.
+    fn misplaced(&self, ownership: &Ownership) -> Option<store::Farewell> {
+        if ownership.is_kept() {
+            return None;
+        }
+        let (me, now) = (&self.shared.home.manager, self.shared.clock.monotonic());
+        let live = &self.members.borrow().live;
+        match place(&self.space, me, live, now, ownership.ttl()) {
+            Placing::Keep => None,
+            Placing::HandOver { to } => Some(store::Farewell { to: Some(to), keep_secs: 0 }),
+        }
+    }
+
+    /// What comes of a person's wish to see the space elsewhere. `None`: nobody else can have it.
+    fn wish(&self, to: Option<&ManagerName>, keep_secs: u64) -> Option<store::Farewell> {
+        let (me, live) = (&self.shared.home.manager, &self.members.borrow().live);
+        let to = match to {
+            Some(to) => Some(to.clone()).filter(|to| names(live, &self.space).contains(to)),
+            None => best_other(&self.space, me, live),
+        }?;
+        (to != *me).then_some(store::Farewell { to: Some(to), keep_secs })
+    }
+
+    /// Carries out what people have asked for: the request is closed first, so that the next owner does not hand
+    /// it on.
+    async fn asked_to_hand_over(
+        &self,
+        ownership: &Ownership,
+        requests: Vec<OperatorRequest>,
+    ) -> Option<store::Farewell> {
+        let mut farewell = None;
+        for request in requests {
+            let RequestWhat::HandOver { to, keep_secs } = &request.what else { continue };
+            let proof = ownership.proof().ok()?;
+            if let Err(problem) = self.shared.store.close_request(&proof, &request.id).await {
+                warn!(space = %self.space, %problem, "the request stands, and is tried again");
+                return None;
+            }
+            farewell = self.wish(to.as_ref(), *keep_secs);
+            if farewell.is_none() {
+                let to = to.as_ref().map_or("another manager", ManagerName::as_str);
+                warn!(space = %self.space, to, who = request.who, "not handed over: no such manager lives");
+            }
+        }
+        farewell
     }
 
     async fn cycles(&mut self, ownership: &Ownership, mut over: watch::Receiver<bool>) -> End {
@@ -142,29 +263,45 @@ impl SpaceWorker {
             if let Err(fenced) = ownership.proof() {
                 return End::Lost(fenced.to_string());
             }
+            if let Some(farewell) = self.misplaced(ownership) {
+                return End::HandOver(farewell);
+            }
             let begun = Instant::now();
             let setup = Arc::clone(&self.setup.borrow_and_update());
             number += 1;
-            self.one_cycle(ownership, &setup, (&mut memory, number)).await;
+            let requests = self.one_cycle(ownership, &setup, (&mut memory, number)).await;
+            if self.above > ownership.generation() {
+                return End::Lost(format!(
+                    "a VM of ours was made by generation {}: going on above it",
+                    self.above
+                ));
+            }
+            if let Some(farewell) = self.asked_to_hand_over(ownership, requests).await {
+                return End::HandOver(farewell);
+            }
             let period = setup.config.site.cycle;
             self.wait(begun, period, &mut over).await;
         }
     }
 
-    /// One cycle, and its news.
+    /// One cycle, and its news. Gives the standing requests of people.
     async fn one_cycle(
         &mut self,
         ownership: &Ownership,
         setup: &Setup,
         (memory, number): (&mut Option<SpaceMemory>, u64),
-    ) {
-        let Some(space) = setup.spaces.get(&self.space).cloned() else { return };
+    ) -> Vec<OperatorRequest> {
+        let nothing = Vec::new();
+        let Some(space) = setup.spaces.get(&self.space).cloned() else { return nothing };
         let provider = match self.provider(setup, ownership.ttl()) {
             Ok(provider) => provider,
-            Err(why) => return self.idle(why, None).await,
+            Err(why) => {
+                self.idle(why, None).await;
+                return nothing;
+            }
         };
         let shared = Arc::clone(&self.shared);
-        let Ok(proof) = ownership.proof() else { return };
+        let Ok(proof) = ownership.proof() else { return nothing };
         let result = async {
             let memory = match memory {
                 Some(memory) => memory,
@@ -185,14 +322,22 @@ impl SpaceWorker {
             run_cycle(&context, &proof, memory).await
         };
         match result.await {
-            Ok(end) => self.tell(ownership, end).await,
+            Ok(end) => {
+                let requests = end.requests.clone();
+                self.tell(ownership, end).await;
+                requests
+            }
             Err(problem) => {
+                if let StoreError::Fenced(Fenced::Outrun { by, .. }) = &problem {
+                    self.above = *by;
+                }
                 error!(space = %self.space, %problem, "nothing is done: the state directory failed");
                 if let Some(memory) = memory {
                     memory.stale = true;
                 }
                 let text = problem.to_string();
                 self.idle(text.clone(), is_trouble(&problem).then_some(text)).await;
+                nothing
             }
         }
     }
@@ -264,17 +409,25 @@ impl SpaceWorker {
         }
     }
 
-    /// A pause that ends when we are told to.
+    /// A pause that ends when we are told to, or when somebody has given something back.
     async fn pause(&mut self, pause: Duration) {
+        let given_back = self.members.borrow_and_update().given_back;
+        let news = async {
+            // An error means that the others are not looked at any more; then only time ends the pause.
+            if self.members.wait_for(|view| view.given_back != given_back).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
             biased;
             _ = self.stopped.changed() => {}
+            () = news => {}
             () = sleep(pause.max(Duration::from_millis(50))) => {}
         }
     }
 
     async fn tell(&self, ownership: &Ownership, end: CycleEnd) {
-        let CycleEnd { mut snapshot, outcomes } = end;
+        let CycleEnd { mut snapshot, outcomes, requests: _ } = end;
         snapshot.alarms.extend_from_slice(ownership.alarms());
         let renewal = ownership.trouble();
         snapshot.alarms.extend(renewal.iter().map(|why| format!("renewal failed: {why}")));

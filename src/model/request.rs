@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MachineName, MachinetypeName, Timestamp};
+use super::{MachineName, MachinetypeName, ManagerName, Timestamp};
 
 /// Identity of a request: the name of its file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,6 +47,13 @@ pub enum RequestWhat {
     DrainSpace {
         /// Until when.
         by: Timestamp,
+    },
+    /// Give the space to another manager.
+    HandOver {
+        /// To whom; `None`: to the best placed of the others.
+        to: Option<ManagerName>,
+        /// For how many seconds that one is to keep it, even if another is placed better.
+        keep_secs: u64,
     },
     /// Delete one machine now.
     DeleteMachine {

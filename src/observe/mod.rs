@@ -17,9 +17,9 @@ pub use join::{Joined, Match, Ours, join};
 pub use memory::SpaceMemory;
 
 use crate::model::{
-    DeploymentId, Instance, InstanceState, ListingState, MachineName, MachineRecord, MachineView,
-    Offering, OperatorRequest, Quota, ShutdownMessage, Sighting, SpaceName, SpacePolicy, Strangers,
-    Timestamp,
+    DeploymentId, Generation, Identity, Instance, InstanceState, ListingState, MachineName,
+    MachineRecord, MachineView, Offering, OperatorRequest, Quota, ShutdownMessage, Sighting,
+    SpaceName, SpacePolicy, Strangers, Timestamp,
 };
 use crate::plan::Orphan;
 use crate::store::{Store, StoreError};
@@ -81,6 +81,22 @@ pub struct Observation {
     pub listening_since: Timestamp,
     /// What could not be learned, for people.
     pub problems: Vec<String>,
+}
+
+impl Observation {
+    /// The highest generation under which a VM of ours was made, of those that are seen.
+    pub fn newest_generation(&self) -> Option<Generation> {
+        let known = self.machines.iter().filter_map(|view| match &view.sighting {
+            Sighting::Seen(instance) => match &instance.identity {
+                Identity::Vcycle(tags) if tags.intent == view.record.tags.intent => {
+                    Some(tags.generation)
+                }
+                Identity::Vcycle(_) | Identity::Foreign => None,
+            },
+            Sighting::ProvenAbsent | Sighting::NotSeen => None,
+        });
+        known.chain(self.orphans.iter().map(|orphan| orphan.tags.generation)).max()
+    }
 }
 
 /// Looks once. Provider failures are part of the answer; an error is the state directory's: then nothing

@@ -150,7 +150,9 @@ fn one_step(input: &PlanInput<'_>, machines: &Machines<'_, '_>, step: &Step) -> 
 fn is_about_one(what: &RequestWhat) -> bool {
     match what {
         RequestWhat::DrainMachine { .. } | RequestWhat::DeleteMachine { .. } => true,
-        RequestWhat::DrainMachinetype { .. } | RequestWhat::DrainSpace { .. } => false,
+        RequestWhat::DrainMachinetype { .. }
+        | RequestWhat::DrainSpace { .. }
+        | RequestWhat::HandOver { .. } => false,
     }
 }
 

@@ -30,7 +30,8 @@ pub(super) fn wanted_by_people<'a>(input: &PlanInput<'a>) -> Wanted<'a> {
             }
             RequestWhat::DrainMachine { .. }
             | RequestWhat::DrainMachinetype { .. }
-            | RequestWhat::DrainSpace { .. } => {}
+            | RequestWhat::DrainSpace { .. }
+            | RequestWhat::HandOver { .. } => {}
         }
     }
     wanted

@@ -43,7 +43,7 @@ impl<'a> Drains<'a> {
                     let entry = drains.machines.entry(machine).or_insert(ask);
                     *entry = (*entry).min(ask);
                 }
-                RequestWhat::DeleteMachine { machine: _ } => {}
+                RequestWhat::DeleteMachine { machine: _ } | RequestWhat::HandOver { .. } => {}
             }
         }
         drains

@@ -79,7 +79,9 @@ pub(super) fn plan_closings(
         RequestWhat::DrainMachine { machine, by: _ } | RequestWhat::DeleteMachine { machine } => {
             Some(machine.clone())
         }
-        RequestWhat::DrainMachinetype { .. } | RequestWhat::DrainSpace { .. } => None,
+        RequestWhat::DrainMachinetype { .. }
+        | RequestWhat::DrainSpace { .. }
+        | RequestWhat::HandOver { .. } => None,
     };
     if input.requests.iter().all(|request| about(&request.what).is_none()) {
         return Vec::new();

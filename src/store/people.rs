@@ -32,6 +32,24 @@ pub struct ManagerInfo {
     pub spaces: Vec<SpaceName>,
     /// Where its server for people listens.
     pub address: Option<SocketAddr>,
+    /// The host that it runs on.
+    #[serde(default)]
+    pub host: String,
+    /// Which process wrote this: no two have the same. Empty: an older version did.
+    #[serde(default)]
+    pub run: String,
+    /// The spaces of its configuration; `None`: it does not say, so any.
+    #[serde(default)]
+    pub serves: Option<Vec<SpaceName>>,
+    /// How many times it has given a space back: when it changes the others look at once.
+    #[serde(default)]
+    pub given_back: u64,
+    /// It has stopped in an orderly way.
+    #[serde(default)]
+    pub has_stopped: bool,
+    /// How long it may be silent before others take its spaces.
+    #[serde(default)]
+    pub ttl_secs: u64,
 }
 
 impl Store {
@@ -158,6 +176,16 @@ impl Store {
         let path = layout::manager(&manager.name);
         let content = codec::encode(manager);
         self.fs().write(&path, &content, Mode::Public).await.map_err(at("write", &path))
+    }
+
+    /// One manager, if it has ever shown itself.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Newer`], or what the filesystem said.
+    pub async fn manager(&self, name: &ManagerName) -> Result<Option<ManagerInfo>, StoreError> {
+        let path = layout::manager(name);
+        let Some(content) = self.read_optional(&path).await? else { return Ok(None) };
+        codec::decode(&content, FORMAT).map(Some).map_err(|unreadable| unreadable.at(&path))
     }
 
     /// All managers that have ever shown themselves, by name. One that cannot be read is said in

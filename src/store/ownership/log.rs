@@ -5,6 +5,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use super::Farewell;
 use super::machine::{Renewal, Seen};
 use crate::model::{Generation, ManagerName, SpaceName, Timestamp};
 use crate::store::error::at;
@@ -33,6 +34,9 @@ struct Life {
     format: u32,
     counter: u64,
     released: bool,
+    /// When it was given back.
+    #[serde(default)]
+    farewell: Farewell,
 }
 
 /// Makes the directories that an owner writes into.
@@ -67,7 +71,7 @@ pub(super) async fn look(store: &Store, space: &SpaceName) -> Result<Option<Seen
     let life: Option<Life> = life.and_then(|text| codec::decode(&text, FORMAT).ok());
     let renewal = match life {
         None => Renewal::None,
-        Some(Life { released: true, .. }) => Renewal::Released,
+        Some(Life { released: true, farewell, .. }) => Renewal::Released(farewell),
         Some(Life { counter, .. }) => Renewal::Counter(counter),
     };
     Ok(Some(Seen { generation, manager: claim.map(|claim| claim.manager), renewal }))
@@ -105,7 +109,9 @@ pub(super) async fn renew(
     generation: Generation,
     counter: u64,
 ) -> Result<(), StoreError> {
-    write(store, space, generation, &Life { format: FORMAT, counter, released: false }).await
+    let farewell = Farewell::default();
+    write(store, space, generation, &Life { format: FORMAT, counter, released: false, farewell })
+        .await
 }
 
 /// Gives the generation back.
@@ -113,9 +119,10 @@ pub(super) async fn release(
     store: &Store,
     space: &SpaceName,
     generation: Generation,
-    counter: u64,
+    (counter, farewell): (u64, Farewell),
 ) -> Result<(), StoreError> {
-    write(store, space, generation, &Life { format: FORMAT, counter, released: true }).await
+    write(store, space, generation, &Life { format: FORMAT, counter, released: true, farewell })
+        .await
 }
 
 async fn write(

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::{Fenced, ManagerName};
+use super::{Farewell, Fenced, ManagerName};
 use crate::model::{Generation, Timestamp};
 
 /// How old a negative look-up or a listing may be on NFS: the longest that a directory's attributes
@@ -25,14 +25,14 @@ pub(crate) struct Seen {
 }
 
 /// What the log shows of its owner's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Renewal {
     /// No renewal is seen: it has not been written yet, or our look-up is old.
     None,
     /// The owner is (was) alive.
     Counter(u64),
     /// Given back.
-    Released,
+    Released(Farewell),
 }
 
 /// What is seen, and since when, on our monotonic clock.
@@ -59,7 +59,7 @@ pub(super) fn judge(
     ttl: Duration,
 ) -> Verdict {
     let Some(seen) = seen else { return Verdict::Take(Generation(1)) };
-    if seen.renewal == Renewal::Released {
+    if let Renewal::Released(_) = seen.renewal {
         return Verdict::Take(seen.generation.next());
     }
     let since = match before {
@@ -69,7 +69,7 @@ pub(super) fn judge(
     let patience = match seen.renewal {
         // Its owner renews before it acts; perhaps only our look-up does not show it yet.
         Renewal::None => ttl.saturating_add(STALE_LOOKS),
-        Renewal::Counter(_) | Renewal::Released => ttl,
+        Renewal::Counter(_) | Renewal::Released(_) => ttl,
     };
     if now.saturating_sub(since) > patience {
         return Verdict::Take(seen.generation.next());
@@ -177,7 +177,10 @@ mod tests {
     #[test]
     fn an_empty_log_and_a_released_space_are_taken_at_once() {
         assert_eq!(takes(&watch(&[(5, None)])), Some(1));
-        assert_eq!(takes(&watch(&[(5, Some(seen(7, Renewal::Released)))])), Some(8));
+        assert_eq!(
+            takes(&watch(&[(5, Some(seen(7, Renewal::Released(Farewell::default()))))])),
+            Some(8)
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use vcycle_api::Clock;
 
 use super::{Store, StoreError, locked};
@@ -18,7 +19,15 @@ use crate::model::{Generation, ManagerName, SpaceName};
 use machine::{Lease, Observation, Reading, Renewal, Verdict, judge};
 
 /// What this process has seen of the owners of spaces, by space and asking manager.
-pub(super) type Observations = HashMap<(SpaceName, ManagerName), Observation>;
+pub(super) type Observations = HashMap<(SpaceName, ManagerName), Known>;
+
+/// What it has seen of one.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    observation: Option<Observation>,
+    /// The generation that could be made, and since when on our clock.
+    vacant: Option<(Generation, Duration)>,
+}
 
 /// Why the space may not be changed now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +56,17 @@ pub enum Fenced {
         /// Ours.
         generation: Generation,
     },
+    /// The cloud shows a VM of ours that a higher generation made: the log is older than the cloud.
+    #[error(
+        "generation {generation} is below generation {by}, which made a VM of ours: was the state directory \
+         restored from a backup?"
+    )]
+    Outrun {
+        /// Ours.
+        generation: Generation,
+        /// The highest that is seen.
+        by: Generation,
+    },
     /// The log could not be read just now. The ownership may still stand: ask again.
     #[error("cannot tell whether generation {generation} still owns the space: {why}")]
     Unsure {
@@ -62,6 +82,17 @@ pub enum Fenced {
 #[error("lost the ownership: {0}")]
 pub struct Lost(pub Fenced);
 
+/// With what a space is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// Who takes it.
+    pub manager: &'a ManagerName,
+    /// How long it may be silent.
+    pub ttl: Duration,
+    /// The new generation must be above this one: the highest that was seen on a VM.
+    pub above: Generation,
+}
+
 /// The answer of [`Ownership::acquire`].
 #[derive(Debug)]
 pub enum Acquire {
@@ -76,6 +107,44 @@ pub enum Acquire {
     },
 }
 
+/// The answer of [`Ownership::look`].
+#[derive(Debug)]
+pub enum Look {
+    /// Somebody owns the space, or may; look again, at least twice within the TTL.
+    HeldBy {
+        /// Who.
+        manager: ManagerName,
+        /// Under which generation.
+        generation: Generation,
+    },
+    /// Nobody does.
+    Vacant(Vacant),
+}
+
+/// A space that nobody owns, as far as this manager has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vacant {
+    /// The generation to make.
+    generation: Generation,
+    /// Who had it last, if that is known.
+    pub left_by: Option<ManagerName>,
+    /// What was said when it was given back.
+    pub farewell: Option<Farewell>,
+    /// For how long we have seen it so, on our own clock.
+    pub lasts: Duration,
+}
+
+/// What an owner says when it gives a space back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Farewell {
+    /// To whom it is handed over, if to somebody.
+    #[serde(default)]
+    pub to: Option<ManagerName>,
+    /// For how many seconds from then the new owner is to keep it, even if another is placed better.
+    #[serde(default)]
+    pub keep_secs: u64,
+}
+
 /// The right to change one space. Ends by [`Ownership::release`], or by not being renewed.
 #[derive(Debug)]
 pub struct Ownership {
@@ -87,6 +156,8 @@ pub struct Ownership {
     /// Why the last renewal failed, if it did.
     trouble: Mutex<Option<String>>,
     alarms: Vec<String>,
+    /// Until when on our clock it is not to be handed over for its place alone.
+    keep_until: Duration,
 }
 
 impl Ownership {
@@ -102,14 +173,66 @@ impl Ownership {
         manager: &ManagerName,
         ttl: Duration,
     ) -> Result<Acquire, StoreError> {
+        match Self::look(store, space, manager, ttl).await? {
+            Look::HeldBy { manager, generation } => Ok(Acquire::HeldBy { manager, generation }),
+            Look::Vacant(vacant) => {
+                let terms = Terms { manager, ttl, above: Generation::default() };
+                Self::take_vacant(store, space, terms, &vacant).await
+            }
+        }
+    }
+
+    /// Looks who owns a space, without trying to.
+    ///
+    /// # Errors
+    /// What the state directory said.
+    pub async fn look(
+        store: &Store,
+        space: &SpaceName,
+        manager: &ManagerName,
+        ttl: Duration,
+    ) -> Result<Look, StoreError> {
         log::prepare(store, space).await?;
         let seen = log::look(store, space).await?;
-        let generation = match Self::judged(store, (space, manager), seen, ttl) {
-            Verdict::Wait(observation) => return Ok(held_by(&observation.seen)),
-            Verdict::Take(generation) => generation,
-        };
+        Ok(match Self::judged(store, (space, manager), seen.clone(), ttl) {
+            Verdict::Wait(Observation { seen, since: _ }) => {
+                Look::HeldBy { manager: name_of(&seen), generation: seen.generation }
+            }
+            Verdict::Take(generation) => {
+                let now = store.clock().monotonic();
+                let mut known = locked(&store.0.observations);
+                let known = known.entry((space.clone(), manager.clone())).or_default();
+                let since = known.vacant.filter(|(other, _)| *other == generation);
+                let (_, since) = *known.vacant.insert(since.unwrap_or((generation, now)));
+                let lasts = now.saturating_sub(since);
+                let (left_by, farewell) = seen.map_or((None, None), |seen| match seen.renewal {
+                    Renewal::Released(farewell) => (seen.manager, Some(farewell)),
+                    Renewal::None | Renewal::Counter(_) => (seen.manager, None),
+                });
+                Look::Vacant(Vacant { generation, left_by, farewell, lasts })
+            }
+        })
+    }
+
+    /// Tries to own a space that was seen vacant.
+    ///
+    /// # Errors
+    /// What the state directory said; the space is then not ours.
+    pub async fn take_vacant(
+        store: &Store,
+        space: &SpaceName,
+        terms: Terms<'_>,
+        vacant: &Vacant,
+    ) -> Result<Acquire, StoreError> {
+        let Terms { manager, ttl, above } = terms;
+        let generation = vacant.generation;
+        locked(&store.0.observations).remove(&(space.clone(), manager.clone()));
         if let Some(mut ownership) = Self::take(store, space, (manager, ttl), generation).await? {
-            ownership.settle().await?;
+            ownership.settle(above).await?;
+            if let Some(farewell) = &vacant.farewell {
+                let keep = Duration::from_secs(farewell.keep_secs);
+                ownership.keep_until = store.clock().monotonic().saturating_add(keep);
+            }
             return Ok(Acquire::Owned(ownership));
         }
         // Somebody was quicker: the count of its silence begins here.
@@ -134,11 +257,11 @@ impl Ownership {
         let key = (space.clone(), manager.clone());
         let now = store.clock().monotonic();
         let mut known = locked(&store.0.observations);
-        let verdict = judge(known.get(&key), seen, now, ttl);
-        match &verdict {
-            Verdict::Wait(observation) => known.insert(key, observation.clone()),
-            Verdict::Take(_) => known.remove(&key),
-        };
+        let known = known.entry(key).or_default();
+        let verdict = judge(known.observation.as_ref(), seen, now, ttl);
+        if let Verdict::Wait(observation) = &verdict {
+            *known = Known { observation: Some(observation.clone()), vacant: None };
+        }
         verdict
     }
 
@@ -165,6 +288,7 @@ impl Ownership {
             lease: Mutex::new(lease),
             trouble: Mutex::new(None),
             alarms: Vec::new(),
+            keep_until: Duration::ZERO,
         };
         // Our listing may have been old: then there is a higher one, and ours counts for nothing.
         match log::highest(store, space).await? {
@@ -173,15 +297,16 @@ impl Ownership {
         }
     }
 
-    /// Looks at the records before the first action, and tidies up.
-    async fn settle(&mut self) -> Result<(), StoreError> {
+    /// Looks at the records before the first action, and tidies up. `above` is the highest generation that was
+    /// seen elsewhere, on a VM.
+    async fn settle(&mut self, above: Generation) -> Result<(), StoreError> {
         log::clean(&self.store, &self.space, self.generation).await;
-        let written = self.store.highest_written(&self.space).await?;
+        let written = self.store.highest_written(&self.space).await?.max(above);
         if written > self.generation {
             // The log is older than the records: it was restored from a backup, or removed. A
             // generation at or below what they name could be that of a manager still alive.
             let problem = format!(
-                "the generation log of {} says {}, but records were written by generation {written}: was the \
+                "the generation log of {} says {}, but records or VMs were made by generation {written}: was the \
                  state directory restored from a backup? going on above it",
                 self.space, self.generation
             );
@@ -259,9 +384,14 @@ impl Ownership {
 
     /// Gives the space back, so that another manager takes it at once.
     pub async fn release(self) {
-        let counter = self.lease().counter + 1;
+        self.hand_over(Farewell::default()).await;
+    }
+
+    /// Gives the space back, and says to whom.
+    pub async fn hand_over(self, farewell: Farewell) {
+        let life = (self.lease().counter + 1, farewell);
         // If it cannot be told, the others find out by our silence.
-        if let Err(error) = log::release(&self.store, &self.space, self.generation, counter).await {
+        if let Err(error) = log::release(&self.store, &self.space, self.generation, life).await {
             tracing::warn!(space = %self.space, %error, "could not give the space back");
         }
     }
@@ -269,6 +399,11 @@ impl Ownership {
     /// The fencing token.
     pub fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// Whether a person has put it here, and not long ago.
+    pub fn is_kept(&self) -> bool {
+        self.store.clock().monotonic() < self.keep_until
     }
 
     /// The space.
@@ -363,9 +498,10 @@ fn reading(clock: &dyn Clock) -> Reading {
 }
 
 fn held_by(seen: &machine::Seen) -> Acquire {
+    Acquire::HeldBy { manager: name_of(seen), generation: seen.generation }
+}
+
+fn name_of(seen: &machine::Seen) -> ManagerName {
     let unknown = || ManagerName::parse("unknown").expect("a valid name");
-    Acquire::HeldBy {
-        manager: seen.manager.clone().unwrap_or_else(unknown),
-        generation: seen.generation,
-    }
+    seen.manager.clone().unwrap_or_else(unknown)
 }

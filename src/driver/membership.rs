@@ -1,0 +1,211 @@
+//! This manager among the others: shows itself, looks who else lives, and tells the tasks of the spaces.
+//! Nothing rests on it but who takes which space first; a state directory that hangs delays only this.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
+use tracing::{error, warn};
+
+use super::board::News;
+use super::{Farewell, Shared};
+use crate::cooperate::{Member, Members, Sign};
+use crate::library::Setup;
+use crate::model::{Board, ManagerName, SpaceName};
+use crate::store::{ManagerInfo, StoreError};
+
+/// How many times within the TTL the others are looked at: a clean stop is to be followed within two seconds.
+const LOOKS_PER_TTL: u32 = 15;
+/// Looks are never further apart.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(1);
+/// How many times within the TTL this manager shows that it lives, and looks for new ones.
+const SIGNS_PER_TTL: u32 = 3;
+
+/// What is known of the others.
+#[derive(Debug, Clone, Default)]
+pub(super) struct View {
+    /// Whether there was a look at all.
+    pub(super) has_looked: bool,
+    /// Who lives, this manager included.
+    pub(super) live: BTreeMap<ManagerName, Member>,
+    /// Changes when somebody has given a space back: it is worth a look.
+    pub(super) given_back: u64,
+}
+
+/// The task.
+pub(super) struct Membership {
+    shared: Arc<Shared>,
+    info: ManagerInfo,
+    setup: watch::Receiver<Arc<Setup>>,
+    board: watch::Receiver<Arc<Board>>,
+    view: watch::Sender<View>,
+    members: Members,
+    ttl: Duration,
+    /// The others' files as last read.
+    others: BTreeMap<ManagerName, ManagerInfo>,
+    /// The counter of our own file as last read, if another process had written it.
+    twin: Option<u64>,
+    news: mpsc::Sender<News>,
+}
+
+impl Membership {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        address: Option<SocketAddr>,
+        setup: watch::Receiver<Arc<Setup>>,
+        board: watch::Receiver<Arc<Board>>,
+    ) -> Self {
+        let ttl = setup.borrow().config.site.ownership_ttl;
+        let info = ManagerInfo {
+            format: 1,
+            name: shared.home.manager.clone(),
+            version: shared.home.version.clone(),
+            started: shared.clock.now(),
+            counter: 0,
+            spaces: Vec::new(),
+            address,
+            host: shared.home.hostname.clone(),
+            run: shared.run.clone(),
+            serves: None,
+            given_back: 0,
+            has_stopped: false,
+            ttl_secs: ttl.as_secs(),
+        };
+        let (view, members) = (watch::Sender::default(), Members::new(ttl));
+        let (news, others, twin) = (shared.news.clone(), BTreeMap::new(), None);
+        Self { shared, info, setup, board, view, members, ttl, others, twin, news }
+    }
+
+    pub(super) fn view(&self) -> watch::Receiver<View> {
+        self.view.subscribe()
+    }
+
+    /// Until `stopped`; then says farewell.
+    pub(super) async fn run(mut self, mut stopped: watch::Receiver<Option<Farewell>>) {
+        let look_every = (self.ttl / LOOKS_PER_TTL).min(LOOK_AT_LEAST_EVERY);
+        let sign_every = self.ttl / SIGNS_PER_TTL;
+        let mut given_back = self.shared.given_back.subscribe();
+        let mut due = Instant::now();
+        loop {
+            let is_due = Instant::now() >= due;
+            if is_due {
+                due = Instant::now() + sign_every;
+            }
+            let worked = async {
+                if is_due || given_back.has_changed().unwrap_or(false) {
+                    let count = *given_back.borrow_and_update();
+                    self.show(count).await?;
+                }
+                if is_due { self.look_for_all().await } else { self.look_at_known().await }
+            };
+            let trouble = match worked.await {
+                Ok(()) => self.twin.map(|_| self.twin_trouble()),
+                Err(problem) => {
+                    warn!(%problem, "cannot look at the other managers, or not be seen by them");
+                    None
+                }
+            };
+            self.publish(trouble).await;
+            tokio::select! {
+                biased;
+                _ = stopped.changed() => break,
+                _ = given_back.changed() => given_back.mark_changed(),
+                () = sleep(look_every) => {}
+            }
+        }
+        self.say_farewell().await;
+    }
+
+    /// After the spaces were given back: nobody has to wait for our silence.
+    async fn say_farewell(&mut self) {
+        self.info.has_stopped = true;
+        let given_back = *self.shared.given_back.borrow();
+        if let Err(problem) = self.show(given_back).await {
+            warn!(%problem, "could not say farewell; the others find out by our silence");
+        }
+    }
+
+    async fn show(&mut self, given_back: u64) -> Result<(), StoreError> {
+        let store = &self.shared.store;
+        if self.info.counter > 0
+            && let Some(there) = store.manager(&self.info.name).await?
+        {
+            self.twin = (there.run != self.info.run).then_some(there.counter);
+        }
+        self.info.counter += 1;
+        self.info.given_back = given_back;
+        self.info.spaces = self.board.borrow().spaces.keys().cloned().collect();
+        let setup = self.setup.borrow().clone();
+        self.info.serves = Some(setup.spaces.keys().cloned().collect());
+        store.save_manager(&self.info).await
+    }
+
+    async fn look_for_all(&mut self) -> Result<(), StoreError> {
+        let all = self.shared.store.managers().await?;
+        self.take_in(all);
+        Ok(())
+    }
+
+    async fn look_at_known(&mut self) -> Result<(), StoreError> {
+        let now = self.shared.clock.monotonic();
+        let live = self.members.live(now);
+        let mut seen = Vec::new();
+        for name in live.keys().filter(|name| **name != self.info.name) {
+            seen.extend(self.shared.store.manager(name).await?);
+        }
+        self.take_in(seen);
+        Ok(())
+    }
+
+    fn take_in(&mut self, seen: Vec<ManagerInfo>) {
+        let now = self.shared.clock.monotonic();
+        self.members.look(now, seen.iter().map(|info| (info.name.clone(), sign(info))));
+        for info in seen.into_iter().filter(|info| info.name != self.info.name) {
+            self.others.insert(info.name.clone(), info);
+        }
+    }
+
+    async fn publish(&self, trouble: Option<String>) {
+        let live = self.members.live(self.shared.clock.monotonic());
+        let given_back = self.others.values().map(given_back).fold(0, u64::wrapping_add);
+        self.view.send_if_modified(|view| {
+            let is_news = !view.has_looked || view.live != live || view.given_back != given_back;
+            *view = View { has_looked: true, live, given_back };
+            is_news
+        });
+        // The receiver only ends with the process.
+        let _ = self.news.send(News::Twin { trouble }).await;
+    }
+
+    fn twin_trouble(&self) -> String {
+        let name = &self.info.name;
+        let trouble = format!(
+            "another manager runs under the name {name} on this state directory: give each its own \
+             `site.manager`; the spaces are safe, but who works on which changes without need"
+        );
+        error!("{trouble}");
+        trouble
+    }
+}
+
+/// A number that changes whenever a manager gives something back, or has stopped.
+fn given_back(info: &ManagerInfo) -> u64 {
+    info.given_back.wrapping_mul(2).wrapping_add(u64::from(info.has_stopped))
+}
+
+fn sign(info: &ManagerInfo) -> Sign {
+    Sign {
+        run: info.run.clone(),
+        counter: info.counter,
+        is_leaving: info.has_stopped,
+        serves: info.serves.clone(),
+    }
+}
+
+/// For the tasks of the spaces: the members of which one can work on a space are told apart by name alone.
+pub(super) fn names(live: &BTreeMap<ManagerName, Member>, space: &SpaceName) -> Vec<ManagerName> {
+    live.iter().filter(|(_, m)| m.serves(space)).map(|(name, _)| name.clone()).collect()
+}
