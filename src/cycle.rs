@@ -133,12 +133,13 @@ pub async fn run_cycle(
     Ok(CycleEnd { snapshot, outcomes, requests: seen.requests })
 }
 
-/// Nothing is done under a generation that is lower than that of a VM of ours: the log is older than the cloud.
+/// Nothing is done under a generation that the VMs of ours show to have been used before: the log is older than the
+/// cloud.
 fn not_outrun(proof: &Proof<'_>, seen: &Observation) -> Result<(), StoreError> {
     let generation = proof.generation();
-    match seen.newest_generation() {
-        Some(by) if by > generation => Err(Fenced::Outrun { generation, by }.into()),
-        Some(_) | None => Ok(()),
+    match seen.outrun(generation) {
+        Some(by) => Err(Fenced::Outrun { generation, by }.into()),
+        None => Ok(()),
     }
 }
 

@@ -6,8 +6,8 @@ use clap::Parser;
 
 use super::error::CliError;
 use super::{
-    Cli, Command, check, completions, delete, demo, drain, explain, library, machines, man,
-    managers, plan, run, status, supervisor,
+    Cli, Command, check, completions, delete, demo, drain, explain, handover, library, machines,
+    man, managers, plan, run, status, supervisor,
 };
 
 /// The whole program but for `main`. Exit codes: 0 done, 1 failed, 2 usage or configuration.
@@ -42,6 +42,7 @@ fn carry_out(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Explain(args) => on_one_thread(explain::run(config, &args)),
         Command::Drain(args) => on_one_thread(drain::run(config, &args)),
         Command::Delete(args) => on_one_thread(delete::run(config, &args)),
+        Command::Handover(args) => on_one_thread(handover::run(config, &args)),
         Command::Managers(args) => on_one_thread(managers::run(config, &args)),
         Command::Library(command) => return library::run(config, &command),
         Command::Completions { shell } => completions::run(shell),

@@ -10,6 +10,7 @@ mod dispatch;
 mod drain;
 mod error;
 mod explain;
+mod handover;
 mod library;
 mod machines;
 mod man;
@@ -29,7 +30,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::model::{MachinetypeName, SpaceName};
+use crate::model::{MachinetypeName, ManagerName, SpaceName};
 
 pub use dispatch::main;
 
@@ -73,7 +74,9 @@ pub enum Command {
     Drain(DrainArgs),
     /// Delete one machine now
     Delete(DeleteArgs),
-    /// List the managers that share the state directory
+    /// Give a space to another manager, for maintenance of the one that has it
+    Handover(HandoverArgs),
+    /// List the managers that share the state directory, and who owns which space
     Managers(StateArgs),
     /// Look at VM definitions
     #[command(subcommand)]
@@ -217,6 +220,26 @@ pub struct DrainArgs {
     /// Take the drains of this target back; machines that were told already keep their time
     #[arg(long)]
     pub cancel: bool,
+
+    /// How to agree.
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+/// `vcycle handover`.
+#[derive(Debug, Args)]
+pub struct HandoverArgs {
+    /// The space
+    #[arg(value_name = "SPACE")]
+    pub space: SpaceName,
+
+    /// The manager that is to have it; default: the best placed of the others
+    #[arg(long, value_name = "MANAGER")]
+    pub to: Option<ManagerName>,
+
+    /// For how long it keeps the space, even if another is placed better
+    #[arg(long = "for", value_name = "1h", default_value = "1h")]
+    pub keep: handover::Keep,
 
     /// How to agree.
     #[command(flatten)]

@@ -188,7 +188,7 @@ impl SpaceWorker {
             }
             End::Lost(why) => {
                 // Harmless if it has another owner already: it says nothing of that one's generation.
-                if self.above > ownership.generation() {
+                if self.above >= ownership.generation() {
                     ownership.release().await;
                 }
                 self.idle(why, None).await;
@@ -270,7 +270,7 @@ impl SpaceWorker {
             let setup = Arc::clone(&self.setup.borrow_and_update());
             number += 1;
             let requests = self.one_cycle(ownership, &setup, (&mut memory, number)).await;
-            if self.above > ownership.generation() {
+            if self.above >= ownership.generation() {
                 return End::Lost(format!(
                     "a VM of ours was made by generation {}: going on above it",
                     self.above

@@ -84,8 +84,9 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// The highest generation under which a VM of ours was made, of those that are seen.
-    pub fn newest_generation(&self) -> Option<Generation> {
+    /// The highest generation of a VM of ours that cannot be if the log is whole, when `ours` is the highest in it:
+    /// one above it, or one of it without a record, since records come before VMs.
+    pub fn outrun(&self, ours: Generation) -> Option<Generation> {
         let known = self.machines.iter().filter_map(|view| match &view.sighting {
             Sighting::Seen(instance) => match &instance.identity {
                 Identity::Vcycle(tags) if tags.intent == view.record.tags.intent => {
@@ -95,7 +96,8 @@ impl Observation {
             },
             Sighting::ProvenAbsent | Sighting::NotSeen => None,
         });
-        known.chain(self.orphans.iter().map(|orphan| orphan.tags.generation)).max()
+        let lost = self.orphans.iter().map(|orphan| orphan.tags.generation);
+        known.filter(|by| *by > ours).chain(lost.filter(|by| *by >= ours)).max()
     }
 }
 

@@ -29,7 +29,9 @@ pub use fs::{ManagerLock, Mode, NewFile, PutOutcome, RealFs, SharedFs, Vanished}
 pub use layout::StatePath;
 pub use machines::{Archived, LoadedSpace};
 pub use outputs::{FeatureKind, OutputName, PutError};
-pub use ownership::{Acquire, Farewell, Fenced, Look, Lost, Ownership, Proof, Terms, Vacant};
+pub use ownership::{
+    Acquire, Farewell, Fenced, Look, Lost, Owner, Ownership, Proof, Terms, Vacant,
+};
 pub use people::ManagerInfo;
 pub use sweep::Swept;
 

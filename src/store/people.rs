@@ -15,6 +15,20 @@ use crate::model::{
 /// Formats of `plan.json`, of requests, and of `managers/NAME.json`.
 const FORMAT: u32 = 1;
 
+impl ManagerInfo {
+    /// Whether it lives, for people: by when its file was last written, on the file server's clock.
+    pub fn life(&self, written: Option<Timestamp>, now: Timestamp) -> &'static str {
+        let patience = std::time::Duration::from_secs(self.ttl_secs);
+        match written {
+            _ if self.has_stopped => "stopped",
+            // An older version writes only when something changes.
+            _ if self.run.is_empty() => "unknown",
+            Some(written) if now.since(written) <= patience => "alive",
+            Some(_) | None => "silent",
+        }
+    }
+}
+
 /// One manager, as it shows itself to the others and to people. Nothing rests on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManagerInfo {
@@ -186,6 +200,18 @@ impl Store {
         let path = layout::manager(name);
         let Some(content) = self.read_optional(&path).await? else { return Ok(None) };
         codec::decode(&content, FORMAT).map(Some).map_err(|unreadable| unreadable.at(&path))
+    }
+
+    /// When managers last showed themselves, by the file server's clock, in the order asked.
+    ///
+    /// # Errors
+    /// What the filesystem said.
+    pub async fn manager_signs(
+        &self,
+        managers: &[ManagerInfo],
+    ) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let paths: Vec<_> = managers.iter().map(|info| layout::manager(&info.name)).collect();
+        self.fs().modified(&paths).await.map_err(at("look at", &layout::managers()))
     }
 
     /// All managers that have ever shown themselves, by name. One that cannot be read is said in

@@ -77,6 +77,59 @@ pub(super) async fn look(store: &Store, space: &SpaceName) -> Result<Option<Seen
     Ok(Some(Seen { generation, manager: claim.map(|claim| claim.manager), renewal }))
 }
 
+/// Who owns a space, for people: what the files say, without a judgement of life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Owner {
+    /// The space.
+    pub space: SpaceName,
+    /// The highest generation.
+    pub generation: Generation,
+    /// Who made it; `None`: its file cannot be read.
+    pub manager: Option<ManagerName>,
+    /// When, by that manager's clock.
+    pub since: Option<Timestamp>,
+    /// When it was last renewed, by the file server's clock.
+    pub renewed: Option<Timestamp>,
+    /// It was given back, and nobody has taken it yet.
+    pub is_given_back: bool,
+}
+
+impl Store {
+    /// The owners of all spaces that have ever had one, by name.
+    ///
+    /// # Errors
+    /// What the filesystem said.
+    pub async fn owners(&self) -> Result<Vec<Owner>, StoreError> {
+        let dir = layout::spaces();
+        let names = self.fs().list(&dir).await.map_err(at("list", &dir))?;
+        let mut spaces: Vec<SpaceName> = names.iter().filter_map(|n| n.parse().ok()).collect();
+        spaces.sort_unstable();
+        let mut owners = Vec::new();
+        for space in spaces {
+            owners.extend(owner_of(self, space).await?);
+        }
+        Ok(owners)
+    }
+}
+
+async fn owner_of(store: &Store, space: SpaceName) -> Result<Option<Owner>, StoreError> {
+    let Some(generation) = highest(store, &space).await? else { return Ok(None) };
+    let claim = store.read_optional(&layout::generation(&space, generation)).await?;
+    let claim: Option<Claim> = claim.and_then(|text| codec::decode(&text, FORMAT).ok());
+    let path = layout::renewal(&space, generation);
+    let life = store.read_optional(&path).await?;
+    let life: Option<Life> = life.and_then(|text| codec::decode(&text, FORMAT).ok());
+    let renewed = store.fs().modified(&[path.clone()]).await.map_err(at("look at", &path))?;
+    Ok(Some(Owner {
+        space,
+        generation,
+        since: claim.as_ref().map(|claim| claim.at),
+        manager: claim.map(|claim| claim.manager),
+        renewed: renewed.into_iter().flatten().next(),
+        is_given_back: life.is_some_and(|life| life.released),
+    }))
+}
+
 /// Tries to make a generation. `false`: somebody else did.
 pub(super) async fn claim(
     store: &Store,

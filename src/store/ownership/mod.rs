@@ -4,6 +4,7 @@
 //! `machine.rs` decides, `log.rs` reads and writes the files, this file holds what the rest of the
 //! program sees: [`Ownership`], and the [`Proof`] that every write and every mutating call takes.
 
+mod answers;
 mod log;
 mod machine;
 
@@ -11,11 +12,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use vcycle_api::Clock;
 
 use super::{Store, StoreError, locked};
 use crate::model::{Generation, ManagerName, SpaceName};
+pub use answers::{Acquire, Farewell, Fenced, Look, Lost, Terms, Vacant};
+pub use log::Owner;
 use machine::{Lease, Observation, Reading, Renewal, Verdict, judge};
 
 /// What this process has seen of the owners of spaces, by space and asking manager.
@@ -27,122 +29,6 @@ pub(super) struct Known {
     observation: Option<Observation>,
     /// The generation that could be made, and since when on our clock.
     vacant: Option<(Generation, Duration)>,
-}
-
-/// Why the space may not be changed now.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fenced {
-    /// The ownership was not renewed in time. It does not come back: acquire again.
-    #[error("generation {generation} was not renewed in time, {late:?} too late")]
-    Expired {
-        /// Ours.
-        generation: Generation,
-        /// Since when.
-        late: Duration,
-    },
-    /// There is a newer owner.
-    #[error("generation {generation} was superseded by generation {by}")]
-    Superseded {
-        /// Ours.
-        generation: Generation,
-        /// The newest.
-        by: Generation,
-    },
-    /// The log does not know our generation any more: it was removed, or restored from a backup.
-    #[error(
-        "generation {generation} is not in the log any more: was the state directory restored from a backup?"
-    )]
-    Forgotten {
-        /// Ours.
-        generation: Generation,
-    },
-    /// The cloud shows a VM of ours that a higher generation made: the log is older than the cloud.
-    #[error(
-        "generation {generation} is below generation {by}, which made a VM of ours: was the state directory \
-         restored from a backup?"
-    )]
-    Outrun {
-        /// Ours.
-        generation: Generation,
-        /// The highest that is seen.
-        by: Generation,
-    },
-    /// The log could not be read just now. The ownership may still stand: ask again.
-    #[error("cannot tell whether generation {generation} still owns the space: {why}")]
-    Unsure {
-        /// Ours.
-        generation: Generation,
-        /// What came back.
-        why: String,
-    },
-}
-
-/// The ownership is over for good: drop it and acquire again.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("lost the ownership: {0}")]
-pub struct Lost(pub Fenced);
-
-/// With what a space is taken.
-#[derive(Debug, Clone, Copy)]
-pub struct Terms<'a> {
-    /// Who takes it.
-    pub manager: &'a ManagerName,
-    /// How long it may be silent.
-    pub ttl: Duration,
-    /// The new generation must be above this one: the highest that was seen on a VM.
-    pub above: Generation,
-}
-
-/// The answer of [`Ownership::acquire`].
-#[derive(Debug)]
-pub enum Acquire {
-    /// We own the space now.
-    Owned(Ownership),
-    /// Somebody else does, or may; ask again, at least twice within the TTL.
-    HeldBy {
-        /// Who.
-        manager: ManagerName,
-        /// Under which generation.
-        generation: Generation,
-    },
-}
-
-/// The answer of [`Ownership::look`].
-#[derive(Debug)]
-pub enum Look {
-    /// Somebody owns the space, or may; look again, at least twice within the TTL.
-    HeldBy {
-        /// Who.
-        manager: ManagerName,
-        /// Under which generation.
-        generation: Generation,
-    },
-    /// Nobody does.
-    Vacant(Vacant),
-}
-
-/// A space that nobody owns, as far as this manager has seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vacant {
-    /// The generation to make.
-    generation: Generation,
-    /// Who had it last, if that is known.
-    pub left_by: Option<ManagerName>,
-    /// What was said when it was given back.
-    pub farewell: Option<Farewell>,
-    /// For how long we have seen it so, on our own clock.
-    pub lasts: Duration,
-}
-
-/// What an owner says when it gives a space back.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Farewell {
-    /// To whom it is handed over, if to somebody.
-    #[serde(default)]
-    pub to: Option<ManagerName>,
-    /// For how many seconds from then the new owner is to keep it, even if another is placed better.
-    #[serde(default)]
-    pub keep_secs: u64,
 }
 
 /// The right to change one space. Ends by [`Ownership::release`], or by not being renewed.
