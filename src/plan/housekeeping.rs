@@ -55,7 +55,7 @@ pub(super) fn plan_resolve(input: &PlanInput<'_>, judged: &Judged<'_>) -> Option
     };
     (is_open && can_answer).then(|| Step::Resolve {
         machine: record.machine().clone(),
-        intent: record.intent().clone(),
+        intent: *record.intent(),
         asked: record.asked,
     })
 }
