@@ -4,6 +4,7 @@
 
 mod board;
 mod membership;
+mod placing;
 mod space;
 
 use std::collections::BTreeMap;

@@ -14,14 +14,14 @@ use tracing::{error, info, warn};
 use vcycle_api::{Act, BudgetSettings, Budgeted};
 
 use super::board::News;
-use super::membership::{View, names};
+use super::membership::View;
+use super::placing::{self, LOOKS_PER_TTL, Place, Turn};
 use super::{Farewell, Shared, Stop};
-use crate::cooperate::{Placing, Vacancy, best_other, place, turn};
 use crate::cycle::{CycleContext, CycleEnd, run_cycle};
 use crate::library::Setup;
-use crate::model::{Board, Generation, ManagerName, OperatorRequest, RequestWhat, SpaceName};
+use crate::model::{Board, Generation, ManagerName, OperatorRequest, SpaceName};
 use crate::observe::SpaceMemory;
-use crate::store::{self, Acquire, Fault, Fenced, Look, Lost, Ownership, StoreError, Terms};
+use crate::store::{self, Fault, Fenced, Lost, Ownership, StoreError};
 
 /// Between two cycles there is at least this much of the period, whatever wakes the space.
 const SHORTEST_GAP_PART: u32 = 10;
@@ -32,10 +32,6 @@ const JITTER: f64 = 0.05;
 /// The part of the TTL that a call to the cloud may wait for its turn in the request budget: less than
 /// the fifth that an ownership keeps back, for the proof is checked before the wait.
 const PATIENCE_PER_TTL: u32 = 10;
-/// How long the first look at the other managers is waited for.
-const FIRST_LOOK_LONGEST: Duration = Duration::from_secs(2);
-/// How many times within the TTL a space that is held by others is looked at.
-const LOOKS_PER_TTL: u32 = 5;
 
 /// What reaches a worker from outside.
 pub(super) struct Inbox {
@@ -59,16 +55,6 @@ pub(super) struct SpaceWorker {
     provider: Option<(String, Arc<dyn Act>)>,
     jitter: ChaCha8Rng,
     woken: bool,
-}
-
-/// What came of an attempt to own the space.
-enum Turn {
-    Ours(Box<Ownership>),
-    /// Not now.
-    Wait {
-        why: String,
-        pause: Duration,
-    },
 }
 
 /// Why the cycles under one ownership ended.
@@ -96,57 +82,29 @@ impl SpaceWorker {
 
     /// Until it is told to end.
     pub(super) async fn run(mut self) {
-        self.know_the_others().await;
+        placing::know_the_others(&mut self.members).await;
         while self.told().is_none() {
             let ttl = self.setup.borrow().config.site.ownership_ttl;
-            match self.acquire(ttl).await {
+            // Before the look: what is given back after it ends the pause.
+            let given_back = self.members.borrow().given_back;
+            match self.place().acquire(ttl, self.above).await {
                 Ok(Turn::Ours(ownership)) => self.own(*ownership).await,
                 Ok(Turn::Wait { why, pause }) => {
                     self.idle(why, None).await;
-                    self.pause(pause).await;
+                    self.pause(pause, given_back).await;
                 }
                 Err(problem) => {
                     warn!(space = %self.space, %problem, "cannot acquire the space");
                     let text = problem.to_string();
                     self.idle(text.clone(), is_trouble(&problem).then_some(text)).await;
-                    self.pause(ttl / LOOKS_PER_TTL).await;
+                    self.pause(ttl / LOOKS_PER_TTL, given_back).await;
                 }
             }
         }
     }
 
-    /// Before the first attempt, so that the turn is right; not for long, since nothing rests on it.
-    async fn know_the_others(&mut self) {
-        let looked = self.members.wait_for(|view| view.has_looked);
-        let _ = tokio::time::timeout(FIRST_LOOK_LONGEST, looked).await;
-    }
-
-    /// Takes the space if nobody has it and it is our turn.
-    async fn acquire(&mut self, ttl: Duration) -> Result<Turn, StoreError> {
-        let (store, manager) = (&self.shared.store, &self.shared.home.manager);
-        let held = |manager: &ManagerName, generation: Generation| Turn::Wait {
-            why: format!("{}{manager} (generation {generation})", Board::OWNED_BY),
-            pause: ttl / LOOKS_PER_TTL,
-        };
-        let vacant = match Ownership::look(store, &self.space, manager, ttl).await? {
-            Look::HeldBy { manager, generation } => return Ok(held(&manager, generation)),
-            Look::Vacant(vacant) => vacant,
-        };
-        let vacancy = Vacancy {
-            left_by: vacant.left_by.clone(),
-            to: vacant.farewell.as_ref().and_then(|farewell| farewell.to.clone()),
-        };
-        let live = self.members.borrow().live.clone();
-        let turn = turn(&self.space, manager, &live, &vacancy, ttl);
-        if let Some(rest) = turn.checked_sub(vacant.lasts).filter(|rest| !rest.is_zero()) {
-            let why = format!("{}nobody; another manager is to take it first", Board::OWNED_BY);
-            return Ok(Turn::Wait { why, pause: rest.min(ttl / LOOKS_PER_TTL) });
-        }
-        let terms = Terms { manager, ttl, above: self.above };
-        Ok(match Ownership::take_vacant(store, &self.space, terms, &vacant).await? {
-            Acquire::Owned(ownership) => Turn::Ours(Box::new(ownership)),
-            Acquire::HeldBy { manager, generation } => held(&manager, generation),
-        })
+    fn place(&self) -> Place<'_> {
+        Place { shared: &self.shared, space: &self.space, members: &self.members }
     }
 
     fn told(&self) -> Option<Farewell> {
@@ -200,53 +158,6 @@ impl SpaceWorker {
         self.shared.given_back.send_modify(|count| *count += 1);
     }
 
-    /// Whether a better placed manager should have the space.
-    fn misplaced(&self, ownership: &Ownership) -> Option<store::Farewell> {
-        if ownership.is_kept() {
-            return None;
-        }
-        let (me, now) = (&self.shared.home.manager, self.shared.clock.monotonic());
-        let live = &self.members.borrow().live;
-        match place(&self.space, me, live, now, ownership.ttl()) {
-            Placing::Keep => None,
-            Placing::HandOver { to } => Some(store::Farewell { to: Some(to), keep_secs: 0 }),
-        }
-    }
-
-    /// What comes of a person's wish to see the space elsewhere. `None`: nobody else can have it.
-    fn wish(&self, to: Option<&ManagerName>, keep_secs: u64) -> Option<store::Farewell> {
-        let (me, live) = (&self.shared.home.manager, &self.members.borrow().live);
-        let to = match to {
-            Some(to) => Some(to.clone()).filter(|to| names(live, &self.space).contains(to)),
-            None => best_other(&self.space, me, live),
-        }?;
-        (to != *me).then_some(store::Farewell { to: Some(to), keep_secs })
-    }
-
-    /// Carries out what people have asked for: the request is closed first, so that the next owner does not hand
-    /// it on.
-    async fn asked_to_hand_over(
-        &self,
-        ownership: &Ownership,
-        requests: Vec<OperatorRequest>,
-    ) -> Option<store::Farewell> {
-        let mut farewell = None;
-        for request in requests {
-            let RequestWhat::HandOver { to, keep_secs } = &request.what else { continue };
-            let proof = ownership.proof().ok()?;
-            if let Err(problem) = self.shared.store.close_request(&proof, &request.id).await {
-                warn!(space = %self.space, %problem, "the request stands, and is tried again");
-                return None;
-            }
-            farewell = self.wish(to.as_ref(), *keep_secs);
-            if farewell.is_none() {
-                let to = to.as_ref().map_or("another manager", ManagerName::as_str);
-                warn!(space = %self.space, to, who = request.who, "not handed over: no such manager lives");
-            }
-        }
-        farewell
-    }
-
     async fn cycles(&mut self, ownership: &Ownership, mut over: watch::Receiver<bool>) -> End {
         let mut memory: Option<SpaceMemory> = None;
         let mut number = 0;
@@ -263,7 +174,7 @@ impl SpaceWorker {
             if let Err(fenced) = ownership.proof() {
                 return End::Lost(fenced.to_string());
             }
-            if let Some(farewell) = self.misplaced(ownership) {
+            if let Some(farewell) = self.place().misplaced(ownership) {
                 return End::HandOver(farewell);
             }
             let begun = Instant::now();
@@ -276,7 +187,7 @@ impl SpaceWorker {
                     self.above
                 ));
             }
-            if let Some(farewell) = self.asked_to_hand_over(ownership, requests).await {
+            if let Some(farewell) = self.place().asked_to_hand_over(ownership, requests).await {
                 return End::HandOver(farewell);
             }
             let period = setup.config.site.cycle;
@@ -410,8 +321,7 @@ impl SpaceWorker {
     }
 
     /// A pause that ends when we are told to, or when somebody has given something back.
-    async fn pause(&mut self, pause: Duration) {
-        let given_back = self.members.borrow_and_update().given_back;
+    async fn pause(&mut self, pause: Duration, given_back: u64) {
         let news = async {
             // An error means that the others are not looked at any more; then only time ends the pause.
             if self.members.wait_for(|view| view.given_back != given_back).await.is_err() {

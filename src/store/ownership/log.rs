@@ -119,7 +119,8 @@ async fn owner_of(store: &Store, space: SpaceName) -> Result<Option<Owner>, Stor
     let path = layout::renewal(&space, generation);
     let life = store.read_optional(&path).await?;
     let life: Option<Life> = life.and_then(|text| codec::decode(&text, FORMAT).ok());
-    let renewed = store.fs().modified(&[path.clone()]).await.map_err(at("look at", &path))?;
+    let renewed =
+        store.fs().modified(std::slice::from_ref(&path)).await.map_err(at("look at", &path))?;
     Ok(Some(Owner {
         space,
         generation,
