@@ -118,6 +118,9 @@ pub struct Ended {
     pub machinetype: MachinetypeName,
     /// What it was made of.
     pub offering: OfferingId,
+    /// When it had started, if it ever did.
+    #[serde(default)]
+    pub started: Option<Timestamp>,
     /// When it ended.
     pub at: Timestamp,
     /// How.

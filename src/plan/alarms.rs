@@ -5,8 +5,7 @@ use crate::model::{MachineName, Phase, Timestamp};
 
 use super::PlanInput;
 use super::blast::Blast;
-use super::breaker::fold;
-use super::history::History;
+use super::breaker::{Breakers, Opening};
 use super::judge::{Judged, Sight, duplicates, is_auth_failure};
 use super::usage::Usage;
 use super::words::{duration_words, listing_words};
@@ -15,7 +14,7 @@ use super::words::{duration_words, listing_words};
 pub(super) struct Concerns<'c, 'a> {
     pub(super) input: &'c PlanInput<'a>,
     pub(super) blast: &'c Blast,
-    pub(super) history: &'c History<'a>,
+    pub(super) breakers: &'c Breakers<'a>,
     pub(super) usage: &'c Usage<'a>,
     /// How many machines are held back.
     pub(super) held_back: usize,
@@ -141,20 +140,21 @@ fn is_unknown(machine: &Judged<'_>) -> bool {
     }
 }
 
-/// Open breakers: the site or the experiment has something to mend.
-fn breakers(concerns: &Concerns<'_, '_>) -> Vec<String> {
-    let input = concerns.input;
-    let mut lines = Vec::new();
-    for policy in input.policy.machinetypes.values() {
-        for (offering, ends) in concerns.history.offerings_of(&policy.name) {
-            let opening = fold(&policy.breaker, &policy.outcomes, ends);
-            if let Some(opening) = opening.filter(|opening| input.now < opening.until) {
-                lines.push(format!(
-                    "{} is stopped on {offering} until {} after failures in a row; the last: {}",
-                    policy.name, opening.until, opening.after
-                ));
-            }
+/// Breakers that are not closed: the site or the experiment has something to mend.
+fn breakers(concerns: &Concerns<'_, '_>) -> impl Iterator<Item = String> {
+    let now = concerns.input.now;
+    concerns.breakers.all().map(move |(machinetype, offering, opening)| {
+        let Opening { until, after, .. } = opening;
+        if now < until {
+            format!(
+                "{machinetype} is stopped on {offering} until {until} after failures in a row; the \
+                 last: {after}"
+            )
+        } else {
+            format!(
+                "{machinetype} is tried on {offering} with one machine at a time since {until} \
+                 after failures in a row; the last: {after}"
+            )
         }
-    }
-    lines
+    })
 }

@@ -37,6 +37,7 @@ pub use step::{Fact, NewMachine, Plan, Reason, Report, Step};
 pub use words::{duration_words, listing_words};
 
 use blast::{Blast, Looks, held_reason, looks};
+use breaker::Breakers;
 use deletions::Hold;
 use drains::Drains;
 use gates::Gatekeeper;
@@ -67,12 +68,14 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
     steps.housekeeping.extend(housekeeping::plan_expiries(input));
     steps.housekeeping.extend(housekeeping::plan_closings(input, &judged, &orphans));
 
-    let gates = Gatekeeper { input, blast: &blast, drains: &drains, history: &history };
+    let breakers = Breakers::of(input, &history, &judged);
+    let (blast, drains) = (&blast, &drains);
+    let gates = Gatekeeper { input, blast, drains, history: &history, breakers: &breakers };
     let creations = creations::plan_creations(&gates, &usage, &judged);
     let concerns = alarms::Concerns {
         input,
-        blast: &blast,
-        history: &history,
+        blast,
+        breakers: &breakers,
         usage: &usage,
         held_back: held_back.len(),
     };

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{
-    Availability, MachinetypePolicy, Offering, OfferingId, Phase, Price, SpacePolicy, Timestamp,
+    Availability, MachinetypePolicy, Offering, OfferingId, Price, SpacePolicy, Timestamp,
 };
 
-use super::breaker::{Allows, Witness, fold};
+use super::breaker::{Allows, Breakers, Witness};
 use super::history::History;
 use super::judge::Judged;
 use super::rng::fnv;
@@ -71,7 +71,7 @@ pub(super) struct Candidate<'a> {
 /// What choosing needs to know of the space, beside the machinetype.
 #[derive(Debug)]
 pub(super) struct Market<'h, 'a> {
-    pub(super) history: &'h History<'a>,
+    pub(super) breakers: &'h Breakers<'a>,
     pub(super) parked: &'h BTreeMap<&'a OfferingId, Timestamp>,
     /// Machines of this machinetype that work or are about to.
     pub(super) machines: &'h [&'a Judged<'a>],
@@ -153,16 +153,14 @@ fn usable(
     if let Some(until) = until {
         return Usable::No(Reason::OfferingsParked { until });
     }
-    let ends = market.history.on_offering(&policy.name, &offering.id);
-    let Some(opening) = fold(&policy.breaker, &policy.outcomes, ends) else { return Usable::Yes };
-    let witnesses: Vec<Witness<'_>> = market
+    let Some(opening) = market.breakers.on(&policy.name, &offering.id) else { return Usable::Yes };
+    let witnesses = market
         .machines
         .iter()
-        .filter(|machine| machine.record().offering == offering.id)
-        .map(|machine| witness(machine, policy, input.now))
-        .collect();
-    match opening.allows(input.now, &witnesses) {
-        Allows::Everything => Usable::Yes,
+        .map(|machine| machine.record())
+        .filter(|record| record.offering == offering.id)
+        .map(|record| Witness { machine: record.machine(), intended: record.intended });
+    match opening.allows(input.now, witnesses) {
         Allows::OneProbe => Usable::OneProbe,
         Allows::WaitFor(machine) => Usable::No(Reason::BreakerProbing { machine: machine.clone() }),
         Allows::Nothing => Usable::No(Reason::BreakerOpen {
@@ -170,20 +168,6 @@ fn usable(
             after: opening.after.to_string(),
         }),
     }
-}
-
-fn witness<'a>(machine: &Judged<'a>, policy: &MachinetypePolicy, now: Timestamp) -> Witness<'a> {
-    let proven_since = match machine.phase {
-        Phase::Running { since } if now.since(since) >= policy.fizzle => Some(since),
-        Phase::Intended { since: _ }
-        | Phase::Starting { since: _ }
-        | Phase::Running { since: _ }
-        | Phase::Ended { since: _ }
-        | Phase::Deleting { since: _ }
-        | Phase::Gone { since: _ } => None,
-    };
-    let record = machine.record();
-    Witness { machine: record.machine(), intended: record.intended, proven_since }
 }
 
 /// The best candidate that can be used now, or why there is none: of several reasons the one

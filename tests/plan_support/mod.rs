@@ -258,6 +258,19 @@ impl World {
         self.machines.last_mut().unwrap()
     }
 
+    /// A remembered end of a machine that had run for some time.
+    pub(crate) fn past_run(
+        &mut self,
+        machinetype: &str,
+        ago: Duration,
+        ran: Duration,
+        kind: EndKind,
+    ) {
+        self.past(machinetype, ago, kind);
+        let end = self.past.last_mut().unwrap();
+        end.started = Some(end.at - ran);
+    }
+
     /// A remembered end.
     pub(crate) fn past(&mut self, machinetype: &str, ago: Duration, kind: EndKind) {
         let offering =
@@ -265,6 +278,7 @@ impl World {
         self.past.push(Ended {
             machinetype: machinetype_name(machinetype),
             offering,
+            started: None,
             at: self.now - ago,
             kind,
         });
