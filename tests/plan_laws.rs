@@ -37,7 +37,7 @@ struct Spec {
     quota: Option<(u32, u32)>,
     quota_stop: Option<u32>,
     foreign: u32,
-    past: Vec<(usize, u8, u64)>,
+    past: Vec<(usize, u8, u64, Option<u64>)>,
     heartbeat: Option<u64>,
     drain: u8,
     shutdown: Option<u64>,
@@ -74,7 +74,10 @@ fn spec() -> impl Strategy<Value = Spec> {
         0..12_u32,
     );
     let rest = (
-        prop::collection::vec((0..3_usize, 0..8_u8, 0..600_u64), 0..12),
+        prop::collection::vec(
+            (0..3_usize, 0..8_u8, 0..600_u64, prop::option::of(0..40_u64)),
+            0..12,
+        ),
         prop::option::of(0..40_u64),
         0..12_u8,
         prop::option::weighted(0.2, 0..2000_u64),
@@ -148,8 +151,12 @@ fn world(spec: &Spec) -> World {
     for (index, machine) in spec.machines.iter().enumerate() {
         add_machine(&mut world, machine, index);
     }
-    for (machinetype, kind, ago) in &spec.past {
-        world.past(TYPES[*machinetype], minutes(*ago), end_kind(*kind));
+    for (machinetype, kind, ago, ran) in &spec.past {
+        let (name, ago) = (TYPES[*machinetype], minutes(*ago));
+        match ran {
+            Some(ran) => world.past_run(name, ago, minutes(*ran), end_kind(*kind)),
+            None => world.past(name, ago, end_kind(*kind)),
+        }
     }
     add_requests(&mut world, spec);
     for index in 0..spec.orphans {
@@ -158,8 +165,16 @@ fn world(spec: &Spec) -> World {
         if index == 2 {
             record.tags.deployment = DeploymentId::compose(5);
         }
-        let instance = vm_of(&record, InstanceState::Running);
-        world.orphans.push(Orphan { tags: record.tags, instance });
+        let mut instance = vm_of(&record, InstanceState::Running);
+        if spec.flags & 8 != 0 {
+            (instance.processors, instance.memory, instance.offering) = (None, None, None);
+        }
+        let mut twin = instance.clone();
+        world.orphans.push(Orphan { tags: record.tags.clone(), instance });
+        if spec.flags & 16 != 0 {
+            twin.id = InstanceId::parse(&format!("{}-twin", twin.id)).unwrap();
+            world.orphans.push(Orphan { tags: record.tags, instance: twin });
+        }
     }
     for (name, age) in [("p1", 80), ("p2", 10)] {
         world.archived.push((machine_name("dune", name), NOON - hours(age)));

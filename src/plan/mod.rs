@@ -43,12 +43,12 @@ use drains::Drains;
 use gates::Gatekeeper;
 use history::{History, current_ends};
 use judge::{Judged, Sight, judge, sight};
-use usage::{Usage, real_orphans};
+use usage::{Orphans, Usage};
 
 /// What to do in this cycle, and why; also why not.
 pub fn plan(input: &PlanInput<'_>) -> Plan {
     let (blast, judged) = judge_all(input);
-    let orphans = real_orphans(input);
+    let orphans = Orphans::of(input);
     let usage = Usage::count(input, &judged, &orphans);
     let ends = current_ends(&judged);
     let history = History::join(input, &ends);
@@ -64,9 +64,10 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
             held_back.extend(held(input, machine));
         }
     }
-    steps.housekeeping.extend(orphans.iter().map(|o| housekeeping::plan_adoption(input, o)));
+    let adoptable = &orphans.adoptable;
+    steps.housekeeping.extend(adoptable.iter().map(|o| housekeeping::plan_adoption(input, o)));
     steps.housekeeping.extend(housekeeping::plan_expiries(input));
-    steps.housekeeping.extend(housekeeping::plan_closings(input, &judged, &orphans));
+    steps.housekeeping.extend(housekeeping::plan_closings(input, &judged, adoptable));
 
     let breakers = Breakers::of(input, &history, &judged);
     let (blast, drains) = (&blast, &drains);
@@ -77,6 +78,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
         blast,
         breakers: &breakers,
         usage: &usage,
+        orphans: &orphans,
         held_back: held_back.len(),
     };
     let report = Report {
@@ -93,7 +95,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
 /// input of the cycle in which the cloud refused.
 pub fn processors_in_use(input: &PlanInput<'_>) -> Processors {
     let (_, judged) = judge_all(input);
-    Usage::count(input, &judged, &real_orphans(input)).in_cloud(input).processors
+    Usage::count(input, &judged, &Orphans::of(input)).in_cloud(input).processors
 }
 
 /// Judges all machines. A vanished machine that is held back is judged as if nothing were known

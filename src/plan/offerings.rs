@@ -110,17 +110,19 @@ pub(super) fn candidates<'a>(
 /// all.
 fn fits(space: &SpacePolicy, policy: &MachinetypePolicy, offering: &Offering) -> bool {
     let processors = offering.processors;
-    let most = [
-        policy.max_processors,
-        policy.processors_limit,
-        policy.max_starting_processors,
-        space.processors_limit,
-    ];
+    let most = [policy.processors_limit, policy.max_starting_processors, space.processors_limit];
+    suits(policy, offering) && most.into_iter().flatten().all(|most| processors <= most)
+}
+
+/// Whether a machine of this offering suits the machinetype, whatever the limits are now.
+pub(super) fn suits(policy: &MachinetypePolicy, offering: &Offering) -> bool {
+    let processors = offering.processors;
     let needed = policy.mb_per_processor.0.saturating_mul(u64::from(processors.0));
     processors.0 > 0
         && processors >= policy.min_processors
-        && most.into_iter().flatten().all(|most| processors <= most)
+        && policy.max_processors.is_none_or(|most| processors <= most)
         && offering.memory.0 >= needed
+        && preference(policy, offering).is_some()
 }
 
 /// The one place where a price decides. There are no caps on money yet, so every price will do.

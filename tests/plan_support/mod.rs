@@ -331,8 +331,8 @@ impl World {
     fn apply_step(&mut self, step: &Step) {
         match step {
             Step::Learn { machine, fact } => learn(&mut self.view(machine).record, fact),
-            Step::Adopt { tags, instance, offering, processors, entry } => {
-                self.adopt(tags, instance, offering, *processors, entry);
+            Step::Adopt { tags, instance, offering, processors, memory, entry } => {
+                self.adopt(tags, instance, offering, (*processors, *memory), entry);
             }
             Step::Resolve { machine, intent: _, asked: _ } => self.resolve(machine),
             Step::Drain { machine, drain } => self.view(machine).record.drain = Some(drain.clone()),
@@ -351,7 +351,7 @@ impl World {
         tags: &Tags,
         instance: &InstanceId,
         offering: &OfferingId,
-        processors: Processors,
+        (processors, memory): (Processors, Megabytes),
         entry: &EntryRef,
     ) {
         let position = self.orphans.iter().position(|o| o.instance.id == *instance).unwrap();
@@ -361,10 +361,14 @@ impl World {
         record.entry = entry.clone();
         record.offering = offering.clone();
         record.processors = processors;
+        record.memory = memory;
         record.instance = Some(instance.clone());
         record.created = Some(self.now);
         let mut view = Self::unseen(record);
         view.sighting = Sighting::Seen(Box::new(orphan.instance));
+        // From now on the listing shows others of its intent beside it.
+        let twins = self.orphans.extract_if(.., |other| other.tags.intent == tags.intent);
+        view.duplicates = twins.map(|twin| twin.instance).collect();
         self.machines.push(view);
     }
 
