@@ -50,7 +50,7 @@ fn machine_spec() -> impl Strategy<Value = MachineSpec> {
     let heartbeat = prop::option::of(0_u64..60);
     let code = prop::option::weighted(0.3, prop::sample::select(vec![100, 200, 300, 500, 700]));
     let deleting = prop::option::weighted(0.2, 0_u64..300);
-    (0..3_usize, 0..14_u8, 0..3000_u64, heartbeat, code, deleting, 0..20_u8).prop_map(
+    (0..3_usize, 0..15_u8, 0..3000_u64, heartbeat, code, deleting, 0..20_u8).prop_map(
         |(machinetype, kind, minutes, heartbeat, code, deleting, extra)| MachineSpec {
             machinetype,
             kind,
@@ -75,7 +75,7 @@ fn spec() -> impl Strategy<Value = Spec> {
     );
     let rest = (
         prop::collection::vec(
-            (0..3_usize, 0..8_u8, 0..600_u64, prop::option::of(0..40_u64)),
+            (0..3_usize, 0..9_u8, 0..600_u64, prop::option::of(0..40_u64)),
             0..12,
         ),
         prop::option::of(0..40_u64),
@@ -146,6 +146,15 @@ fn world(spec: &Spec) -> World {
         world.quota.processors = Some(Processors(limit));
         world.quota.processors_used = Some(Processors(used));
     }
+    if spec.flags & 32 != 0 {
+        let of_each = u64::from(spec.limit) * 1500;
+        world.quota.memory = Some(Megabytes(of_each));
+        world.quota.memory_used = Some(Megabytes(u64::from(spec.foreign) * 2048));
+    }
+    if spec.flags & 64 != 0 {
+        world.quota.machines = Some(spec.limit / 2);
+        world.quota.machines_used = Some(spec.foreign);
+    }
     world.quota_stop = spec.quota_stop.map(|used| QuotaStop { at: NOON, used: Processors(used) });
     world.lost_replies_made_vms = spec.flags & 4 == 0;
     for (index, machine) in spec.machines.iter().enumerate() {
@@ -192,6 +201,7 @@ fn end_kind(kind: u8) -> EndKind {
         4 => said(500),
         5 => EndKind::Rejected { kind: "insufficient-capacity".into() },
         6 => EndKind::Rejected { kind: "invalid-spec".into() },
+        7 => EndKind::Killed { reason: DeleteReason::Heartbeat },
         _ => EndKind::Preempted,
     }
 }
@@ -219,7 +229,7 @@ fn add_machine(world: &mut World, spec: &MachineSpec, index: usize) {
     let name = format!("m{index:03}");
     let view = match spec.kind {
         0 => world.intended(machinetype, &name, age),
-        1 | 2 => world.starting(machinetype, &name, age),
+        1 | 2 | 14 => world.starting(machinetype, &name, age),
         _ => world.running(machinetype, &name, age),
     };
     let state = match spec.kind {
@@ -229,7 +239,7 @@ fn add_machine(world: &mut World, spec: &MachineSpec, index: usize) {
         6 => Some(InstanceState::Failed { fault: "x".into() }),
         7 => Some(InstanceState::Deleting),
         8 => Some(InstanceState::Gone),
-        9 => Some(InstanceState::Unknown { word: "x".into() }),
+        9 | 14 => Some(InstanceState::Unknown { word: "x".into() }),
         _ => None,
     };
     if let Some(state) = state {

@@ -207,6 +207,18 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_was_written_without_its_start_can_be_read() {
+        let old = serde_json::json!({
+            "machinetype": "dune",
+            "offering": { "flavour": "m1", "zone": "", "market": "on-demand" },
+            "at": Timestamp::from_secs(5),
+            "kind": { "how": "silent" },
+        });
+        let end: Ended = serde_json::from_value(old).unwrap();
+        assert_eq!((end.started, end.kind), (None, EndKind::Silent));
+    }
+
+    #[test]
     fn shutdown_messages_are_read_with_care() {
         let read = |text| ShutdownMessage::parse(text).map(|m| m.to_string());
         assert_eq!(read("300 Nothing to do"), Some("300 Nothing to do".into()));

@@ -188,25 +188,37 @@ pub(super) struct Breakers<'a> {
 impl<'a> Breakers<'a> {
     /// From all known ends and all machines that are alive.
     pub(super) fn of(input: &PlanInput<'a>, history: &History<'a>, judged: &[Judged<'_>]) -> Self {
-        let mut open: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        let mut suspects = Vec::new();
         for policy in input.policy.machinetypes.values() {
             let terms = Terms::of(policy);
-            for (offering, ends) in history.offerings_of(&policy.name) {
-                if !terms.could_open(ends) {
-                    continue;
-                }
-                let alive: Vec<_> = judged
-                    .iter()
-                    .filter(|machine| *machine.record().machinetype() == policy.name)
-                    .filter(|machine| machine.record().offering == *offering)
-                    .filter_map(|machine| alive_since(machine, policy.fizzle, input.now))
-                    .collect();
-                if let Some(opening) = fold(&terms, ends, &alive) {
-                    open.entry(&policy.name).or_default().insert(offering, opening);
-                }
+            let offerings = history.offerings_of(&policy.name);
+            let could_open = offerings.filter(|(_, ends)| terms.could_open(ends));
+            suspects.extend(could_open.map(|(offering, ends)| Suspect {
+                policy,
+                offering,
+                ends,
+                alive: Vec::new(),
+            }));
+        }
+        let mut breakers = Self::default();
+        if suspects.is_empty() {
+            return breakers;
+        }
+        for machine in judged {
+            let Some((policy, started)) = alive_since(machine, input.now) else { continue };
+            let own = |suspect: &&mut Suspect<'_, '_>| {
+                suspect.policy.name == policy.name && *suspect.offering == machine.record().offering
+            };
+            if let Some(suspect) = suspects.iter_mut().find(own) {
+                suspect.alive.push(started);
             }
         }
-        Self { open }
+        for Suspect { policy, offering, ends, alive } in suspects {
+            if let Some(opening) = fold(&Terms::of(policy), ends, &alive) {
+                breakers.open.entry(&policy.name).or_default().insert(offering, opening);
+            }
+        }
+        breakers
     }
 
     /// The breaker of a machinetype on an offering, unless it is closed.
@@ -228,9 +240,20 @@ impl<'a> Breakers<'a> {
     }
 }
 
+/// A breaker that may not be closed.
+struct Suspect<'h, 'a> {
+    policy: &'a MachinetypePolicy,
+    offering: &'a OfferingId,
+    ends: &'h [&'a Ended],
+    alive: Vec<Timestamp>,
+}
+
 /// When a machine started that is alive, or of whose end nothing is known yet, if that is as long ago as
 /// `fizzle`. Those whose end is known are among the ends.
-fn alive_since(machine: &Judged<'_>, fizzle: Duration, now: Timestamp) -> Option<Timestamp> {
+fn alive_since<'a>(
+    machine: &Judged<'a>,
+    now: Timestamp,
+) -> Option<(&'a MachinetypePolicy, Timestamp)> {
     let is_alive = match machine.phase {
         Phase::Running { since: _ } => true,
         // By the cloud's own word: we did not decide it.
@@ -240,7 +263,8 @@ fn alive_since(machine: &Judged<'_>, fizzle: Duration, now: Timestamp) -> Option
         | Phase::Ended { since: _ }
         | Phase::Gone { since: _ } => false,
     };
-    machine.started.filter(|started| is_alive && *started + fizzle <= now)
+    let (policy, started) = machine.policy.zip(machine.started)?;
+    (is_alive && started + policy.fizzle <= now).then_some((policy, started))
 }
 
 /// A machine that works or is about to, and has proven nothing since the breaker opened.
