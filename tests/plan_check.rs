@@ -324,87 +324,95 @@ fn about_creates() -> Vec<Case> {
     cases
 }
 
-fn about_limits() -> Vec<Case> {
-    let law = "no limit is passed";
-    // Ten are made: the same plan in a world in which that is one too many.
-    let limit = |world: &mut World, limit| world.policy.processors_limit = Some(Processors(limit));
-    let of_space = |what, change: &dyn Fn(&mut World)| {
-        made(law, what, |world| {
-            world.policy.pace = Pace::Machines(10);
-            limit(world, 10);
-            change(world);
-        })
-    };
-    let of_cloud = |what, change: &dyn Fn(&mut World)| {
-        made(law, what, |world| {
-            world.policy.pace = Pace::Machines(10);
-            change(world);
-        })
-    };
+const LIMITS: &str = "no limit is passed";
+
+/// Ten are made; then the world changes so that this is one too many for the space's limit.
+fn over_the_space(what: &'static str, change: impl FnOnce(&mut World)) -> Case {
+    made(LIMITS, what, |world| {
+        world.policy.pace = Pace::Machines(10);
+        world.policy.processors_limit = Some(Processors(10));
+        change(world);
+    })
+}
+
+/// Ten are made; then the world changes so that this is too many for another limit.
+fn over_another(what: &'static str, change: impl FnOnce(&mut World)) -> Case {
+    made(LIMITS, what, |world| {
+        world.policy.pace = Pace::Machines(10);
+        change(world);
+    })
+}
+
+fn about_the_spaces_limit() -> Vec<Case> {
     vec![
-        of_space("a machine", &|world| {
+        over_the_space("a machine", |world| {
             world.running("dune", "a", hours(1));
         }),
-        of_space("an intent", &|world| {
+        over_the_space("an intent", |world| {
             world.intended("dune", "a", hours(1));
         }),
-        of_space("a machine being deleted", &|world| {
+        over_the_space("a machine being deleted", |world| {
             world.running("dune", "a", hours(1));
             if let Sighting::Seen(vm) = &mut world.machines[0].sighting {
                 vm.state = InstanceState::Deleting;
             }
         }),
-        of_space("one that is gone by its record and seen", &|world| {
+        over_the_space("one that is gone by its record and seen", |world| {
             let gone = Some(Gone { at: NOON, evidence: Evidence::NotFound });
             world.running("dune", "a", hours(1)).record.gone = gone;
         }),
-        of_space("a stranger", &|world| world.strangers.processors = Processors(1)),
-        of_space("a VM without a record", &|world| {
+        over_the_space("a stranger", |world| world.strangers.processors = Processors(1)),
+        over_the_space("a VM without a record", |world| {
             world.orphans = vec![orphan_of(world, "z", 1)];
         }),
-        of_space("a second VM without a record", &|world| {
-            limit(world, 11);
+        over_the_space("a second VM without a record", |world| {
+            world.policy.processors_limit = Some(Processors(11));
             let first = orphan_of(world, "z", 1);
             let mut second = first.clone();
             second.instance.id = InstanceId::parse("i-z-twin").unwrap();
             world.orphans = vec![first, second];
         }),
-        of_space("a second VM of one intent", &|world| {
-            limit(world, 11);
+        over_the_space("a second VM of one intent", |world| {
+            world.policy.processors_limit = Some(Processors(11));
             let view = world.running("dune", "a", hours(1));
             let mut twin = vm_of(&view.record, InstanceState::Running);
             twin.id = InstanceId::parse("i-a-twin").unwrap();
             view.duplicates.push(twin);
         }),
-        of_space("what the cloud counts", &|world| {
+        over_the_space("what the cloud counts", |world| {
             world.quota.processors_used = Some(Processors(1));
         }),
-        of_cloud("machines of the space", &|world| world.policy.machines_limit = Some(9)),
-        of_cloud("machines of the cloud", &|world| {
+    ]
+}
+
+fn about_other_limits() -> Vec<Case> {
+    vec![
+        over_another("machines of the space", |world| world.policy.machines_limit = Some(9)),
+        over_another("machines of the cloud", |world| {
             (world.quota.machines, world.quota.machines_used) = (Some(10), Some(1));
         }),
-        of_cloud("processors of the cloud", &|world| {
+        over_another("processors of the cloud", |world| {
             world.quota.processors = Some(Processors(9));
         }),
-        of_cloud("what the cloud does not count yet", &|world| {
+        over_another("what the cloud does not count yet", |world| {
             world.quota.processors = Some(Processors(20));
             world.quota.processors_used = Some(Processors(10));
             world.intended("dune", "a", secs(5));
         }),
-        of_cloud("memory of the cloud", &|world| {
+        over_another("memory of the cloud", |world| {
             world.quota.memory = Some(Megabytes(10 * 2048 - 1));
         }),
-        of_cloud("memory that others use", &|world| {
+        over_another("memory that others use", |world| {
             world.quota.memory = Some(Megabytes(10 * 2048));
             world.quota.memory_used = Some(Megabytes(1));
         }),
-        of_cloud("a refusal for quota", &|world| {
+        over_another("a refusal for quota", |world| {
             world.quota_stop = Some(QuotaStop { at: NOON, used: Processors(9) });
         }),
-        of_cloud("the machinetype's limit", &|world| {
+        over_another("the machinetype's limit", |world| {
             world.policy_of("dune").processors_limit = Some(Processors(9));
         }),
-        of_cloud("processors that are starting", &|world| {
+        over_another("processors that are starting", |world| {
             world.policy_of("dune").max_starting_processors = Some(Processors(9));
         }),
     ]
@@ -469,7 +477,8 @@ fn all() -> Vec<Case> {
         about_proof(),
         about_silence(),
         about_creates(),
-        about_limits(),
+        about_the_spaces_limit(),
+        about_other_limits(),
         about_failures(),
     ]
     .into_iter()
