@@ -142,6 +142,27 @@ fn world(spec: &Spec) -> World {
         processors: Processors(spec.foreign),
         other_deployments: 0,
     };
+    set_quota(&mut world, spec);
+    world.lost_replies_made_vms = spec.flags & 4 == 0;
+    for (index, machine) in spec.machines.iter().enumerate() {
+        add_machine(&mut world, machine, index);
+    }
+    for (machinetype, kind, ago, ran) in &spec.past {
+        let (name, ago) = (TYPES[*machinetype], minutes(*ago));
+        match ran {
+            Some(ran) => world.past_run(name, ago, minutes(*ran), end_kind(*kind)),
+            None => world.past(name, ago, end_kind(*kind)),
+        }
+    }
+    add_requests(&mut world, spec);
+    add_orphans(&mut world, spec);
+    for (name, age) in [("p1", 80), ("p2", 10)] {
+        world.archived.push((machine_name("dune", name), NOON - hours(age)));
+    }
+    world
+}
+
+fn set_quota(world: &mut World, spec: &Spec) {
     if let Some((limit, used)) = spec.quota {
         world.quota.processors = Some(Processors(limit));
         world.quota.processors_used = Some(Processors(used));
@@ -156,18 +177,9 @@ fn world(spec: &Spec) -> World {
         world.quota.machines_used = Some(spec.foreign);
     }
     world.quota_stop = spec.quota_stop.map(|used| QuotaStop { at: NOON, used: Processors(used) });
-    world.lost_replies_made_vms = spec.flags & 4 == 0;
-    for (index, machine) in spec.machines.iter().enumerate() {
-        add_machine(&mut world, machine, index);
-    }
-    for (machinetype, kind, ago, ran) in &spec.past {
-        let (name, ago) = (TYPES[*machinetype], minutes(*ago));
-        match ran {
-            Some(ran) => world.past_run(name, ago, minutes(*ran), end_kind(*kind)),
-            None => world.past(name, ago, end_kind(*kind)),
-        }
-    }
-    add_requests(&mut world, spec);
+}
+
+fn add_orphans(world: &mut World, spec: &Spec) {
     for index in 0..spec.orphans {
         let mut record =
             world.record(TYPES[usize::from(index % 3)], &format!("o{index:03}"), hours(1));
@@ -185,10 +197,6 @@ fn world(spec: &Spec) -> World {
             world.orphans.push(Orphan { tags: record.tags, instance: twin });
         }
     }
-    for (name, age) in [("p1", 80), ("p2", 10)] {
-        world.archived.push((machine_name("dune", name), NOON - hours(age)));
-    }
-    world
 }
 
 fn end_kind(kind: u8) -> EndKind {
