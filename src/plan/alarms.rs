@@ -6,7 +6,7 @@ use crate::model::{InstanceState, MachineName, Phase, Timestamp};
 use super::PlanInput;
 use super::blast::Blast;
 use super::breaker::{Breakers, Opening};
-use super::judge::{Judged, Sight, duplicates, is_auth_failure, is_trusted};
+use super::judge::{Judged, Sight, is_auth_failure, is_trusted};
 use super::usage::{Orphans, Usage};
 use super::words::{duration_words, listing_words};
 
@@ -123,7 +123,7 @@ fn machines(input: &PlanInput<'_>, judged: &[Judged<'_>]) -> Vec<String> {
                 stuck.add(record.asked, name);
             }
         }
-        if duplicates(machine.view).next().is_some() {
+        if machine.duplicates().next().is_some() {
             twice.add(record.intended, name);
         }
         if machine.is_impostor() {

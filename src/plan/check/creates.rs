@@ -8,8 +8,8 @@ use crate::model::{
     RequestWhat, Timestamp,
 };
 use crate::plan::breaker::Breakers;
-use crate::plan::history::{History, current_ends};
-use crate::plan::judge::{Judged, is_trusted, judge, sight};
+use crate::plan::history::{History, end_of};
+use crate::plan::judge::{Judged, Sighted, is_trusted, judge};
 use crate::plan::limits::Budget;
 use crate::plan::{NewMachine, Plan, PlanInput};
 
@@ -42,8 +42,10 @@ pub(super) fn all(input: &PlanInput<'_>, plan: &Plan, machines: &Machines<'_>) -
         ensure(!too_fast, "no faster than the pace", || format!("{made:?} and one more"))?;
         made = (made.0 + 1, made.1.plus(new.offering.processors));
     }
-    places::limits(input, &news)?;
-    after_failures(input, &news)
+    let judge = |view| judge(Sighted::of(input, view), input.now);
+    let judged: Vec<Judged<'_>> = input.machines.iter().map(judge).collect();
+    places::limits(input, &news, &judged)?;
+    after_failures(input, &news, &judged)
 }
 
 fn one(input: &PlanInput<'_>, new: &NewMachine) -> Verdict {
@@ -71,10 +73,8 @@ fn one(input: &PlanInput<'_>, new: &NewMachine) -> Verdict {
 }
 
 /// Backoff, the gate after it, and the breakers.
-fn after_failures(input: &PlanInput<'_>, news: &[&NewMachine]) -> Verdict {
-    let judged: Vec<Judged<'_>> =
-        input.machines.iter().map(|view| judge(input, view, sight(input, view))).collect();
-    let ends = current_ends(&judged);
+fn after_failures(input: &PlanInput<'_>, news: &[&NewMachine], judged: &[Judged<'_>]) -> Verdict {
+    let ends: Vec<Ended> = judged.iter().filter_map(end_of).collect();
     let mut made: BTreeMap<&MachinetypeName, u32> = BTreeMap::new();
     let mut made_of: BTreeMap<(&MachinetypeName, &OfferingId), u32> = BTreeMap::new();
     for new in news {
@@ -84,10 +84,10 @@ fn after_failures(input: &PlanInput<'_>, news: &[&NewMachine]) -> Verdict {
     let aborts = last_aborts(input, &ends, &made);
     for (machinetype, abort) in aborts {
         let policy = &input.policy.machinetypes[machinetype];
-        backoff(input, policy, abort, made[machinetype], &judged)?;
+        backoff(input, policy, abort, made[machinetype], judged)?;
     }
     let history = History::join(input, &ends);
-    let breakers = Breakers::of(input, &history, &judged);
+    let breakers = Breakers::of(input, &history, judged);
     for ((machinetype, offering), count) in made_of {
         let Some(opening) = breakers.on(machinetype, offering) else { continue };
         let detail = || format!("{count} of {machinetype} on {offering}");

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Identity, InstanceId, InstanceState, MachineView, MachinetypeName, Phase, Processors, Sighting,
-    phase_of,
+    Identity, InstanceId, InstanceState, MachinetypeName, Phase, Processors, Sighting,
 };
-use crate::plan::judge::{Sight, duplicates, remembered_phase, sight};
+use crate::plan::judge::{Judged, Sight};
 use crate::plan::usage::{Count, of_orphan};
 use crate::plan::{NewMachine, Orphan, PlanInput};
 
@@ -16,8 +15,12 @@ use super::{Set, Verdict, ensure};
 const LAW: &str = "no limit is passed";
 
 /// Whether all that is made has room in every limit.
-pub(super) fn limits(input: &PlanInput<'_>, news: &[&NewMachine]) -> Verdict {
-    let mut tally = Tally::of(input);
+pub(super) fn limits(
+    input: &PlanInput<'_>,
+    news: &[&NewMachine],
+    judged: &[Judged<'_>],
+) -> Verdict {
+    let mut tally = Tally::of(input, judged);
     for new in news {
         let size = Count {
             machines: 1,
@@ -82,10 +85,10 @@ enum Holds {
 }
 
 impl<'a> Tally<'a> {
-    fn of(input: &PlanInput<'a>) -> Self {
+    fn of(input: &PlanInput<'a>, judged: &[Judged<'a>]) -> Self {
         let mut tally = Self::default();
-        for view in input.machines {
-            tally.add_view(input, view);
+        for machine in judged {
+            tally.add_machine(machine);
         }
         for orphan in lost(input) {
             let holds = match &orphan.instance.state {
@@ -102,21 +105,18 @@ impl<'a> Tally<'a> {
         tally
     }
 
-    fn add_view(&mut self, input: &PlanInput<'a>, view: &'a MachineView) {
-        let record = &view.record;
+    fn add_machine(&mut self, machine: &Judged<'a>) {
+        let record = machine.record();
         let size = Count { machines: 1, processors: record.processors, megabytes: record.memory.0 };
-        for twin in duplicates(view) {
+        for twin in machine.duplicates() {
             let processors = twin.processors.unwrap_or(record.processors);
             self.ours.add(Count { processors, ..size });
         }
-        let (phase, is_seen) = match sight(input, view) {
-            Sight::Seen(instance) => {
-                (phase_of(view, input.now), instance.state != InstanceState::Gone)
-            }
-            Sight::Absent => (phase_of(view, input.now), false),
-            Sight::Nothing => (remembered_phase(record), false),
+        let is_seen = match machine.sight {
+            Sight::Seen(instance) => instance.state != InstanceState::Gone,
+            Sight::Absent | Sight::Nothing => false,
         };
-        let holds = match phase {
+        let holds = match machine.phase {
             Phase::Intended { since: _ } | Phase::Starting { since: _ } => Holds::Starting,
             Phase::Running { since: _ }
             | Phase::Ended { since: _ }
