@@ -7,7 +7,7 @@ use crate::model::{
 
 use super::history::{History, end_of};
 use super::judge::Judged;
-use super::usage::{Usage, real_orphans};
+use super::usage::{Orphans, Usage};
 use super::words::listing_words;
 use super::{Plan, PlanInput, judge_all};
 
@@ -25,7 +25,7 @@ pub struct SnapshotFrame {
 /// The snapshot of a space at the time of planning, before the plan is carried out.
 pub fn snapshot(input: &PlanInput<'_>, plan: &Plan, frame: SnapshotFrame) -> SpaceSnapshot {
     let judged = judge_all(input);
-    let usage = Usage::count(input, &judged, &real_orphans(input));
+    let usage = Usage::count(input, &judged, &Orphans::of(input));
     let ends: Vec<_> = judged.iter().filter_map(end_of).collect();
     let history = History::join(input, &ends);
     let SnapshotFrame { provider, manager, decisions } = frame;
