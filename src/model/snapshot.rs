@@ -143,6 +143,11 @@ pub struct MachineRow {
     pub intended: Timestamp,
     /// Its hard end.
     pub deadline: Timestamp,
+    /// When it ends at the latest as things stand: the first of its hard end, the end of its
+    /// `max_wallclock`, what it was told, and the shutdown time of the space. `None`: written by a
+    /// version that did not tell.
+    #[serde(default)]
+    pub end_by: Option<Timestamp>,
     /// The cloud's id.
     pub instance: Option<String>,
     /// What it is made of.
