@@ -8,14 +8,16 @@ use serde::Serialize;
 use super::error::CliError;
 use super::output::{json, print};
 use super::{ReadArgs, providers};
-use crate::config::{Collector, Host, ProblemRow, Problems, Warning, Wrong};
+use crate::config::{Host, ProblemRow, Warning, Wrong};
 use crate::library::{Loaded, Setup, load_all, too_large};
 
 /// Carries the command out. Problems are the answer, so they go to standard output with `--json`.
 pub(crate) fn run(config: &Path, args: ReadArgs) -> Result<ExitCode, CliError> {
     let Loaded { setup, mut warnings, .. } = load_all(config, &Host::this());
-    let setup = setup.and_then(must_fit);
     if let Ok(setup) = &setup {
+        // A warning: the manager runs with it, and makes no machine of that machinetype alone.
+        let found = too_large(setup, providers::user_data_limit);
+        warnings.extend(found.iter().filter_map(|f| f.problem(setup)).map(Warning::as_warning));
         warnings.extend(missing_state_dir(&setup.config.site.state_dir));
     }
     let problems: Vec<ProblemRow> = setup
@@ -39,14 +41,6 @@ pub(crate) fn run(config: &Path, args: ReadArgs) -> Result<ExitCode, CliError> {
         }
     }
     Ok(if setup.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) })
-}
-
-/// That the providers take what machines would get.
-fn must_fit(setup: Setup) -> Result<Setup, Problems> {
-    let problems = Collector::default();
-    let found = too_large(&setup, providers::user_data_limit);
-    found.iter().filter_map(|found| found.problem(&setup)).for_each(|p| problems.add(p));
-    problems.into_parts().0.map(|()| setup)
 }
 
 /// No manager starts without it, but another host may have it.

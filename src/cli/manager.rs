@@ -57,13 +57,7 @@ impl Manager {
         let in_use = Arc::clone(&setup.borrow());
         let site = &in_use.config.site;
         let (name, store, deployment) = open_state(site, &clock).await?;
-        let mut home = Home {
-            manager: site.manager.clone(),
-            version: format!("vcycle {}", env!("CARGO_PKG_VERSION")),
-            hostname: host.name,
-            base_url: String::new(),
-            manager_ca: String::new(),
-        };
+        let mut home = home_of(site, host);
         let (publish, board) =
             watch::channel(driver::first_board(&home, clock.as_ref(), status.borrow().clone()));
         let (waker, wakes) = driver::waker();
@@ -181,6 +175,17 @@ async fn open_state(
         .await
         .map_err(|error| CliError::failed("cannot open the state directory", &error))?;
     Ok((name, store, deployment.id))
+}
+
+/// Who we are; where VMs find us is known when the servers listen.
+fn home_of(site: &Site, host: Host) -> Home {
+    Home {
+        manager: site.manager.clone(),
+        version: format!("vcycle {}", env!("CARGO_PKG_VERSION")),
+        hostname: host.name,
+        base_url: String::new(),
+        manager_ca: String::new(),
+    }
 }
 
 fn manager_info(home: &Home, servers: &server::Running, clock: &dyn Clock) -> ManagerInfo {
