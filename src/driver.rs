@@ -2,6 +2,7 @@
 //! own timer, runs the cycles, and gives the space back when it is told to. Spaces never wait for each other.
 //! Publishes what people see on a watch channel. Decides nothing about machines.
 
+mod abandoned;
 mod board;
 mod membership;
 mod placing;
@@ -95,6 +96,8 @@ pub fn first_board(home: &Home, clock: &dyn Clock, config: ConfigStatus) -> Arc<
         store_problem: None,
         spaces: BTreeMap::new(),
         idle_spaces: BTreeMap::new(),
+        idle_since: BTreeMap::new(),
+        abandoned: BTreeMap::new(),
     })
 }
 
@@ -121,12 +124,14 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send) {
         seed,
     } = context;
     let (news, mut reports) = mpsc::channel(64);
-    let run = uuid_of(seed);
     let given_back = watch::Sender::new(0);
+    let run = format!("{seed:016x}");
     let shared = Shared { store, clock, home, deployment, providers, seed, news, run, given_back };
     let shared = Arc::new(shared);
     let members = Membership::new(Arc::clone(&shared), address, setup.clone(), board.subscribe());
-    let mut board = BoardKeeper::new(board);
+    let mut board = BoardKeeper::new(board, Arc::clone(&shared.clock));
+    let mut searcher = JoinSet::new();
+    searcher.spawn(abandoned::search_for_ever(Arc::clone(&shared), setup.clone()));
     let mut fleet = Fleet::new(shared, setup.clone(), members.view());
     let farewell = watch::Sender::new(None);
     let members = tokio::spawn(members.run(farewell.subscribe()));
@@ -153,6 +158,7 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send) {
             else => break,
         }
     }
+    searcher.abort_all();
     info!("stopping: finishing the current steps and giving the spaces back");
     fleet.stop().await;
     farewell.send_replace(Some(Farewell::Shutdown));
@@ -163,11 +169,6 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send) {
 
 /// How long saying farewell to the other managers may take.
 const FAREWELL_LONGEST: Duration = Duration::from_secs(5);
-
-/// Names this process among all that ever ran.
-fn uuid_of(seed: u64) -> String {
-    format!("{seed:016x}")
-}
 
 /// What all spaces share.
 pub(crate) struct Shared {

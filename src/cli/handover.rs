@@ -45,7 +45,7 @@ async fn must_be_known(source: &StateSource, to: &ManagerName) -> Result<(), Cli
         source.store.managers().await.map_err(|error| {
             CliError::failed("cannot read who shares the state directory", &error)
         })?;
-    let is_known = managers.iter().any(|manager| manager.name == *to && !manager.has_stopped);
+    let is_known = managers.iter().any(|manager| manager.name == *to && manager.stopped.is_none());
     if is_known {
         return Ok(());
     }

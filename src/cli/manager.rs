@@ -54,13 +54,7 @@ impl Manager {
         let in_use = Arc::clone(&setup.borrow());
         let site = &in_use.config.site;
         let (name, store, deployment) = open_state(site, &clock).await?;
-        let mut home = Home {
-            manager: site.manager.clone(),
-            version: format!("vcycle {}", env!("CARGO_PKG_VERSION")),
-            hostname: host.name,
-            base_url: String::new(),
-            manager_ca: String::new(),
-        };
+        let mut home = home_of(site, host);
         let (publish, board) =
             watch::channel(driver::first_board(&home, clock.as_ref(), status.borrow().clone()));
         let (waker, wakes) = driver::waker();
@@ -159,6 +153,17 @@ async fn open_state(
         .await
         .map_err(|error| CliError::failed("cannot open the state directory", &error))?;
     Ok((name, store, deployment.id))
+}
+
+/// Who we are; where VMs find us is known when the servers listen.
+fn home_of(site: &Site, host: Host) -> Home {
+    Home {
+        manager: site.manager.clone(),
+        version: format!("vcycle {}", env!("CARGO_PKG_VERSION")),
+        hostname: host.name,
+        base_url: String::new(),
+        manager_ca: String::new(),
+    }
 }
 
 /// Hands the status of the configuration on to the driver, beside the pulse.

@@ -15,7 +15,7 @@ use super::{Farewell, Shared};
 use crate::cooperate::{Member, Members, Sign};
 use crate::library::Setup;
 use crate::model::{Board, ManagerName, SpaceName};
-use crate::store::{ManagerInfo, StoreError};
+use crate::store::{IdleSpace, ManagerInfo, StoreError};
 
 /// How many times within the TTL the others are looked at: a clean stop is to be followed within two seconds.
 const LOOKS_PER_TTL: u32 = 15;
@@ -71,7 +71,9 @@ impl Membership {
             run: shared.run.clone(),
             serves: None,
             given_back: 0,
-            has_stopped: false,
+            config: None,
+            idle: BTreeMap::new(),
+            stopped: None,
             ttl_secs: ttl.as_secs(),
         };
         let (view, members) = (watch::Sender::default(), Members::new(ttl));
@@ -95,7 +97,8 @@ impl Membership {
                 due = Instant::now() + sign_every;
             }
             let worked = async {
-                if is_due || given_back.has_changed().unwrap_or(false) {
+                let is_news = given_back.has_changed().unwrap_or(false) || self.told() != self.info;
+                if is_due || is_news {
                     let count = *given_back.borrow_and_update();
                     self.show(count).await?;
                 }
@@ -121,7 +124,7 @@ impl Membership {
 
     /// After the spaces were given back: nobody has to wait for our silence.
     async fn say_farewell(&mut self) {
-        self.info.has_stopped = true;
+        self.info.stopped = Some(self.shared.clock.now());
         let given_back = *self.shared.given_back.borrow();
         if let Err(problem) = self.show(given_back).await {
             warn!(%problem, "could not say farewell; the others find out by our silence");
@@ -137,10 +140,26 @@ impl Membership {
         }
         self.info.counter += 1;
         self.info.given_back = given_back;
-        self.info.spaces = self.board.borrow().spaces.keys().cloned().collect();
-        let setup = self.setup.borrow().clone();
-        self.info.serves = Some(setup.spaces.keys().cloned().collect());
+        self.info = self.told();
         store.save_manager(&self.info).await
+    }
+
+    /// What this manager tells now; the last word tells of no space.
+    fn told(&self) -> ManagerInfo {
+        let board = self.board.borrow();
+        let idle = board.idle_spaces.iter().map(|(space, why)| {
+            let since = board.idle_since(space);
+            (space.clone(), IdleSpace { since, why: why.clone() })
+        });
+        let ended = self.info.stopped.is_some();
+        let setup = self.setup.borrow();
+        ManagerInfo {
+            spaces: if ended { Vec::new() } else { board.spaces.keys().cloned().collect() },
+            config: Some(board.config.clone()),
+            idle: if ended { BTreeMap::new() } else { idle.collect() },
+            serves: Some(setup.spaces.keys().cloned().collect()),
+            ..self.info.clone()
+        }
     }
 
     async fn look_for_all(&mut self) -> Result<(), StoreError> {
@@ -193,14 +212,14 @@ impl Membership {
 
 /// A number that changes whenever a manager gives something back, or has stopped.
 fn given_back(info: &ManagerInfo) -> u64 {
-    info.given_back.wrapping_mul(2).wrapping_add(u64::from(info.has_stopped))
+    info.given_back.wrapping_mul(2).wrapping_add(u64::from(info.stopped.is_some()))
 }
 
 fn sign(info: &ManagerInfo) -> Sign {
     Sign {
         run: info.run.clone(),
         counter: info.counter,
-        is_leaving: info.has_stopped,
+        is_leaving: info.stopped.is_some(),
         serves: info.serves.clone(),
     }
 }

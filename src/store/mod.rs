@@ -32,7 +32,7 @@ pub use outputs::{FeatureKind, OutputName, PutError};
 pub use ownership::{
     Acquire, Farewell, Fenced, Look, Lost, Owner, Ownership, Proof, Terms, Vacant,
 };
-pub use people::ManagerInfo;
+pub use people::{IdleSpace, ManagerInfo};
 pub use sweep::Swept;
 
 use codec::Extras;

@@ -1,5 +1,6 @@
 //! What people and other managers read and ask: snapshots, requests, heartbeat lists, managers.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,8 @@ use super::error::at;
 use super::outputs::OutputName;
 use super::{Mode, Proof, PutOutcome, StatePath, Store, StoreError, layout};
 use crate::model::{
-    MachinetypeName, ManagerName, OperatorRequest, RequestId, SpaceName, SpaceSnapshot, Timestamp,
+    ConfigStatus, MachinetypeName, ManagerName, OperatorRequest, RequestId, SpaceName,
+    SpaceSnapshot, Timestamp,
 };
 
 /// Formats of `plan.json`, of requests, and of `managers/NAME.json`.
@@ -20,7 +22,7 @@ impl ManagerInfo {
     pub fn life(&self, written: Option<Timestamp>, now: Timestamp) -> &'static str {
         let patience = std::time::Duration::from_secs(self.ttl_secs);
         match written {
-            _ if self.has_stopped => "stopped",
+            _ if self.stopped.is_some() => "stopped",
             // An older version writes only when something changes.
             _ if self.run.is_empty() => "unknown",
             Some(written) if now.since(written) <= patience => "alive",
@@ -58,12 +60,27 @@ pub struct ManagerInfo {
     /// How many times it has given a space back: when it changes the others look at once.
     #[serde(default)]
     pub given_back: u64,
-    /// It has stopped in an orderly way.
-    #[serde(default)]
-    pub has_stopped: bool,
     /// How long it may be silent before others take its spaces.
     #[serde(default)]
     pub ttl_secs: u64,
+    /// Which configuration it uses, and why it refuses a newer one. `None`: its version does not tell.
+    #[serde(default)]
+    pub config: Option<ConfigStatus>,
+    /// The spaces that it does not work on, by name.
+    #[serde(default)]
+    pub idle: BTreeMap<SpaceName, IdleSpace>,
+    /// When it ended in an orderly way; `None`: it runs, or was killed.
+    #[serde(default)]
+    pub stopped: Option<Timestamp>,
+}
+
+/// A space that a manager does not work on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdleSpace {
+    /// Since when, by the manager's own clock.
+    pub since: Timestamp,
+    /// Why, for people.
+    pub why: String,
 }
 
 impl Store {
