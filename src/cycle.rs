@@ -10,14 +10,18 @@ use std::sync::atomic::AtomicBool;
 use tracing::error;
 use vcycle_api::{Act, Clock};
 
-use crate::act::{ActContext, Home, Outcomes, StepOutcome, StepResult, execute};
+use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, execute};
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{
-    Decision, DeploymentId, ErrorKind, ListingState, Processors, SpaceSnapshot, Timestamp,
+    ClockTrust, Decision, DeleteReason, DeploymentId, ErrorKind, ListingState, Processors,
+    SpaceSnapshot, Timestamp,
 };
-use crate::observe::{Observation, Sources, SpaceMemory, observe};
+use crate::observe::{
+    ClockLook, ClockReading, Observation, Sources, SpaceMemory, Stepped, observe,
+};
 use crate::plan::{
-    Fact, Plan, PlanInput, SnapshotFrame, Step, check, plan, processors_in_use, snapshot,
+    Fact, Plan, PlanInput, SnapshotFrame, Step, check, lets_absence_be_proven, plan,
+    processors_in_use, snapshot,
 };
 use crate::store::{Proof, Store, StoreError};
 
@@ -67,11 +71,14 @@ pub async fn run_cycle(
         memory.refill(store.load_space(proof.space()).await?);
     }
     let from = Sources { provider, store, clock, deployment, policy: &space.policy };
-    let seen = look(&from, memory).await?;
+    let mut seen = look(&from, memory).await?;
+    let trust = tell_time(proof, clock, memory, &mut seen).await;
     let past = memory.past(&space.policy);
     let archived = memory.archive();
+    let asked_twice = memory.standing_twice(&seen.machines);
     let mut input = PlanInput {
         now: seen.now,
+        clock: &trust,
         seed,
         deployment,
         generation: proof.generation(),
@@ -84,6 +91,7 @@ pub async fn run_cycle(
         offerings: &seen.offerings,
         past: &past,
         requests: &seen.requests,
+        asked_twice: &asked_twice,
         quota_stop: None,
         archived: &archived,
     };
@@ -91,7 +99,9 @@ pub async fn run_cycle(
     input.quota_stop = memory.quota_stop(seen.now, used, seen.quota);
     let plan = lawful_plan(&input);
     let offerings = &seen.offerings;
-    let act = ActContext { provider, store, clock, setup, space, home, offerings, stopping };
+    let absence = absence(&input);
+    let act =
+        ActContext { provider, store, clock, setup, space, home, offerings, absence, stopping };
     let provider_name = provider.capabilities().provider;
     // What is about to be done, and why, is known even if we die of it; else nothing is done.
     let unannounced = if plan.steps.is_empty() {
@@ -113,6 +123,7 @@ pub async fn run_cycle(
     if outcomes.quota_refused {
         memory.quota_refused(seen.now, used.plus(created(&outcomes)), seen.quota);
     }
+    asked_twice_again(&outcomes, memory);
     memory.decided(outcomes.steps.iter().filter_map(decision));
     let frame = frame(provider_name, home, memory.decisions());
     let mut snapshot = snapshot(&input, &plan, frame);
@@ -138,6 +149,43 @@ async fn look(from: &Sources<'_>, memory: &mut SpaceMemory) -> Result<Observatio
         seen.listing = ListingState::Failed { kind, message: why.to_owned() };
     }
     Ok(seen)
+}
+
+/// The time of the cycle, and whether it can be believed.
+async fn tell_time(
+    proof: &Proof<'_>,
+    clock: &dyn Clock,
+    memory: &mut SpaceMemory,
+    seen: &mut Observation,
+) -> ClockTrust {
+    let witness = proof.witness().await;
+    let reading = ClockReading { wall: clock.now(), monotonic: clock.monotonic(), witness };
+    seen.now = reading.wall;
+    let ClockLook { trust, stepped } = memory.clock.look(&reading);
+    match stepped {
+        // We begin to listen anew: how long we have is not known any more.
+        Stepped::Yes => memory.since = reading.wall,
+        Stepped::No => {}
+    }
+    trust
+}
+
+/// What a delete that finds nothing may conclude in this cycle.
+fn absence(input: &PlanInput<'_>) -> Absence {
+    if lets_absence_be_proven(input) { Absence::CanBeProven } else { Absence::ProvesNothing }
+}
+
+/// Remembers the calls that no record remembers.
+fn asked_twice_again(outcomes: &Outcomes, memory: &mut SpaceMemory) {
+    for StepOutcome { step, at, result } in &outcomes.steps {
+        match (step, result) {
+            (
+                Step::Delete { machine: _, instance, reason: DeleteReason::Duplicate },
+                StepResult::Done { note: _ } | StepResult::Failed { why: _ },
+            ) => memory.asked_twice(instance, *at),
+            (_, _) => {}
+        }
+    }
 }
 
 fn frame(provider: &str, home: &Home, decisions: Vec<Decision>) -> SnapshotFrame {

@@ -12,9 +12,11 @@ use super::output::{BAD, BOLD, FAINT, Screen, json, print, styled, table, table_
 use super::site::StateSource;
 use super::{PlanArgs, providers};
 use crate::library::{Setup, SpaceSetup, load_setup};
-use crate::model::{DeploymentId, Generation, ListingState, MachinetypeName, SpaceName, Timestamp};
+use crate::model::{
+    ClockTrust, DeploymentId, Generation, ListingState, MachinetypeName, SpaceName, Timestamp,
+};
 use crate::observe::{Sources, SpaceMemory, observe};
-use crate::plan::{Plan, PlanInput, check, listing_words, plan};
+use crate::plan::{AskedTwice, Plan, PlanInput, check, listing_words, plan};
 
 /// Carries the command out. Spaces that cannot be looked at make it fail, after the others.
 pub(crate) async fn run(config: &Path, args: &PlanArgs) -> Result<(), CliError> {
@@ -127,6 +129,8 @@ async fn look_and_plan(
     let archived = memory.archive();
     let input = PlanInput {
         now: seen.now,
+        // Only the daemon watches its clock.
+        clock: &ClockTrust::Trusted,
         seed: seen.now.as_millis().unsigned_abs(),
         deployment: &deployment,
         generation,
@@ -139,7 +143,8 @@ async fn look_and_plan(
         offerings: &seen.offerings,
         past: &past,
         requests: &seen.requests,
-        // Only the daemon remembers refusals.
+        // Only the daemon remembers calls and refusals.
+        asked_twice: &AskedTwice::new(),
         quota_stop: None,
         archived: &archived,
     };

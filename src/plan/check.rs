@@ -16,7 +16,7 @@ use super::judge::{
     remembered_phase, sight,
 };
 use super::limits::Budget;
-use super::{Fact, NewMachine, Plan, PlanInput, Reason, Step};
+use super::{Fact, NewMachine, Plan, PlanInput, Reason, Step, doubt};
 
 /// A law that a plan breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,9 +28,9 @@ pub struct Violation {
     pub detail: String,
 }
 
-type Verdict = Result<(), Violation>;
+pub(super) type Verdict = Result<(), Violation>;
 
-fn ensure(holds: bool, law: &'static str, detail: impl FnOnce() -> String) -> Verdict {
+pub(super) fn ensure(holds: bool, law: &'static str, detail: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(Violation { law, detail: detail() }) }
 }
 
@@ -46,6 +46,7 @@ pub fn check(input: &PlanInput<'_>, plan: &Plan) -> Result<(), Violation> {
     for step in &plan.steps {
         one_step(input, &machines, step)?;
     }
+    doubt::law(input, plan)?;
     gone_only_with_proof(input, plan, &machines)?;
     deletes_are_few(input, plan)?;
     creates(input, plan, &machines)

@@ -6,7 +6,7 @@ use crate::model::{
     MachinetypePolicy, Phase, ShutdownMessage, Sighting, Timestamp, phase_of,
 };
 
-use super::{Fact, PlanInput, learn};
+use super::{Fact, PlanInput, doubt, learn};
 
 /// What this cycle proves of a machine's VM.
 #[derive(Debug, Clone, Copy)]
@@ -54,9 +54,11 @@ pub(super) fn is_trusted(listing: &ListingState) -> bool {
 
 /// Whether a machine that a direct get did not find may be concluded to be gone. A shrunken listing
 /// proves nothing itself, but as long as it shows some machine of ours we are looking at the right
-/// place, and it does not unsay direct gets (docs/decisions/0006).
-pub(super) fn lets_absence_be_proven(input: &PlanInput<'_>) -> bool {
+/// place, and it does not unsay direct gets (docs/decisions/0006). With a clock that is doubted nobody
+/// knows whether a machine has had the time to be shown (docs/decisions/0008).
+pub fn lets_absence_be_proven(input: &PlanInput<'_>) -> bool {
     match input.listing {
+        _ if !input.clock.is_trusted() => false,
         ListingState::Complete { started: _ } => true,
         ListingState::Shrunken { expected: _, missing: _ } => {
             let shows = |view: &MachineView| match &view.sighting {
@@ -187,6 +189,10 @@ pub(super) fn judge<'a>(
         Sight::Seen(instance) => Some(instance),
         Sight::Absent | Sight::Nothing => None,
     };
+    let mut facts = learn::facts(view, sight, input.now);
+    if !input.clock.is_trusted() {
+        facts.retain(doubt::can_be_learned);
+    }
     Judged {
         view,
         policy: input.policy.machinetypes.get(record.machinetype()),
@@ -194,7 +200,7 @@ pub(super) fn judge<'a>(
         phase,
         instance: record.instance.as_ref().or(seen.map(|instance| &instance.id)),
         started: record.started.or_else(|| seen.and_then(|i| learn::start_of(i, input.now))),
-        facts: learn::facts(view, sight, input.now),
+        facts,
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Reading order: `judge` and `learn` (what follows from a sighting), `blast` (when to suspect
 //! ourselves), `deletions`, `drains`, `housekeeping`; then for creations `usage`, `history`,
-//! `breaker`, `offerings`, `gates`, `limits`, `creations`; last `alarms`, `check`, `snapshot`.
+//! `breaker`, `offerings`, `gates`, `limits`, `creations`; last `alarms`, `doubt`, `check`, `snapshot`.
 
 mod alarms;
 mod blast;
@@ -11,6 +11,7 @@ mod breaker;
 mod check;
 mod creations;
 mod deletions;
+mod doubt;
 mod drains;
 mod gates;
 mod history;
@@ -31,7 +32,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{DeleteReason, MachineName, Processors};
 
 pub use check::{Violation, check};
-pub use input::{Orphan, PlanInput, QuotaStop};
+pub use input::{Asked, AskedTwice, Orphan, PlanInput, QuotaStop};
+pub use judge::lets_absence_be_proven;
 pub use snapshot::{SnapshotFrame, snapshot};
 pub use step::{Fact, NewMachine, Plan, Reason, Report, Step};
 pub use words::{duration_words, listing_words};
