@@ -102,14 +102,8 @@ pub async fn run_cycle(
     let absence = absence(&input);
     let act =
         ActContext { provider, store, clock, setup, space, home, offerings, absence, stopping };
-    let provider_name = provider.capabilities().provider;
     // What is about to be done, and why, is known even if we die of it; else nothing is done.
-    let unannounced = if plan.steps.is_empty() {
-        None
-    } else {
-        let frame = frame(provider_name, home, announced(&plan, seen.now, memory));
-        announce(store, proof, snapshot(&input, &plan, frame), memory).await.err()
-    };
+    let unannounced = announce(context, proof, (&input, &plan), memory).await.err();
     let plan = match &unannounced {
         Some(_) => Plan { steps: Vec::new(), ..plan },
         None => plan,
@@ -125,7 +119,7 @@ pub async fn run_cycle(
     }
     asked_twice_again(&outcomes, memory);
     memory.decided(outcomes.steps.iter().filter_map(decision));
-    let frame = frame(provider_name, home, memory.decisions());
+    let frame = frame(provider.capabilities().provider, home, memory.decisions());
     let mut snapshot = snapshot(&input, &plan, frame);
     snapshot.continue_history(memory.saved.as_ref());
     snapshot.alarms.extend(seen.problems.iter().cloned());
@@ -192,15 +186,21 @@ fn frame(provider: &str, home: &Home, decisions: Vec<Decision>) -> SnapshotFrame
     SnapshotFrame { provider: provider.to_owned(), manager: home.manager.clone(), decisions }
 }
 
-/// Writes what is about to be done.
+/// Writes what is about to be done, if anything is.
 async fn announce(
-    store: &Store,
+    context: &CycleContext<'_>,
     proof: &Proof<'_>,
-    mut announced: SpaceSnapshot,
+    (input, plan): (&PlanInput<'_>, &Plan),
     memory: &mut SpaceMemory,
 ) -> Result<(), StoreError> {
+    if plan.steps.is_empty() {
+        return Ok(());
+    }
+    let provider = context.provider.capabilities().provider;
+    let frame = frame(provider, context.home, announced(plan, input.now, memory));
+    let mut announced = snapshot(input, plan, frame);
     announced.continue_history(memory.saved.as_ref());
-    let saved = store.save_snapshot(proof, &announced).await;
+    let saved = context.store.save_snapshot(proof, &announced).await;
     match &saved {
         Ok(()) => memory.saved = Some(announced),
         Err(_) => memory.stale = true,

@@ -208,8 +208,8 @@ fn running(board: &Board, space: &SpaceName) -> usize {
 struct Trouble {
     /// The listings of the other space hang.
     hangs: AtomicBool,
-    /// The next create in the site's space is told to come again after this.
-    throttle: Mutex<Option<Duration>>,
+    /// After so many creates in the site's space the next is told to come again after this.
+    throttle: Mutex<Option<(u32, Duration)>>,
 }
 
 /// The line to the cloud of one space.
@@ -238,7 +238,20 @@ impl Line for Troubled {
             return call;
         }
         let complains = async move {
-            let after = self.1.throttle.lock().unwrap().take();
+            let after = {
+                let mut throttle = self.1.throttle.lock().unwrap();
+                match *throttle {
+                    Some((0, after)) => {
+                        *throttle = None;
+                        Some(after)
+                    }
+                    Some((creates, after)) => {
+                        *throttle = Some((creates - 1, after));
+                        None
+                    }
+                    None => None,
+                }
+            };
             match after {
                 None => call.await,
                 Some(after) => {
@@ -475,9 +488,10 @@ fn a_clock_that_the_file_server_contradicts_is_never_believed() {
 fn a_create_that_waits_for_its_turn_never_goes_out_after_a_take_over() {
     run(async {
         let world = World::new();
-        // More creates than the budget lets go at once; the first is told to come again much later.
+        // More creates than the budget lets go at once. While some wait for their turn, one that went out is
+        // told to come again much later.
         let site = Site::new(100).with("creations_per_cycle = 100");
-        *world.trouble.throttle.lock().unwrap() = Some(Duration::from_secs(60));
+        *world.trouble.throttle.lock().unwrap() = Some((20, Duration::from_secs(60)));
         let one = world.start("one", site.setup()).await;
         poll(|| world.trouble.throttle.lock().unwrap().is_none()).await;
         assert!(world.calls("create machine") < 100, "some wait for their turn");

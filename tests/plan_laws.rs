@@ -466,11 +466,10 @@ proptest! {
         prop_assert!(creates(&plan).is_empty());
         for step in &plan.steps {
             let by_time = match step {
-                Step::Expire { .. } | Step::Resolve { .. } | Step::Drain { .. } => true,
-                Step::Learn { fact, .. } => !matches!(
-                    fact,
-                    Fact::Created { .. } | Fact::Gone { evidence: Evidence::Rejected, .. }
-                ),
+                Step::Adopt { .. } | Step::Expire { .. } | Step::Resolve { .. } | Step::Drain { .. } => true,
+                Step::Learn { fact, .. } => {
+                    !matches!(fact, Fact::Gone { evidence: Evidence::Rejected, .. })
+                }
                 _ => false,
             };
             prop_assert!(!by_time, "{step}");

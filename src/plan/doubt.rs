@@ -21,15 +21,14 @@ pub(super) fn rests_on_time(reason: &DeleteReason) -> bool {
     }
 }
 
-/// Whether a fact may be learned by a clock that is doubted. A start or an end with a wrong time would kill the
-/// machine, or stop its machinetype, when the clock is right again; they are learned then. The id of a machine
-/// is needed at once, whatever the time.
+/// Whether a fact may be learned by a clock that is doubted. A start, an end or a creation with a wrong time would
+/// kill the machine, stop its machinetype or hide its absence when the clock is right again; they are learned
+/// then. A refusal has its time from the record.
 pub(super) fn can_be_learned(fact: &Fact) -> bool {
     match fact {
-        Fact::Created { instance: _, at: _ } => true,
-        Fact::Started { at: _ } => false,
-        // Last words that came late keep the time of the end.
-        Fact::Ended { at: _, state: _, message: _ } => false,
+        Fact::Created { instance: _, at: _ }
+        | Fact::Started { at: _ }
+        | Fact::Ended { at: _, state: _, message: _ } => false,
         Fact::Gone { at: _, evidence } => *evidence == Evidence::Rejected,
     }
 }
@@ -42,6 +41,7 @@ pub(super) fn law(input: &PlanInput<'_>, plan: &Plan) -> Verdict {
     for step in &plan.steps {
         let follows_from_time = match step {
             Step::Create(_)
+            | Step::Adopt { .. }
             | Step::Expire { machine: _ }
             | Step::Resolve { .. }
             | Step::Drain { .. } => true,
@@ -53,7 +53,7 @@ pub(super) fn law(input: &PlanInput<'_>, plan: &Plan) -> Verdict {
                 rests_on_time(reason) && !decided
             }
             Step::Learn { machine: _, fact } => !can_be_learned(fact),
-            Step::Adopt { .. } | Step::Archive { .. } | Step::CloseRequest { .. } => false,
+            Step::Archive { .. } | Step::CloseRequest { .. } => false,
         };
         ensure(!follows_from_time, "nothing follows from a clock that is doubted", || {
             step.to_string()

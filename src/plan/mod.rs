@@ -65,7 +65,9 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
             held_back.extend(held(input, machine));
         }
     }
-    steps.housekeeping.extend(orphans.iter().map(|o| housekeeping::plan_adoption(input, o)));
+    // A record that began at a wrong time would never settle.
+    let adopted = orphans.iter().filter(|_| input.clock.is_trusted());
+    steps.housekeeping.extend(adopted.map(|orphan| housekeeping::plan_adoption(input, orphan)));
     steps.housekeeping.extend(housekeeping::plan_expiries(input));
     steps.housekeeping.extend(housekeeping::plan_closings(input, &judged, &orphans));
 
