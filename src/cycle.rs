@@ -172,13 +172,18 @@ fn absence(input: &PlanInput<'_>) -> Absence {
 /// Remembers the calls that no record remembers.
 fn asked_twice_again(outcomes: &Outcomes, memory: &mut SpaceMemory) {
     for StepOutcome { step, at, result } in &outcomes.steps {
-        match (step, result) {
-            (
-                Step::Delete { machine: _, instance, reason: DeleteReason::Duplicate },
-                StepResult::Done { note: _ } | StepResult::Failed { why: _ },
-            ) => memory.asked_twice(instance, *at),
-            (_, _) => {}
+        if let Step::Delete { machine: _, instance, reason: DeleteReason::Duplicate } = step
+            && was_tried(result)
+        {
+            memory.asked_twice(instance, *at);
         }
+    }
+}
+
+fn was_tried(result: &StepResult) -> bool {
+    match result {
+        StepResult::Done { note: _ } | StepResult::Failed { why: _ } => true,
+        StepResult::Skipped { because: _ } => false,
     }
 }
 

@@ -131,7 +131,8 @@ async fn adopt(blows: Blows) -> Operations {
     let adopted = world.store().load_space(&space()).await.unwrap().records;
     let mut before: Vec<_> = records.iter().map(|record| record.intent().clone()).collect();
     let mut after: Vec<_> = adopted.iter().map(|record| record.intent().clone()).collect();
-    (before.sort(), after.sort());
+    before.sort();
+    after.sort();
     assert_eq!(after, before, "nobody was killed or replaced after {blows:?}");
     let back = adopted.iter().find(|record| record.intent() == filed.intent()).unwrap();
     assert_eq!(back.outputs_token_sha256, filed.outputs_token_sha256, "after {blows:?}");
