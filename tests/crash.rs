@@ -129,8 +129,8 @@ async fn adopt(blows: Blows) -> Operations {
     survivor(&mut world).await;
     assert_eq!(laws::at_peace(&world).await, 2, "after {blows:?}");
     let adopted = world.store().load_space(&space()).await.unwrap().records;
-    let mut before: Vec<_> = records.iter().map(|record| record.intent().clone()).collect();
-    let mut after: Vec<_> = adopted.iter().map(|record| record.intent().clone()).collect();
+    let mut before: Vec<_> = records.iter().map(|record| *record.intent()).collect();
+    let mut after: Vec<_> = adopted.iter().map(|record| *record.intent()).collect();
     before.sort();
     after.sort();
     assert_eq!(after, before, "nobody was killed or replaced after {blows:?}");

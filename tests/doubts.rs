@@ -254,7 +254,7 @@ fn every_machine_that_came_back_from_the_archive_gets_its_turn_to_be_asked_for()
         let (mut world, one) = full_of(World::new(&site, strict_cloud(7))).await;
         let mut records: Vec<_> = one.memory.records().values().cloned().collect();
         drop(one);
-        records.sort_by_key(|record| record.intent().clone());
+        records.sort_by_key(|record| *record.intent());
         for (position, record) in records.iter().enumerate() {
             world.file_away(record.machine());
             if position < 25 {
@@ -266,8 +266,8 @@ fn every_machine_that_came_back_from_the_archive_gets_its_turn_to_be_asked_for()
         for _ in 0..3 {
             cycle(&mut world, &mut two).await;
         }
-        let adopted: Vec<_> = two.memory.records().values().map(|r| r.intent().clone()).collect();
-        let mut real: Vec<_> = records[25..].iter().map(|r| r.intent().clone()).collect();
+        let adopted: Vec<_> = two.memory.records().values().map(|r| *r.intent()).collect();
+        let mut real: Vec<_> = records[25..].iter().map(|r| *r.intent()).collect();
         real.retain(|intent| !adopted.contains(intent));
         assert_eq!(real, [], "never asked for");
     });

@@ -551,7 +551,7 @@ proptest! {
         let names = |world: &World| -> Vec<_> {
             let plan = world.plan();
             let own = creates(&plan).into_iter().filter(|new| new.tags.machinetype.as_str() == "dune");
-            own.map(|new| (new.tags.machine.clone(), new.tags.intent.clone())).collect()
+            own.map(|new| (new.tags.machine.clone(), new.tags.intent)).collect()
         };
         let (alone, both) = (names(&alone), names(&both));
         prop_assert!(!both.is_empty() && alone.starts_with(&both));

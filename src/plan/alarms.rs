@@ -7,7 +7,7 @@ use super::PlanInput;
 use super::blast::Blast;
 use super::breaker::fold;
 use super::history::History;
-use super::judge::{Judged, Sight, duplicates, is_auth_failure};
+use super::judge::{Judged, Sight, is_auth_failure};
 use super::usage::Usage;
 use super::words::{duration_words, listing_words};
 
@@ -127,7 +127,7 @@ fn machines(input: &PlanInput<'_>, judged: &[Judged<'_>]) -> Vec<String> {
         if record.instance.is_none() && is_unknown(machine) && now.since(record.asked) > long {
             open.add(record.asked, name);
         }
-        if duplicates(machine.view).next().is_some() {
+        if machine.duplicates().next().is_some() {
             twice.add(record.intended, name);
         }
         if machine.is_impostor() {

@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 use super::PlanInput;
-use super::judge::{Sight, lets_absence_be_proven, own_message};
+use super::judge::{Sight, Sighted, lets_absence_be_proven, own_message};
 
 /// How a machine looks that our record knows to be running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +41,10 @@ pub(super) struct Blast {
 impl Blast {
     /// Counts over all machines. Only facts that are already in the record put a machine in
     /// question, so that seeing less never lets more be deleted.
-    pub(super) fn count(input: &PlanInput<'_>, sights: &[Sight<'_>]) -> Self {
+    pub(super) fn count(input: &PlanInput<'_>, machines: &[Sighted<'_>]) -> Self {
         let mut blast = Self::default();
-        for (view, sight) in input.machines.iter().zip(sights) {
-            match looks(input, view, *sight) {
+        for machine in machines {
+            match looks(*machine, input.now) {
                 Looks::NotInQuestion => {}
                 Looks::Alive => blast.running += 1,
                 Looks::Missing | Looks::Vanished | Looks::Silent => {
@@ -97,7 +97,8 @@ fn silenced_lately(input: &PlanInput<'_>) -> u32 {
 }
 
 /// How a machine looks now.
-pub(super) fn looks(input: &PlanInput<'_>, view: &MachineView, sight: Sight<'_>) -> Looks {
+pub(super) fn looks(machine: Sighted<'_>, now: Timestamp) -> Looks {
+    let Sighted { view, policy, sight } = machine;
     let record = &view.record;
     let over = record.ended.is_some()
         || record.deletion.is_some()
@@ -110,8 +111,7 @@ pub(super) fn looks(input: &PlanInput<'_>, view: &MachineView, sight: Sight<'_>)
         Sight::Nothing => Looks::Missing,
         Sight::Seen(instance) => match &instance.state {
             InstanceState::Running => {
-                let policy = input.policy.machinetypes.get(record.machinetype());
-                let silent = policy.is_some_and(|p| is_silent(p, started, view, input.now));
+                let silent = policy.is_some_and(|p| is_silent(p, started, view, now));
                 if silent { Looks::Silent } else { Looks::Alive }
             }
             InstanceState::Unknown { word: _ } => Looks::Missing,

@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 use super::blast::{Looks, looks};
-use super::judge::{Judged, Sight, duplicates, is_auth_failure, is_trusted};
+use super::judge::{Judged, Sight, is_auth_failure, is_trusted};
 use super::{Asked, Fact, PlanInput, Step};
 
 /// Who asked for the deletion of which machine.
@@ -56,7 +56,8 @@ pub(super) fn plan_deletes(
         Sight::Seen(instance) => Some(&instance.id),
         Sight::Absent | Sight::Nothing => None,
     };
-    let others = duplicates(judged.view)
+    let others = judged
+        .duplicates()
         .filter(|duplicate| Some(&duplicate.id) != seen_id)
         .filter(|duplicate| duplicate.state != InstanceState::Deleting)
         .filter(|duplicate| {
@@ -138,7 +139,7 @@ fn reason(
 /// A machine that has said its last words but still runs is not held back with the others, yet
 /// its heartbeat is judged all the same.
 fn looks_silent(input: &PlanInput<'_>, judged: &Judged<'_>) -> bool {
-    match looks(input, judged.view, judged.sight) {
+    match looks(judged.sighted(), input.now) {
         Looks::Silent => true,
         Looks::Alive | Looks::Missing | Looks::Vanished => false,
         Looks::NotInQuestion => {

@@ -19,12 +19,8 @@ pub(super) struct History<'a> {
     by_type: BTreeMap<&'a MachinetypeName, BTreeMap<&'a OfferingId, Vec<&'a Ended>>>,
 }
 
-/// Ends of machines that still have a record, with what was learned of them in this cycle.
-pub(super) fn current_ends(judged: &[Judged<'_>]) -> Vec<Ended> {
-    judged.iter().filter_map(end_of).collect()
-}
-
-fn end_of(judged: &Judged<'_>) -> Option<Ended> {
+/// The end of a machine that still has a record, with what was learned of it in this cycle.
+pub(super) fn end_of(judged: &Judged<'_>) -> Option<Ended> {
     let record = judged.record();
     let fizzle = judged.policy.map_or(Duration::ZERO, |policy| policy.fizzle);
     if judged.facts.is_empty() {

@@ -56,7 +56,7 @@ pub(super) fn plan_resolve(input: &PlanInput<'_>, judged: &Judged<'_>) -> Option
     // Whether an intent has had the time to settle is a question of the clock.
     (is_open && can_answer && input.clock.is_trusted()).then(|| Step::Resolve {
         machine: record.machine().clone(),
-        intent: record.intent().clone(),
+        intent: *record.intent(),
         asked: record.asked,
     })
 }

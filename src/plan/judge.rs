@@ -19,6 +19,24 @@ pub(super) enum Sight<'a> {
     Nothing,
 }
 
+/// One machine with its rules and what this cycle proves of it, each looked up once: with many
+/// machines the way through memory is what a plan costs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sighted<'a> {
+    pub(super) view: &'a MachineView,
+    /// `None`: its machinetype is not configured any more.
+    pub(super) policy: Option<&'a MachinetypePolicy>,
+    pub(super) sight: Sight<'a>,
+}
+
+impl<'a> Sighted<'a> {
+    /// Looks at one machine.
+    pub(super) fn of(input: &PlanInput<'a>, view: &'a MachineView) -> Self {
+        let policy = input.policy.machinetypes.get(view.record.machinetype());
+        Self { view, policy, sight: sight(input, view) }
+    }
+}
+
 /// One machine with what follows from this cycle.
 #[derive(Debug)]
 pub(super) struct Judged<'a> {
@@ -127,25 +145,6 @@ pub(super) fn is_impostor(view: &MachineView) -> bool {
     }
 }
 
-/// Further VMs of the same intent that still stand: each is one too many.
-pub(super) fn duplicates(view: &MachineView) -> impl Iterator<Item = &Instance> {
-    let record = &view.record;
-    let replaced = match &view.sighting {
-        Sighting::Seen(instance)
-            if record.instance.as_ref().is_some_and(|id| *id != instance.id) =>
-        {
-            Some(&**instance)
-        }
-        Sighting::Seen(_) | Sighting::ProvenAbsent | Sighting::NotSeen => None,
-    };
-    view.duplicates
-        .iter()
-        .chain(replaced)
-        .filter(|instance| instance.state != InstanceState::Gone)
-        .filter(|instance| record.instance.as_ref() != Some(&instance.id))
-        .filter(|instance| carries_tags_of(instance, record))
-}
-
 /// The machine's own last words. What we wrote for it when we deleted it is not its own.
 pub(super) fn own_message(view: &MachineView) -> Option<&ShutdownMessage> {
     let message = view.message.as_ref()?;
@@ -174,40 +173,60 @@ pub(super) fn remembered_phase(record: &MachineRecord) -> Phase {
     }
 }
 
-/// Judges one machine. `sight` is [`sight`] of it, or `Nothing` when it is held back.
-pub(super) fn judge<'a>(
-    input: &PlanInput<'a>,
-    view: &'a MachineView,
-    sight: Sight<'a>,
-) -> Judged<'a> {
+/// Judges one machine. Its sight is `Nothing` when it is held back.
+pub(super) fn judge<'a>(input: &PlanInput<'_>, machine: Sighted<'a>) -> Judged<'a> {
+    let Sighted { view, policy, sight } = machine;
+    let now = input.now;
     let record = &view.record;
     let phase = match sight {
-        Sight::Seen(_) | Sight::Absent => phase_of(view, input.now),
+        Sight::Seen(_) | Sight::Absent => phase_of(view, now),
         Sight::Nothing => remembered_phase(record),
     };
     let seen = match sight {
         Sight::Seen(instance) => Some(instance),
         Sight::Absent | Sight::Nothing => None,
     };
-    let mut facts = learn::facts(view, sight, input.now);
+    let mut facts = learn::facts(view, sight, now);
     if !input.clock.is_trusted() {
         facts.retain(doubt::can_be_learned);
     }
     Judged {
         view,
-        policy: input.policy.machinetypes.get(record.machinetype()),
+        policy,
         sight,
         phase,
         instance: record.instance.as_ref().or(seen.map(|instance| &instance.id)),
-        started: record.started.or_else(|| seen.and_then(|i| learn::start_of(i, input.now))),
+        started: record.started.or_else(|| seen.and_then(|i| learn::start_of(i, now))),
         facts,
     }
 }
 
 impl<'a> Judged<'a> {
+    /// What was seen of it.
+    pub(super) fn sighted(&self) -> Sighted<'a> {
+        Sighted { view: self.view, policy: self.policy, sight: self.sight }
+    }
+
     /// Its record.
     pub(super) fn record(&self) -> &'a MachineRecord {
         &self.view.record
+    }
+
+    /// Further VMs of the same intent that still stand: each is one too many.
+    pub(super) fn duplicates(&self) -> impl Iterator<Item = &'a Instance> {
+        let known = self.record().instance.as_ref();
+        let replaced = match (self.sight, &self.view.sighting) {
+            (Sight::Absent | Sight::Nothing, Sighting::Seen(instance)) => Some(&**instance),
+            // What is seen is the machine itself.
+            (Sight::Seen(_), _) | (_, Sighting::ProvenAbsent | Sighting::NotSeen) => None,
+        };
+        let replaced = replaced.filter(|instance| known.is_some_and(|id| *id != instance.id));
+        let others = self.view.duplicates.iter().chain(replaced);
+        others.filter(move |instance| {
+            instance.state != InstanceState::Gone
+                && known != Some(&instance.id)
+                && carries_tags_of(instance, self.record())
+        })
     }
 
     /// Whether the cloud shows a VM of it now that exists (and may cost).

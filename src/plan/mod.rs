@@ -29,7 +29,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{DeleteReason, MachineName, Processors};
+use crate::model::{DeleteReason, MachineName, Processors, Timestamp};
 
 pub use check::{Violation, check};
 pub use input::{Asked, AskedTwice, Orphan, PlanInput, QuotaStop};
@@ -42,29 +42,35 @@ use blast::{Blast, Looks, held_reason, looks};
 use deletions::Hold;
 use drains::Drains;
 use gates::Gatekeeper;
-use history::{History, current_ends};
-use judge::{Judged, Sight, judge, sight};
+use history::{History, end_of};
+use judge::{Judged, Sight, Sighted, judge};
 use usage::{Usage, real_orphans};
 
 /// What to do in this cycle, and why; also why not.
 pub fn plan(input: &PlanInput<'_>) -> Plan {
-    let (blast, judged) = judge_all(input);
+    let (blast, machines) = sight_all(input);
     let orphans = real_orphans(input);
-    let usage = Usage::count(input, &judged, &orphans);
-    let ends = current_ends(&judged);
-    let history = History::join(input, &ends);
     let drains = Drains::of(input.requests);
+    let wanted = deletions::wanted_by_people(input);
 
+    let mut judged = Vec::with_capacity(machines.len());
+    let mut usage = Usage::of_others(input, &orphans);
+    let mut ends = Vec::new();
     let mut steps = Steps::default();
     let mut held_back = BTreeMap::new();
-    let wanted = deletions::wanted_by_people(input);
-    for machine in &judged {
-        steps.add_machine(input, machine, &drains, &wanted, hold(&blast));
+    // One way through memory: with many machines that is what a plan costs.
+    for machine in machines {
+        let machine = judge(input, machine);
+        usage.add_machine(&machine);
+        ends.extend(end_of(&machine));
+        steps.add_machine(input, &machine, &drains, &wanted, hold(&blast));
         let is_concluded = matches!(machine.sight, Sight::Absent);
-        if blast.holds_back() && !is_concluded && !steps.deletes_last(machine) {
-            held_back.extend(held(input, machine));
+        if blast.holds_back() && !is_concluded && !steps.deletes_last(&machine) {
+            held_back.extend(held(input, &machine));
         }
+        judged.push(machine);
     }
+    let history = History::join(input, &ends);
     // A record that began at a wrong time would never settle.
     let adopted = orphans.iter().filter(|_| input.clock.is_trusted());
     steps.housekeeping.extend(adopted.map(|orphan| housekeeping::plan_adoption(input, orphan)));
@@ -93,35 +99,33 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
 /// it may not know yet, whichever is more. The measure of [`QuotaStop::used`]: take it from the
 /// input of the cycle in which the cloud refused.
 pub fn processors_in_use(input: &PlanInput<'_>) -> Processors {
-    let (_, judged) = judge_all(input);
-    Usage::count(input, &judged, &real_orphans(input)).in_cloud(input).processors
+    Usage::count(input, &judge_all(input), &real_orphans(input)).in_cloud(input).processors
 }
 
-/// Judges all machines. A vanished machine that is held back is judged as if nothing were known
-/// of it, so that it keeps its place.
-fn judge_all<'a>(input: &PlanInput<'a>) -> (Blast, Vec<Judged<'a>>) {
-    // Judged once: with many machines the way through memory is what a plan costs.
-    let mut sights: Vec<Sight<'a>> = input.machines.iter().map(|view| sight(input, view)).collect();
-    let blast = Blast::count(input, &sights);
+/// Judges all machines.
+fn judge_all<'a>(input: &PlanInput<'a>) -> Vec<Judged<'a>> {
+    let (_, machines) = sight_all(input);
+    machines.into_iter().map(|machine| judge(input, machine)).collect()
+}
+
+/// Looks at all machines. Of a vanished machine that is held back nothing is known, so that it
+/// keeps its place.
+fn sight_all<'a>(input: &PlanInput<'a>) -> (Blast, Vec<Sighted<'a>>) {
+    let mut machines: Vec<_> = input.machines.iter().map(|view| Sighted::of(input, view)).collect();
+    let blast = Blast::count(input, &machines);
     if blast.holds_back() {
-        hold_vanished(input, &blast, &mut sights);
+        hold_vanished(&blast, &mut machines, input.now);
     }
-    let pairs = input.machines.iter().zip(sights);
-    (blast, pairs.map(|(view, sight)| judge(input, view, sight)).collect())
+    (blast, machines)
 }
 
 /// Of the vanished machines, only the first by name are concluded to be gone.
-fn hold_vanished(input: &PlanInput<'_>, blast: &Blast, sights: &mut [Sight<'_>]) {
-    let mut vanished: Vec<(&MachineName, &mut Sight<'_>)> = input
-        .machines
-        .iter()
-        .zip(sights)
-        .filter(|(view, sight)| looks(input, view, **sight) == Looks::Vanished)
-        .map(|(view, sight)| (view.record.machine(), sight))
-        .collect();
-    vanished.sort_by_key(|(name, _)| *name);
-    for (_, sight) in vanished.into_iter().skip(blast.allowance()) {
-        *sight = Sight::Nothing;
+fn hold_vanished(blast: &Blast, machines: &mut [Sighted<'_>], now: Timestamp) {
+    let mut vanished: Vec<_> =
+        machines.iter_mut().filter(|machine| looks(**machine, now) == Looks::Vanished).collect();
+    vanished.sort_by_key(|machine| machine.view.record.machine());
+    for machine in vanished.into_iter().skip(blast.allowance()) {
+        machine.sight = Sight::Nothing;
     }
 }
 
@@ -131,7 +135,7 @@ fn hold(blast: &Blast) -> Hold {
 
 /// The machine with what would have been done to it, if it is held back.
 fn held(input: &PlanInput<'_>, machine: &Judged<'_>) -> Option<(MachineName, DeleteReason)> {
-    let reason = held_reason(looks(input, machine.view, sight(input, machine.view)))?;
+    let reason = held_reason(looks(Sighted::of(input, machine.view), input.now))?;
     Some((machine.record().machine().clone(), reason))
 }
 
@@ -162,7 +166,7 @@ impl Steps {
         let learn = |fact: &Fact| Step::Learn { machine: name.clone(), fact: fact.clone() };
         self.facts.extend(machine.facts.iter().map(learn));
         // While a second VM of its intent stands, the record must stay to say whose that is.
-        let is_alone = judge::duplicates(machine.view).next().is_none();
+        let is_alone = machine.duplicates().next().is_none();
         if housekeeping::is_gone(machine) && is_alone {
             self.housekeeping.push(Step::Archive { machine: name.clone() });
         }

@@ -5,7 +5,7 @@ use crate::model::{
     Decision, MachineRow, MachinetypePolicy, MachinetypeRow, ManagerName, Sighting, SpaceSnapshot,
 };
 
-use super::history::{History, current_ends};
+use super::history::{History, end_of};
 use super::judge::Judged;
 use super::usage::{Usage, real_orphans};
 use super::words::listing_words;
@@ -24,9 +24,9 @@ pub struct SnapshotFrame {
 
 /// The snapshot of a space at the time of planning, before the plan is carried out.
 pub fn snapshot(input: &PlanInput<'_>, plan: &Plan, frame: SnapshotFrame) -> SpaceSnapshot {
-    let (_, judged) = judge_all(input);
+    let judged = judge_all(input);
     let usage = Usage::count(input, &judged, &real_orphans(input));
-    let ends = current_ends(&judged);
+    let ends: Vec<_> = judged.iter().filter_map(end_of).collect();
     let history = History::join(input, &ends);
     let SnapshotFrame { provider, manager, decisions } = frame;
     let mut machines: Vec<MachineRow> = judged.iter().map(|m| machine_row(m, plan)).collect();

@@ -8,7 +8,7 @@ use crate::model::{
     Phase, PhaseCounts, Processors,
 };
 
-use super::judge::{Judged, Sight, duplicates};
+use super::judge::{Judged, Sight};
 use super::{Orphan, PlanInput};
 
 /// Machines with what they take.
@@ -60,6 +60,15 @@ impl<'a> Usage<'a> {
         judged: &[Judged<'a>],
         orphans: &[&'a Orphan],
     ) -> Self {
+        let mut usage = Self::of_others(input, orphans);
+        for machine in judged {
+            usage.add_machine(machine);
+        }
+        usage
+    }
+
+    /// Strangers and orphans: everything but the machines that have a record.
+    pub(super) fn of_others(input: &PlanInput<'a>, orphans: &[&'a Orphan]) -> Self {
         let mut usage = Self {
             foreign: Count {
                 machines: input.strangers.machines,
@@ -71,9 +80,6 @@ impl<'a> Usage<'a> {
         for name in input.policy.machinetypes.keys() {
             usage.types.insert(name, TypeUsage::default());
         }
-        for machine in judged {
-            usage.add_machine(machine);
-        }
         for orphan in orphans {
             let count = of_orphan(input, orphan);
             let type_usage = usage.types.entry(&orphan.tags.machinetype).or_default();
@@ -83,11 +89,12 @@ impl<'a> Usage<'a> {
         usage
     }
 
-    fn add_machine(&mut self, machine: &Judged<'a>) {
+    /// Adds a machine that has a record.
+    pub(super) fn add_machine(&mut self, machine: &Judged<'a>) {
         let record = machine.record();
         let count =
             Count { machines: 1, processors: record.processors, megabytes: record.memory.0 };
-        for duplicate in duplicates(machine.view) {
+        for duplicate in machine.duplicates() {
             self.ours.add(Count {
                 processors: duplicate.processors.unwrap_or(record.processors),
                 ..count

@@ -7,6 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
+use uuid::Uuid;
 
 /// Why a text is not a valid name of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,14 +26,14 @@ macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// Parses a text; the only way to make one.
             pub fn parse(text: &str) -> Result<Self, InvalidName> {
                 let check: fn(&str) -> bool = $check;
                 if check(text) {
-                    Ok(Self(text.to_owned()))
+                    Ok(Self(text.into()))
                 } else {
                     Err(InvalidName { kind: $kind, text: text.to_owned(), rule: $rule })
                 }
@@ -49,9 +51,16 @@ macro_rules! name_type {
             }
         }
 
+        written_as_text!($name);
+    };
+}
+
+/// What every name can do, given `parse` and `Display`.
+macro_rules! written_as_text {
+    ($name:ident) => {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, f)
+                write!(f, "\"{self}\"")
             }
         }
 
@@ -64,7 +73,7 @@ macro_rules! name_type {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
+                serializer.collect_str(self)
             }
         }
 
@@ -138,16 +147,6 @@ name_type!(
     is_machine_name
 );
 name_type!(
-    /// Identifies one intent to create one machine, for ever: a UUID in its usual text form,
-    /// as EC2 `ClientToken` and Compute Engine `requestId` want it.
-    IntentToken, "intent token", "a lower-case UUID such as 6f2c1c0e-1111-4222-8333-0123456789ab",
-    |t| t.len() == 36
-        && t.chars().enumerate().all(|(i, c)| match i {
-            8 | 13 | 18 | 23 => c == '-',
-            _ => c.is_ascii_digit() || ('a'..='f').contains(&c),
-        })
-);
-name_type!(
     /// The provider's own name of a VM. Opaque to us; never empty.
     InstanceId, "instance id", "1 to 200 printable characters without blanks",
     |t| !t.is_empty() && t.len() <= 200 && t.chars().all(|c| c.is_ascii_graphic())
@@ -163,7 +162,7 @@ impl MachineName {
         let suffix: String = (0..MACHINE_SUFFIX_CHARS)
             .map(|i| char::from(ALPHABET[((random >> (5 * i)) & 31) as usize]))
             .collect();
-        Self(format!("{}{machinetype}-{suffix}", Self::PREFIX))
+        Self(smol_str::format_smolstr!("{}{machinetype}-{suffix}", Self::PREFIX))
     }
 
     /// The machinetype that the name was composed from.
@@ -171,19 +170,41 @@ impl MachineName {
         let (machinetype, _) = self.0[Self::PREFIX.len()..]
             .rsplit_once('-')
             .expect("a machine name has a machinetype and a suffix, or it would not have parsed");
-        MachinetypeName(machinetype.to_owned())
+        MachinetypeName(machinetype.into())
     }
 }
 
+/// Identifies one intent to create one machine, for ever: a UUID in its usual text form,
+/// as EC2 `ClientToken` and Compute Engine `requestId` want it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IntentToken(Uuid);
+
 impl IntentToken {
-    /// Composes a token (UUID version 4 layout) from 128 random bits.
+    /// Parses a text; only the lower-case form with hyphens is one.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        match Uuid::parse_str(text).map(Self) {
+            Ok(token) if token.to_string() == text => Ok(token),
+            Ok(_) | Err(_) => Err(InvalidName {
+                kind: "intent token",
+                text: text.to_owned(),
+                rule: "a lower-case UUID such as 6f2c1c0e-1111-4222-8333-0123456789ab",
+            }),
+        }
+    }
+
+    /// Composes a token (UUID version 4) from 128 random bits, of which it keeps 122.
     pub fn compose(random: u128) -> Self {
-        let bits = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-        let hex = format!("{bits:032x}");
-        let parts = [&hex[0..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]];
-        Self(parts.join("-"))
+        Self(uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid())
     }
 }
+
+impl fmt::Display for IntentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    }
+}
+
+written_as_text!(IntentToken);
 
 impl DeploymentId {
     /// Composes an id of 12 characters from 60 random bits.
@@ -232,9 +253,10 @@ mod tests {
         #[test]
         fn a_composed_token_is_a_version_4_uuid(random: u128) {
             let token = IntentToken::compose(random);
-            prop_assert!(IntentToken::parse(token.as_str()).is_ok());
-            prop_assert_eq!(&token.as_str()[14..15], "4");
-            prop_assert!("89ab".contains(&token.as_str()[19..20]));
+            let text = token.to_string();
+            prop_assert!(IntentToken::parse(&text) == Ok(token));
+            prop_assert_eq!(&text[14..15], "4");
+            prop_assert!("89ab".contains(&text[19..20]));
         }
 
         #[test]

@@ -238,7 +238,7 @@ impl Act for Local {
         intent: &IntentToken,
         _since: Timestamp,
     ) -> Result<Resolution, ProviderError> {
-        let intent = intent.clone();
+        let intent = *intent;
         self.blocking(RESOLVE, ErrorKind::Unavailable, move |shared| {
             shared.resolve(&intent).map_err(|error| unavailable(RESOLVE, &error))
         })

@@ -22,7 +22,7 @@ async fn helper_that_creates_a_machine_and_waits_to_be_killed() {
     let provider = vcycle_local::Local::open(settings(&dir)).unwrap();
     let request = request(&provider, IDLE).await;
     provider.create(&request).await.unwrap();
-    fs::write(dir.join("created"), request.tags.intent.as_str()).unwrap();
+    fs::write(dir.join("created"), request.tags.intent.to_string()).unwrap();
     std::future::pending::<()>().await;
 }
 
