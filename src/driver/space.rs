@@ -18,7 +18,7 @@ use super::{Farewell, Shared, Stop};
 use crate::cycle::{CycleContext, CycleEnd, run_cycle};
 use crate::library::Setup;
 use crate::model::{Board, Generation, SpaceName};
-use crate::observe::SpaceMemory;
+use crate::observe::{ClockWatch, SpaceMemory};
 use crate::store::{Acquire, Fault, Lost, Ownership, StoreError};
 
 /// Between two cycles there is at least this much of the period, whatever wakes the space.
@@ -44,6 +44,8 @@ pub(super) struct SpaceWorker {
     provider: Option<(String, Arc<dyn Act>)>,
     jitter: ChaCha8Rng,
     woken: bool,
+    /// What was seen of the clocks so far; a step may end an ownership, and is not forgotten with it.
+    clock: ClockWatch,
 }
 
 /// Why the cycles under one ownership ended.
@@ -64,8 +66,8 @@ impl SpaceWorker {
     ) -> Self {
         let stopped = stop.signal.subscribe();
         let jitter = ChaCha8Rng::seed_from_u64(mix(shared.seed, &space, (Generation(0), 0)));
-        let (provider, woken) = (None, false);
-        Self { shared, space, setup, stop, stopped, wakes, provider, jitter, woken }
+        let (provider, woken, clock) = (None, false, ClockWatch::default());
+        Self { shared, space, setup, stop, stopped, wakes, provider, jitter, woken, clock }
     }
 
     /// Until it is told to end.
@@ -108,15 +110,19 @@ impl SpaceWorker {
             over.send_replace(true);
             std::future::pending::<Infallible>().await
         };
+        let mut memory: Option<SpaceMemory> = None;
         let end = {
             let mut renewals = pin!(renewals);
-            let mut cycles = pin!(self.cycles(&ownership, over.subscribe()));
+            let mut cycles = pin!(self.cycles(&ownership, over.subscribe(), &mut memory));
             tokio::select! {
                 biased;
                 never = &mut renewals => match never {},
                 end = &mut cycles => end,
             }
         };
+        if let Some(memory) = memory {
+            self.clock = memory.into_clock();
+        }
         match end {
             End::Told => {
                 ownership.release().await;
@@ -126,8 +132,12 @@ impl SpaceWorker {
         }
     }
 
-    async fn cycles(&mut self, ownership: &Ownership, mut over: watch::Receiver<bool>) -> End {
-        let mut memory: Option<SpaceMemory> = None;
+    async fn cycles(
+        &mut self,
+        ownership: &Ownership,
+        mut over: watch::Receiver<bool>,
+        memory: &mut Option<SpaceMemory>,
+    ) -> End {
         let mut number = 0;
         loop {
             if self.told() == Some(Farewell::Removed) {
@@ -145,7 +155,7 @@ impl SpaceWorker {
             let begun = Instant::now();
             let setup = Arc::clone(&self.setup.borrow_and_update());
             number += 1;
-            self.one_cycle(ownership, &setup, (&mut memory, number)).await;
+            self.one_cycle(ownership, &setup, (&mut *memory, number)).await;
             let period = setup.config.site.cycle;
             self.wait(begun, period, &mut over).await;
         }
@@ -208,7 +218,8 @@ impl SpaceWorker {
                 None
             }
         };
-        Ok(SpaceMemory::new(loaded, saved, self.shared.clock.now()))
+        let now = self.shared.clock.now();
+        Ok(SpaceMemory::new(loaded, saved, now).with_clock(self.clock.clone()))
     }
 
     /// The provider, made anew when its table or the TTL of the ownership has changed.

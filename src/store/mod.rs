@@ -29,7 +29,7 @@ pub use fs::{ManagerLock, Mode, NewFile, PutOutcome, RealFs, SharedFs, Vanished}
 pub use layout::StatePath;
 pub use machines::{Archived, LoadedSpace};
 pub use outputs::{FeatureKind, OutputName, PutError};
-pub use ownership::{Acquire, Fenced, Lost, Ownership, Proof};
+pub use ownership::{Acquire, Fenced, Lost, Ownership, Proof, Witness};
 pub use people::{IdleSpace, ManagerInfo};
 pub use sweep::Swept;
 
