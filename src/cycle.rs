@@ -13,15 +13,18 @@ use vcycle_api::{Act, Clock};
 
 pub use input::{PlanFrame, Remembered, plan_input};
 
-use crate::act::{ActContext, Home, Outcomes, StepOutcome, StepResult, execute};
+use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, execute};
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{
-    Decision, DeploymentId, ErrorKind, ListingState, OperatorRequest, Processors, SpaceSnapshot,
-    Timestamp,
+    ClockTrust, Decision, DeleteReason, DeploymentId, ErrorKind, ListingState, OperatorRequest,
+    Processors, SpaceSnapshot, Timestamp,
 };
-use crate::observe::{Observation, Sources, SpaceMemory, observe};
+use crate::observe::{
+    ClockLook, ClockReading, Observation, Sources, SpaceMemory, Stepped, observe,
+};
 use crate::plan::{
-    Fact, Plan, PlanInput, SnapshotFrame, Step, check, plan, processors_in_use, snapshot,
+    Fact, Plan, PlanInput, SnapshotFrame, Step, check, lets_absence_be_proven, plan,
+    processors_in_use, snapshot,
 };
 use crate::store::{Fenced, Proof, Store, StoreError};
 
@@ -73,25 +76,22 @@ pub async fn run_cycle(
         memory.refill(store.load_space(proof.space()).await?);
     }
     let from = Sources { provider, store, clock, deployment, policy: &space.policy };
-    let seen = look(&from, memory).await?;
+    let mut seen = look(&from, memory).await?;
     not_outrun(proof, &seen)?;
-    let remembered = Remembered::of(memory, &space.policy);
+    let trust = tell_time(proof, clock, memory, &mut seen).await;
+    let remembered = Remembered::of(memory, &space.policy, &seen);
     let generation = proof.generation();
-    let under = PlanFrame { seed, deployment, generation, policy: &space.policy };
+    let under = PlanFrame { seed, clock: &trust, deployment, generation, policy: &space.policy };
     let mut input = plan_input(&under, &seen, &remembered);
     let used = processors_in_use(&input);
     input.quota_stop = memory.quota_stop(seen.now, used, seen.quota);
     let plan = lawful_plan(&input);
     let offerings = &seen.offerings;
-    let act = ActContext { provider, store, clock, setup, space, home, offerings, stopping };
-    let provider_name = provider.capabilities().provider;
+    let absence = absence(&input);
+    let act =
+        ActContext { provider, store, clock, setup, space, home, offerings, absence, stopping };
     // What is about to be done, and why, is known even if we die of it; else nothing is done.
-    let unannounced = if plan.steps.is_empty() {
-        None
-    } else {
-        let frame = frame(provider_name, home, announced(&plan, seen.now, memory));
-        announce(store, proof, snapshot(&input, &plan, frame), memory).await.err()
-    };
+    let unannounced = announce(context, proof, (&input, &plan), memory).await.err();
     let plan = match &unannounced {
         Some(_) => Plan { steps: Vec::new(), ..plan },
         None => plan,
@@ -105,8 +105,9 @@ pub async fn run_cycle(
     if outcomes.quota_refused {
         memory.quota_refused(seen.now, used.plus(created(&outcomes)), seen.quota);
     }
+    asked_twice_again(&outcomes, memory);
     memory.decided(outcomes.steps.iter().filter_map(decision));
-    let frame = frame(provider_name, home, memory.decisions());
+    let frame = frame(provider.capabilities().provider, home, memory.decisions());
     let mut snapshot = snapshot(&input, &plan, frame);
     snapshot.continue_history(memory.saved.as_ref());
     snapshot.alarms.extend(seen.problems.iter().cloned());
@@ -142,19 +143,67 @@ async fn look(from: &Sources<'_>, memory: &mut SpaceMemory) -> Result<Observatio
     Ok(seen)
 }
 
+/// The time of the cycle, and whether it can be believed.
+async fn tell_time(
+    proof: &Proof<'_>,
+    clock: &dyn Clock,
+    memory: &mut SpaceMemory,
+    seen: &mut Observation,
+) -> ClockTrust {
+    let witness = proof.witness().await;
+    let reading = ClockReading { wall: clock.now(), monotonic: clock.monotonic(), witness };
+    seen.now = reading.wall;
+    let ClockLook { trust, stepped } = memory.clock.look(&reading);
+    match stepped {
+        // We begin to listen anew: how long we have is not known any more.
+        Stepped::Yes => memory.since = reading.wall,
+        Stepped::No => {}
+    }
+    trust
+}
+
+/// What a delete that finds nothing may conclude in this cycle.
+fn absence(input: &PlanInput<'_>) -> Absence {
+    if lets_absence_be_proven(input) { Absence::CanBeProven } else { Absence::ProvesNothing }
+}
+
+/// Remembers the calls that no record remembers.
+fn asked_twice_again(outcomes: &Outcomes, memory: &mut SpaceMemory) {
+    for StepOutcome { step, at, result } in &outcomes.steps {
+        if let Step::Delete { machine: _, instance, reason: DeleteReason::Duplicate } = step
+            && was_tried(result)
+        {
+            memory.asked_twice(instance, *at);
+        }
+    }
+}
+
+fn was_tried(result: &StepResult) -> bool {
+    match result {
+        StepResult::Done { note: _ } | StepResult::Failed { why: _ } => true,
+        StepResult::Skipped { because: _ } => false,
+    }
+}
+
 fn frame(provider: &str, home: &Home, decisions: Vec<Decision>) -> SnapshotFrame {
     SnapshotFrame { provider: provider.to_owned(), manager: home.manager.clone(), decisions }
 }
 
-/// Writes what is about to be done.
+/// Writes what is about to be done, if anything is.
 async fn announce(
-    store: &Store,
+    context: &CycleContext<'_>,
     proof: &Proof<'_>,
-    mut announced: SpaceSnapshot,
+    (input, plan): (&PlanInput<'_>, &Plan),
     memory: &mut SpaceMemory,
 ) -> Result<(), StoreError> {
+    if plan.steps.is_empty() {
+        return Ok(());
+    }
+    let provider = context.provider.capabilities().provider;
+    let frame = frame(provider, context.home, announced(plan, input.now, memory));
+    let mut announced = snapshot(input, plan, frame);
     announced.continue_history(memory.saved.as_ref());
-    let saved = store.save_snapshot(proof, &announced).await;
+    let saved = context.store.save_snapshot(proof, &announced).await;
     match &saved {
         Ok(()) => memory.saved = Some(announced),
         Err(_) => memory.stale = true,

@@ -105,7 +105,8 @@ fn a_steady_cycle_writes_nothing_but_the_renewal_and_reads_only_times_and_reques
             let writes = one.fate.writes();
             assert_eq!(writes.len(), 1, "{writes:?}");
             assert!(writes[0].ends_with(".renew"), "{writes:?}");
-            assert_eq!(one.fate.looks(), ["times of 4", "spaces/a.example/requests"]);
+            // Of the heartbeats, and of the renewal, to compare clocks.
+            assert_eq!(one.fate.looks(), ["times of 4", "spaces/a.example/requests", "times of 1"]);
         }
     });
 }
@@ -542,7 +543,7 @@ fn a_record_that_cannot_be_read_stops_creation_and_kills_nobody() {
 }
 
 #[test]
-fn a_drained_machine_can_read_when_it_must_have_ended() {
+fn a_drained_machine_can_read_when_it_must_have_ended_in_both_places() {
     run(async {
         let (mut world, mut one) = full(23).await;
         let target = machine(&one);
@@ -561,6 +562,10 @@ fn a_drained_machine_can_read_when_it_must_have_ended() {
         let drain = one.memory.records()[&target].drain.clone().expect("it is recorded");
         assert_eq!(told.trim(), drain.by.as_secs().to_string());
         assert!(drain.by >= by);
+        // Some readers look only here (FIELD.md 1.3).
+        let key = one.store.feature(&space(), &target, FeatureKind::Machine, "shutdowntime").await;
+        let told = String::from_utf8(key.unwrap().expect("it is told")).unwrap();
+        assert_eq!(told.trim(), drain.by.as_secs().to_string());
     });
 }
 

@@ -8,14 +8,16 @@ mod support;
 mod together;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
+use futures::FutureExt;
+use support::forward::{Call, Forward, Line};
 use support::run;
 use support::site::{Site, space};
-use support::world::strict_cloud;
+use support::world::{START, strict_cloud};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -27,31 +29,44 @@ use vcycle::model::{
 };
 use vcycle::store::Store;
 use vcycle::store::testing::{MemoryFs, Vanishing};
-use vcycle_api::{
-    Act, Capabilities, Clock, Instance, InstanceId, Interruption, Listing, Observe, Offering,
-    ProviderError, Quota, SideResource,
-};
-use vcycle_sim::{Settings, SimCloud, SimProvider};
+use vcycle_api::{Act, Clock, ErrorKind, ProviderError};
+use vcycle_sim::{LogEvent, Settings, SimCloud};
 
-/// The runtime's own time, so that waiting moves it.
+/// The runtime's own time, so that waiting moves it, perhaps wrong by some hours.
 #[derive(Debug)]
-struct RuntimeClock(Instant);
+struct RuntimeClock {
+    begun: Instant,
+    hours_ahead: AtomicU64,
+}
+
+impl RuntimeClock {
+    fn right() -> Arc<Self> {
+        Arc::new(Self { begun: Instant::now(), hours_ahead: AtomicU64::new(0) })
+    }
+
+    /// Somebody sets the clock.
+    fn set_hours_ahead(&self, hours: u64) {
+        self.hours_ahead.store(hours, Ordering::SeqCst);
+    }
+}
 
 impl Clock for RuntimeClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_secs(1_767_225_600) + self.0.elapsed()
+        let hours = self.hours_ahead.load(Ordering::SeqCst);
+        START + self.begun.elapsed() + Duration::from_secs(3600 * hours)
     }
     fn monotonic(&self) -> Duration {
-        self.0.elapsed()
+        self.begun.elapsed()
     }
 }
 
 /// What outlives a daemon: clouds by space, and the state directory.
 struct World {
+    /// That of the hosts of daemons.
     clock: Arc<RuntimeClock>,
     disk: MemoryFs,
     clouds: Arc<Mutex<BTreeMap<SpaceName, SimCloud>>>,
-    hangs: Arc<AtomicBool>,
+    trouble: Arc<Trouble>,
     /// No two processes have the same seed.
     starts: AtomicU64,
 }
@@ -89,18 +104,30 @@ fn site() -> Site {
 }
 
 impl World {
+    /// The state directory is on a file server with a clock of its own.
     fn new() -> Self {
-        let clock = Arc::new(RuntimeClock(Instant::now()));
         let clouds = [space(), other()].map(|name| {
-            (name, SimCloud::new(Settings { seed: 5, ..strict_cloud(5) }, clock.clone()))
+            let settings = Settings { seed: 5, ..strict_cloud(5) };
+            (name, SimCloud::new(settings, RuntimeClock::right()))
         });
         Self {
-            disk: MemoryFs::new(clock.clone()),
-            clock,
+            disk: MemoryFs::new(RuntimeClock::right()),
+            clock: RuntimeClock::right(),
             clouds: Arc::new(Mutex::new(BTreeMap::from(clouds))),
-            hangs: Arc::default(),
+            trouble: Arc::default(),
             starts: AtomicU64::new(1),
         }
+    }
+
+    /// The state directory is on a disk of the daemon's host, and has its clock.
+    fn on_one_host() -> Self {
+        let world = Self::new();
+        Self { disk: MemoryFs::new(world.clock.clone()), ..world }
+    }
+
+    /// How often something was asked of the cloud of the site's space.
+    fn calls(&self, call: &str) -> u64 {
+        self.clouds.lock().unwrap()[&space()].calls().get(call).copied().unwrap_or_default()
     }
 
     async fn start(&self, name: &str, setup: Arc<Setup>) -> Daemon {
@@ -119,7 +146,7 @@ impl World {
         let (setup, instructions) = watch::channel(setup);
         let (board, shown) = watch::channel(first_board(&home, self.clock.as_ref(), status));
         let (waker, wakes) = waker();
-        let (clouds, hangs) = (self.clouds.clone(), self.hangs.clone());
+        let (clouds, trouble) = (self.clouds.clone(), self.trouble.clone());
         let context = Context {
             store,
             clock: self.clock.clone(),
@@ -130,8 +157,8 @@ impl World {
             providers: Arc::new(move |config| {
                 let clouds = clouds.lock().unwrap();
                 let cloud = clouds.get(&config.name).ok_or(anyhow::anyhow!("no such cloud"))?;
-                let hangs = (config.name == other()).then(|| hangs.clone());
-                Ok(Arc::new(Hanging { inner: cloud.client(), hangs }) as Arc<dyn Act>)
+                let line = Troubled(config.name.clone(), trouble.clone());
+                Ok(Arc::new(Forward::new(Arc::new(cloud.client()), line)) as Arc<dyn Act>)
             }),
             board,
             wakes,
@@ -167,69 +194,79 @@ impl Daemon {
     }
 }
 
+/// Waits until something holds that no board tells.
+async fn poll(holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(3600), "in vain");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
 fn running(board: &Board, space: &SpaceName) -> usize {
     let phases =
         |s: &Arc<SpaceSnapshot>| s.machines.iter().filter(|m| m.phase == "running").count();
     board.spaces.get(space).map_or(0, phases)
 }
 
-/// A cloud whose calls hang while it is told to.
-struct Hanging {
-    inner: SimProvider,
-    hangs: Option<Arc<AtomicBool>>,
+/// What goes wrong between a daemon and its clouds.
+#[derive(Default)]
+struct Trouble {
+    /// The listings of the other space hang.
+    hangs: AtomicBool,
+    /// After so many creates in the site's space the next is told to come again after this.
+    throttle: Mutex<Option<(u32, Duration)>>,
 }
 
-#[async_trait]
-impl Observe for Hanging {
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
-    }
-    async fn list(&self) -> Result<Listing, ProviderError> {
-        while self.hangs.as_ref().is_some_and(|hangs| hangs.load(Ordering::SeqCst)) {
-            sleep(Duration::from_secs(1)).await;
+/// The line to the cloud of one space.
+struct Troubled(SpaceName, Arc<Trouble>);
+
+impl Line for Troubled {
+    fn observe<'a, T: Send + 'a>(
+        &'a self,
+        operation: &'static str,
+        call: Call<'a, T>,
+    ) -> Call<'a, T> {
+        if operation != "list" || self.0 != other() {
+            return call;
         }
-        self.inner.list().await
+        let waits = async move {
+            while self.1.hangs.load(Ordering::SeqCst) {
+                sleep(Duration::from_secs(1)).await;
+            }
+            call.await
+        };
+        waits.boxed()
     }
-    async fn get(&self, id: &InstanceId) -> Result<Instance, ProviderError> {
-        self.inner.get(id).await
-    }
-    async fn offerings(&self) -> Result<Vec<Offering>, ProviderError> {
-        self.inner.offerings().await
-    }
-    async fn quota(&self) -> Result<Quota, ProviderError> {
-        self.inner.quota().await
-    }
-    async fn interruptions(&self) -> Result<Vec<Interruption>, ProviderError> {
-        self.inner.interruptions().await
-    }
-    async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
-        self.inner.side_resources().await
-    }
-}
 
-#[async_trait]
-impl Act for Hanging {
-    async fn create(
-        &self,
-        request: &vcycle_api::CreateRequest,
-    ) -> Result<vcycle_api::Created, ProviderError> {
-        self.inner.create(request).await
-    }
-    async fn resolve(
-        &self,
-        intent: &vcycle_api::IntentToken,
-        since: Timestamp,
-    ) -> Result<vcycle_api::Resolution, ProviderError> {
-        self.inner.resolve(intent, since).await
-    }
-    async fn delete(&self, id: &InstanceId) -> Result<vcycle_api::Deletion, ProviderError> {
-        self.inner.delete(id).await
-    }
-    async fn delete_side_resource(
-        &self,
-        resource: &SideResource,
-    ) -> Result<vcycle_api::Deletion, ProviderError> {
-        self.inner.delete_side_resource(resource).await
+    fn act<'a, T: Send + 'a>(&'a self, operation: &'static str, call: Call<'a, T>) -> Call<'a, T> {
+        if operation != "create" || self.0 != space() {
+            return call;
+        }
+        let complains = async move {
+            let after = {
+                let mut throttle = self.1.throttle.lock().unwrap();
+                match *throttle {
+                    Some((0, after)) => {
+                        *throttle = None;
+                        Some(after)
+                    }
+                    Some((creates, after)) => {
+                        *throttle = Some((creates - 1, after));
+                        None
+                    }
+                    None => None,
+                }
+            };
+            match after {
+                None => call.await,
+                Some(after) => {
+                    let kind = ErrorKind::Throttled { after: Some(after) };
+                    Err(ProviderError::new(kind, operation, "too many requests"))
+                }
+            }
+        };
+        complains.boxed()
     }
 }
 
@@ -273,7 +310,7 @@ fn a_killed_manager_is_followed_within_half_a_minute() {
 fn trap_1j_14_a_space_that_hangs_delays_no_other_and_stays_owned() {
     run(async {
         let world = World::new();
-        world.hangs.store(true, Ordering::SeqCst);
+        world.trouble.hangs.store(true, Ordering::SeqCst);
         let mut one = world.start("one", two_spaces()).await;
         one.until(|board| running(board, &space()) == 4).await;
         // Many TTLs pass; renewal goes on in the background, so nobody else can have the space.
@@ -281,7 +318,7 @@ fn trap_1j_14_a_space_that_hangs_delays_no_other_and_stays_owned() {
         sleep(Duration::from_secs(300)).await;
         let board = two.until(|board| board.idle_spaces.len() == 2).await;
         assert!(board.idle_spaces[&other()].contains("owned by one (generation 1)"), "{board:?}");
-        world.hangs.store(false, Ordering::SeqCst);
+        world.trouble.hangs.store(false, Ordering::SeqCst);
         one.until(|board| running(board, &other()) == 4).await;
         one.stop().await;
         two.stop().await;
@@ -421,5 +458,126 @@ fn a_vanished_state_directory_is_said_and_survived() {
         let quota = world.clouds.lock().unwrap()[&space()].quota();
         assert_eq!(quota.processors_used, Some(Processors(4)));
         one.stop().await;
+    });
+}
+
+/// Hours: longer than any machine of the site may live.
+const TOO_LATE: u64 = 400;
+
+/// The machines of this file give no heartbeat: here that is no reason to delete them.
+fn quiet_site() -> Arc<Setup> {
+    site().each("heartbeat = \"200h\"").setup()
+}
+
+fn alarmed(board: &Board) -> bool {
+    let alarms = board.spaces.get(&space()).map(|space| space.alarms.as_slice());
+    alarms.is_some_and(|alarms| alarms.iter().any(|a| a.contains("time cannot be believed")))
+}
+
+fn at_work(board: &Board) -> bool {
+    running(board, &space()) == 4 && !alarmed(board)
+}
+
+/// The step also ends the ownership, so what the clock showed before must outlive it.
+#[test]
+fn a_clock_that_is_set_wrong_and_right_again_kills_nothing() {
+    run(async {
+        let world = World::on_one_host();
+        let mut one = world.start("one", quiet_site()).await;
+        one.until(|board| running(board, &space()) == 4).await;
+        world.clock.set_hours_ahead(TOO_LATE);
+        let board = one.until(alarmed).await;
+        let alarms = &board.spaces[&space()].alarms;
+        assert!(
+            alarms.iter().any(|a| a.contains("2026-01-01") && a.contains("2026-01-17")),
+            "{alarms:?}"
+        );
+        sleep(Duration::from_secs(300)).await;
+        world.clock.set_hours_ahead(0);
+        one.until(at_work).await;
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(world.calls("delete machine"), 0);
+        assert_eq!(world.machines(&space()), 4);
+        one.stop().await;
+    });
+}
+
+#[test]
+fn a_step_that_nobody_confirms_is_believed_after_ten_minutes() {
+    run(async {
+        let world = World::on_one_host();
+        let mut one = world.start("one", quiet_site()).await;
+        one.until(|board| running(board, &space()) == 4).await;
+        world.clock.set_hours_ahead(TOO_LATE);
+        let stepped = Instant::now();
+        one.until(alarmed).await;
+        one.until(|board| !alarmed(board)).await;
+        assert!(stepped.elapsed() >= Duration::from_secs(600), "{:?}", stepped.elapsed());
+        assert!(stepped.elapsed() < Duration::from_secs(780), "{:?}", stepped.elapsed());
+        one.until(|_| world.calls("delete machine") == 4).await;
+        one.stop().await;
+    });
+}
+
+#[test]
+fn a_clock_that_the_file_server_contradicts_is_never_believed() {
+    run(async {
+        let world = World::new();
+        let mut one = world.start("one", quiet_site()).await;
+        one.until(|board| running(board, &space()) == 4).await;
+        world.clock.set_hours_ahead(TOO_LATE);
+        one.until(alarmed).await;
+        sleep(Duration::from_secs(2 * 3600)).await;
+        assert!(alarmed(&one.board.borrow()));
+        // Nor by a manager that never saw it right.
+        one.stop().await;
+        let mut two = world.start("two", quiet_site()).await;
+        two.until(alarmed).await;
+        sleep(Duration::from_secs(2 * 3600)).await;
+        assert_eq!(world.calls("delete machine"), 0);
+        assert_eq!(world.machines(&space()), 4);
+        // The file server was right all the time: what agrees with it is believed at once.
+        world.clock.set_hours_ahead(0);
+        let mended = Instant::now();
+        two.until(at_work).await;
+        assert!(mended.elapsed() < Duration::from_secs(200), "{:?}", mended.elapsed());
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(world.calls("delete machine"), 0);
+        two.stop().await;
+    });
+}
+
+/// A create that waits in the request budget while the ownership ends must not go out later.
+#[test]
+fn a_create_that_waits_for_its_turn_never_goes_out_after_a_take_over() {
+    run(async {
+        let world = World::new();
+        // More creates than the budget lets go at once. While some wait for their turn, one that went out is
+        // told to come again much later.
+        let site = Site::new(100).with("creations_per_cycle = 100");
+        *world.trouble.throttle.lock().unwrap() = Some((20, Duration::from_secs(60)));
+        let one = world.start("one", site.setup()).await;
+        poll(|| world.trouble.throttle.lock().unwrap().is_none()).await;
+        assert!(world.calls("create machine") < 100, "some wait for their turn");
+        // The ownership cannot be renewed any more, and ends; somebody takes over.
+        world.disk.set_vanished(Vanishing::Away);
+        sleep(Duration::from_secs(20)).await;
+        world.disk.set_vanished(Vanishing::Back);
+        let two = world.start("two", site.setup()).await;
+        let second = |path: &Path| path.ends_with("owner/00000002");
+        poll(|| world.disk.files().keys().any(|path| second(path))).await;
+        let taken = world.clock.now();
+        assert!(taken < START + Duration::from_secs(60), "before the wait would be over");
+        sleep(Duration::from_secs(600)).await;
+        let log = world.clouds.lock().unwrap()[&space()].log();
+        let made = log.iter().filter_map(|entry| match &entry.event {
+            LogEvent::Created { tags, .. } => Some((tags.generation.0, entry.at)),
+            _ => None,
+        });
+        let late: Vec<_> =
+            made.filter(|(generation, at)| *generation == 1 && *at >= taken).collect();
+        assert_eq!(late, []);
+        one.stop().await;
+        two.stop().await;
     });
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use plan_support::*;
 use proptest::prelude::*;
 use vcycle::model::*;
-use vcycle::plan::{Orphan, Plan, QuotaStop, Reason, Step, processors_in_use};
+use vcycle::plan::{Fact, Orphan, Plan, QuotaStop, Reason, Step, processors_in_use};
 
 const TYPES: [&str; 3] = ["dune", "lsst", "ska"];
 
@@ -488,6 +488,26 @@ proptest! {
             }
         }
         adds_no_delete(&full, &less)?;
+    }
+
+    #[test]
+    fn a_doubted_clock_adds_no_delete_and_makes_nothing(spec in spec()) {
+        let trusted = world(&spec);
+        let mut doubted = trusted.clone();
+        doubted.clock = ClockTrust::Doubted { why: "x".into() };
+        let plan = doubted.plan();
+        prop_assert!(creates(&plan).is_empty());
+        for step in &plan.steps {
+            let by_time = match step {
+                Step::Adopt { .. } | Step::Expire { .. } | Step::Resolve { .. } | Step::Drain { .. } => true,
+                Step::Learn { fact, .. } => {
+                    !matches!(fact, Fact::Gone { evidence: Evidence::Rejected, .. })
+                }
+                _ => false,
+            };
+            prop_assert!(!by_time, "{step}");
+        }
+        adds_no_delete(&trusted, &doubted)?;
     }
 
     #[test]

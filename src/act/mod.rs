@@ -7,23 +7,24 @@
 //! machine concerned is left alone; after a lost ownership nothing more is done at all.
 
 mod apply;
+mod brake;
 mod create;
 mod steps;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use tracing::{info, warn};
-use vcycle_api::{Act, Clock, ErrorKind, ProviderError};
+use vcycle_api::{Act, Clock};
 
-use crate::library::{RenderError, Setup, SpaceSetup};
+use crate::library::{Setup, SpaceSetup};
 use crate::model::{MachineName, MachineRecord, ManagerName, Offering, Timestamp};
 use crate::plan::{Plan, Step};
-use crate::store::{Fenced, Proof, Store, StoreError};
+use crate::store::{Proof, Store};
+use brake::{Brake, Pulled, Trouble};
 
 /// Steps under way at once.
 const STEPS_AT_ONCE: usize = 8;
@@ -60,8 +61,19 @@ pub struct ActContext<'a> {
     pub home: &'a Home,
     /// What can be made, for the memory of adopted machines.
     pub offerings: &'a [Offering],
+    /// Whether a delete that finds nothing may conclude anything.
+    pub absence: Absence,
     /// Set when the process is to end: steps that have not begun are left.
     pub stopping: &'a AtomicBool,
+}
+
+/// What this cycle's listing lets follow from "there is none".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// We look at the right place, at the right time: it is gone.
+    CanBeProven,
+    /// Nothing: perhaps the credentials lead to another project.
+    ProvesNothing,
 }
 
 /// What the owner of a space remembers, as far as carrying out changes it. Only told of what is durable.
@@ -264,136 +276,5 @@ fn report(context: &ActContext<'_>, outcome: &StepOutcome) {
         StepResult::Done { note } => info!(%space, %step, note, "did"),
         StepResult::Failed { why } => warn!(%space, %step, why, "could not do"),
         StepResult::Skipped { because } => info!(%space, %step, because, "did not try"),
-    }
-}
-
-/// Why a step could not be done.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error("{0}")]
-    Fenced(Fenced),
-    #[error("{0}")]
-    Store(StoreError),
-    #[error("{0}")]
-    Provider(ProviderError),
-    #[error("{0}")]
-    Render(#[from] RenderError),
-    #[error("{0}")]
-    Senseless(&'static str),
-}
-
-/// Whether one refusal tells what the next create of this cycle would be told.
-fn stops_creation(kind: &ErrorKind) -> bool {
-    match kind {
-        ErrorKind::QuotaExceeded | ErrorKind::Throttled { after: _ } | ErrorKind::AuthFailed => {
-            true
-        }
-        ErrorKind::NotFound
-        | ErrorKind::Ambiguous
-        | ErrorKind::InsufficientCapacity { offering: _ }
-        | ErrorKind::InvalidSpec
-        | ErrorKind::Unavailable => false,
-    }
-}
-
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Fenced(fenced) => Self::Fenced(fenced),
-            error => Self::Store(error),
-        }
-    }
-}
-
-impl From<Fenced> for Trouble {
-    fn from(fenced: Fenced) -> Self {
-        Self::Fenced(fenced)
-    }
-}
-
-/// What keeps the rest of a plan from being carried out, shared by the steps that are under way.
-#[derive(Default)]
-struct Brake {
-    pulled: Mutex<Pulled>,
-    fenced: AtomicBool,
-}
-
-#[derive(Default, Clone)]
-struct Pulled {
-    fenced: Option<String>,
-    store_problem: Option<String>,
-    quota_refused: bool,
-    auth_refused: Option<String>,
-    no_more_creates: Option<String>,
-    left_alone: HashSet<MachineName>,
-}
-
-impl Brake {
-    fn pulled(&self) -> Pulled {
-        self.with(|pulled| pulled.clone())
-    }
-
-    fn with<T>(&self, look: impl FnOnce(&mut Pulled) -> T) -> T {
-        look(&mut self.pulled.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn refuses(&self, step: &Step, stopping: &AtomicBool) -> Option<String> {
-        if stopping.load(Ordering::Relaxed) {
-            return Some("this manager is being stopped".to_owned());
-        }
-        if self.fenced.load(Ordering::Relaxed) {
-            return Some("the space is not ours any more".to_owned());
-        }
-        self.with(|pulled| match step {
-            Step::Create(_) => pulled.no_more_creates.clone(),
-            Step::Learn { .. }
-            | Step::Adopt { .. }
-            | Step::Drain { .. }
-            | Step::Archive { .. }
-            | Step::Expire { .. }
-            | Step::CloseRequest { .. } => pulled.leaves_alone(step),
-            // Nothing more is asked of a cloud that refuses our credentials.
-            Step::Resolve { .. } | Step::Delete { .. } => {
-                pulled.auth_refused.clone().or_else(|| pulled.leaves_alone(step))
-            }
-        })
-    }
-
-    /// Takes the consequences of a failure for the rest of the plan.
-    fn pull(&self, step: &Step, trouble: Trouble) -> StepResult {
-        let why = trouble.to_string();
-        self.with(|pulled| match trouble {
-            Trouble::Fenced(_) => {
-                self.fenced.store(true, Ordering::Relaxed);
-                pulled.fenced.get_or_insert_with(|| why.clone());
-            }
-            Trouble::Store(_) => {
-                pulled.store_problem.get_or_insert_with(|| why.clone());
-                pulled.no_more_creates.get_or_insert_with(|| format!("the state directory: {why}"));
-                pulled.left_alone.extend(step.machine().cloned());
-            }
-            Trouble::Provider(error) => pulled.provider_said(step, &error),
-            Trouble::Render(_) | Trouble::Senseless(_) => {}
-        });
-        StepResult::Failed { why }
-    }
-}
-
-impl Pulled {
-    fn leaves_alone(&self, step: &Step) -> Option<String> {
-        let machine = step.machine().filter(|machine| self.left_alone.contains(*machine));
-        machine.map(|_| "an earlier step of this machine failed".to_owned())
-    }
-
-    fn provider_said(&mut self, step: &Step, error: &ProviderError) {
-        if matches!(step, Step::Create(_)) {
-            self.quota_refused |= error.kind == ErrorKind::QuotaExceeded;
-        }
-        if error.kind == ErrorKind::AuthFailed {
-            self.auth_refused.get_or_insert_with(|| error.to_string());
-        }
-        if stops_creation(&error.kind) {
-            self.no_more_creates.get_or_insert_with(|| format!("the cloud refused one: {error}"));
-        }
     }
 }

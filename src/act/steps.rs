@@ -3,7 +3,7 @@
 
 use vcycle_api::{Deletion, ErrorKind};
 
-use super::{ActContext, Change, Trouble, apply, create};
+use super::{Absence, ActContext, Change, Trouble, apply, create};
 use crate::model::{
     DeleteReason, Drain, EntryRef, Evidence, InstanceId, IntentToken, MachineName, MachineRecord,
     Megabytes, OfferingId, Processors, Tags, Timestamp,
@@ -17,6 +17,10 @@ const SHUTDOWNTIME_JOB: &str = "shutdowntime_job";
 /// The same for its hypervisor, which on a cloud is the machine alone; some readers (DIRAC up to 8.0) look
 /// only here (FIELD.md 1.3).
 const SHUTDOWNTIME: &str = "shutdowntime";
+
+/// The note of a delete that found nothing while absence proves nothing.
+const NOT_FOUND: &str =
+    "the cloud found nothing to delete, but now that proves nothing: it is repeated";
 
 /// What a step may touch: one machine, its record, and the list of what became durable.
 pub(super) struct Hands<'a> {
@@ -148,18 +152,22 @@ impl Hands<'_> {
         let provider = self.context.provider;
         // Until then "there is none" may only mean that the cloud does not show it yet.
         let settled = self.now().since(record.asked) >= provider.capabilities().settle;
+        let believed = match self.context.absence {
+            Absence::CanBeProven => settled,
+            Absence::ProvesNothing => false,
+        };
         let gone = match provider.delete(instance).await {
             Ok(Deletion::Accepted) => None,
             Ok(Deletion::AlreadyGone) => Some(Evidence::DeleteSaidGone),
             Err(error) if error.kind == ErrorKind::NotFound => Some(Evidence::DeleteSaidGone),
             Err(error) => return Err(Trouble::Provider(error)),
         };
-        if let Some(evidence) = gone.filter(|_| of_record && settled) {
+        if let Some(evidence) = gone.filter(|_| of_record && believed) {
             let mut record = self.record()?;
             apply::gone(&mut record, self.now(), evidence);
             self.save(record).await?;
         }
-        Ok(gone.map(|_| "it was gone already".to_owned()))
+        Ok(gone.map(|_| if believed { "it was gone already" } else { NOT_FOUND }.to_owned()))
     }
 
     /// Our word for people, unless the machine had its own (trap 7.8). Only a lost ownership keeps the

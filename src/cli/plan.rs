@@ -13,7 +13,9 @@ use super::site::StateSource;
 use super::{PlanArgs, providers};
 use crate::cycle::{PlanFrame, Remembered, plan_input};
 use crate::library::{Setup, SpaceSetup, load_setup};
-use crate::model::{DeploymentId, Generation, ListingState, MachinetypeName, SpaceName, Timestamp};
+use crate::model::{
+    ClockTrust, DeploymentId, Generation, ListingState, MachinetypeName, SpaceName, Timestamp,
+};
 use crate::observe::{Sources, SpaceMemory, observe};
 use crate::plan::{Plan, check, listing_words, plan};
 
@@ -125,9 +127,11 @@ async fn look_and_plan(
     };
     let seen = observe(&from, &mut memory).await.map_err(|error| chain(&error))?;
     let seed = seen.now.as_millis().unsigned_abs();
-    let remembered = Remembered::of(&mut memory, &space.policy);
-    let frame = PlanFrame { seed, deployment: &deployment, generation, policy: &space.policy };
-    // Only the daemon remembers refusals for quota.
+    let remembered = Remembered::of(&mut memory, &space.policy, &seen);
+    // Only the daemon watches its clock, and remembers refusals for quota.
+    let clock = &ClockTrust::Trusted;
+    let frame =
+        PlanFrame { seed, clock, deployment: &deployment, generation, policy: &space.policy };
     let input = plan_input(&frame, &seen, &remembered);
     let planned = plan(&input);
     check(&input, &planned).map_err(|violation| violation.to_string())?;

@@ -1,15 +1,19 @@
 //! From an observation to the input of the plan: one place, so that a dry run plans from the same as
 //! a cycle.
 
-use crate::model::{DeploymentId, Ended, Generation, MachineName, SpacePolicy, Timestamp};
+use crate::model::{
+    ClockTrust, DeploymentId, Ended, Generation, MachineName, SpacePolicy, Timestamp,
+};
 use crate::observe::{Observation, SpaceMemory};
-use crate::plan::PlanInput;
+use crate::plan::{AskedTwice, PlanInput};
 
 /// What a plan depends on besides what was seen.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanFrame<'a> {
     /// Names of new machines follow from it.
     pub seed: u64,
+    /// Whether anything may follow from the time.
+    pub clock: &'a ClockTrust,
     /// Ours.
     pub deployment: &'a DeploymentId,
     /// The ownership under which the plan will be carried out.
@@ -23,12 +27,17 @@ pub struct PlanFrame<'a> {
 pub struct Remembered {
     past: Vec<Ended>,
     archived: Vec<(MachineName, Timestamp)>,
+    asked_twice: AskedTwice,
 }
 
 impl Remembered {
-    /// By the rules of the space.
-    pub fn of(memory: &mut SpaceMemory, policy: &SpacePolicy) -> Self {
-        Self { past: memory.past(policy), archived: memory.archive() }
+    /// By the rules of the space, and for what was seen.
+    pub fn of(memory: &mut SpaceMemory, policy: &SpacePolicy, seen: &Observation) -> Self {
+        Self {
+            past: memory.past(policy),
+            archived: memory.archive(),
+            asked_twice: memory.standing_twice(&seen.machines),
+        }
     }
 }
 
@@ -38,9 +47,10 @@ pub fn plan_input<'a>(
     seen: &'a Observation,
     remembered: &'a Remembered,
 ) -> PlanInput<'a> {
-    let PlanFrame { seed, deployment, generation, policy } = *frame;
+    let PlanFrame { seed, clock, deployment, generation, policy } = *frame;
     PlanInput {
         now: seen.now,
+        clock,
         seed,
         deployment,
         generation,
@@ -53,6 +63,7 @@ pub fn plan_input<'a>(
         offerings: &seen.offerings,
         past: &remembered.past,
         requests: &seen.requests,
+        asked_twice: &remembered.asked_twice,
         quota_stop: None,
         archived: &remembered.archived,
     }

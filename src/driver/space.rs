@@ -20,7 +20,7 @@ use super::{Farewell, Shared, Stop};
 use crate::cycle::{CycleContext, CycleEnd, run_cycle};
 use crate::library::Setup;
 use crate::model::{Board, Generation, ManagerName, OperatorRequest, SpaceName};
-use crate::observe::SpaceMemory;
+use crate::observe::{ClockWatch, SpaceMemory};
 use crate::store::{self, Fault, Fenced, Lost, Ownership, StoreError};
 
 /// Between two cycles there is at least this much of the period, whatever wakes the space.
@@ -55,6 +55,8 @@ pub(super) struct SpaceWorker {
     provider: Option<(String, Arc<dyn Act>)>,
     jitter: ChaCha8Rng,
     woken: bool,
+    /// What was seen of the clocks so far; a step may end an ownership, and is not forgotten with it.
+    clock: ClockWatch,
 }
 
 /// Why the cycles under one ownership ended.
@@ -76,8 +78,21 @@ impl SpaceWorker {
         let above = Generation::default();
         let stopped = stop.signal.subscribe();
         let jitter = ChaCha8Rng::seed_from_u64(mix(shared.seed, &space, (Generation(0), 0)));
-        let (provider, woken) = (None, false);
-        Self { shared, space, setup, members, stop, stopped, wakes, above, provider, jitter, woken }
+        let (provider, woken, clock) = (None, false, ClockWatch::default());
+        Self {
+            shared,
+            space,
+            setup,
+            members,
+            stop,
+            stopped,
+            wakes,
+            above,
+            provider,
+            jitter,
+            woken,
+            clock,
+        }
     }
 
     /// Until it is told to end.
@@ -122,15 +137,19 @@ impl SpaceWorker {
             over.send_replace(true);
             std::future::pending::<Infallible>().await
         };
+        let mut memory: Option<SpaceMemory> = None;
         let end = {
             let mut renewals = pin!(renewals);
-            let mut cycles = pin!(self.cycles(&ownership, over.subscribe()));
+            let mut cycles = pin!(self.cycles(&ownership, over.subscribe(), &mut memory));
             tokio::select! {
                 biased;
                 never = &mut renewals => match never {},
                 end = &mut cycles => end,
             }
         };
+        if let Some(memory) = memory {
+            self.clock = memory.into_clock();
+        }
         match end {
             End::Told => {
                 ownership.release().await;
@@ -158,8 +177,12 @@ impl SpaceWorker {
         self.shared.given_back.send_modify(|count| *count += 1);
     }
 
-    async fn cycles(&mut self, ownership: &Ownership, mut over: watch::Receiver<bool>) -> End {
-        let mut memory: Option<SpaceMemory> = None;
+    async fn cycles(
+        &mut self,
+        ownership: &Ownership,
+        mut over: watch::Receiver<bool>,
+        memory: &mut Option<SpaceMemory>,
+    ) -> End {
         let mut number = 0;
         loop {
             if self.told() == Some(Farewell::Removed) {
@@ -180,7 +203,7 @@ impl SpaceWorker {
             let begun = Instant::now();
             let setup = Arc::clone(&self.setup.borrow_and_update());
             number += 1;
-            let requests = self.one_cycle(ownership, &setup, (&mut memory, number)).await;
+            let requests = self.one_cycle(ownership, &setup, (&mut *memory, number)).await;
             if self.above >= ownership.generation() {
                 return End::Lost(format!(
                     "a VM of ours was made by generation {}: going on above it",
@@ -264,7 +287,8 @@ impl SpaceWorker {
                 None
             }
         };
-        Ok(SpaceMemory::new(loaded, saved, self.shared.clock.now()))
+        let now = self.shared.clock.now();
+        Ok(SpaceMemory::new(loaded, saved, now).with_clock(self.clock.clone()))
     }
 
     /// The provider, made anew when its table or the TTL of the ownership has changed.

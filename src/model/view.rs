@@ -69,3 +69,25 @@ pub enum ListingState {
         message: String,
     },
 }
+
+/// Whether the wall clock of this manager's host can be believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClockTrust {
+    /// Nothing speaks against it.
+    Trusted,
+    /// It moved in a way that time does not, or another clock contradicts it: nothing follows from it.
+    Doubted {
+        /// What both clocks showed.
+        why: String,
+    },
+}
+
+impl ClockTrust {
+    /// Whether anything may follow from the time.
+    pub fn is_trusted(&self) -> bool {
+        match self {
+            Self::Trusted => true,
+            Self::Doubted { why: _ } => false,
+        }
+    }
+}

@@ -147,19 +147,24 @@ async fn ask_one(from: &Sources<'_>, suspect: &Suspect<'_>, enough: &AtomicBool)
 
 /// Orphans that are real. A VM whose machine is in our archive was proven gone once: it may be a late listing,
 /// or a leftover in the cloud's books that nobody can delete. Only a direct answer makes it real again;
-/// else it is counted with the strangers, and left alone.
+/// else it is counted with the strangers, and left alone. Those are asked for who were not for longest, so that
+/// leftovers never hide a machine.
 pub(super) async fn without_ghosts(
     from: &Sources<'_>,
-    memory: &SpaceMemory,
+    memory: &mut SpaceMemory,
     (orphans, strangers): (Vec<Orphan>, &mut Strangers),
 ) -> Vec<Orphan> {
-    let (doubtful, mut real): (Vec<_>, Vec<_>) =
+    let (mut doubtful, mut real): (Vec<_>, Vec<_>) =
         orphans.into_iter().partition(|orphan| memory.is_archived(&orphan.tags.machine));
-    let questions: Vec<BoxFuture<'_, _>> = doubtful
-        .iter()
-        .take(ASKED_UNEXPECTED)
-        .map(|orphan| from.provider.get(&orphan.instance.id))
-        .collect();
+    doubtful.sort_by_cached_key(|orphan| {
+        let machine = &orphan.tags.machine;
+        (memory.ghosts_asked_for.get(machine).copied(), machine.clone())
+    });
+    let asked = &doubtful[..doubtful.len().min(ASKED_UNEXPECTED)];
+    let at = from.clock.now();
+    memory.ghosts_asked_for.extend(asked.iter().map(|o| (o.tags.machine.clone(), at)));
+    let questions: Vec<BoxFuture<'_, _>> =
+        asked.iter().map(|orphan| from.provider.get(&orphan.instance.id)).collect();
     let answers: Vec<_> = stream::iter(questions).buffered(READS_AT_ONCE).collect().await;
     let mut answers = answers.into_iter();
     for orphan in doubtful {

@@ -235,10 +235,12 @@ impl Settled {
 }
 
 /// How far a listing that calls itself complete is believed. `expected`: machines that must be listed and
-/// whose end nobody asked for; `missing`: how many of those are not.
+/// whose end nobody asked for; `missing`: how many of those are not. When all of several are missing,
+/// however few, perhaps the credentials lead to another project.
 pub fn judge(started: Timestamp, expected: usize, missing: usize) -> ListingState {
     let allowed = MISSING_ALLOWED.max(expected * MISSING_ALLOWED_PERCENT / 100);
-    if missing > allowed {
+    let shows_none_of_several = expected > 1 && missing == expected;
+    if missing > allowed || shows_none_of_several {
         ListingState::Shrunken { expected, missing }
     } else {
         ListingState::Complete { started }

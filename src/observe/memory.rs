@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use super::clock_watch::ClockWatch;
 use crate::model::{
-    Decision, Ended, MachineName, MachineRecord, MachinetypeName, Offering, Processors, Quota,
-    ShutdownMessage, SpacePolicy, SpaceSnapshot, Timestamp,
+    Decision, Ended, InstanceId, MachineName, MachineRecord, MachineView, MachinetypeName,
+    Offering, Processors, Quota, ShutdownMessage, Sighting, SpacePolicy, SpaceSnapshot, Timestamp,
 };
-use crate::plan::QuotaStop;
+use crate::plan::{Asked, AskedTwice, QuotaStop};
 use crate::store::{Archived, CorruptRecord, LoadedSpace};
 
 /// Decisions that are shown.
@@ -50,6 +51,11 @@ pub struct SpaceMemory {
     pub(crate) saved: Option<SpaceSnapshot>,
     /// The state directory has failed us since this was filled.
     pub(crate) stale: bool,
+    /// Whether the time can be believed.
+    pub(crate) clock: ClockWatch,
+    /// When a VM of an archived machine was last asked for directly.
+    pub(crate) ghosts_asked_for: HashMap<MachineName, Timestamp>,
+    asked_twice: AskedTwice,
     archived: BTreeMap<MachineName, (Timestamp, MachineRecord)>,
     past_of_archived: Option<Vec<Ended>>,
     fizzles: BTreeMap<MachinetypeName, Duration>,
@@ -74,6 +80,9 @@ impl SpaceMemory {
             heartbeat_lists: BTreeMap::new(),
             saved,
             stale: false,
+            clock: ClockWatch::default(),
+            ghosts_asked_for: HashMap::new(),
+            asked_twice: AskedTwice::new(),
             archived: BTreeMap::new(),
             past_of_archived: None,
             fizzles: BTreeMap::new(),
@@ -83,6 +92,17 @@ impl SpaceMemory {
         };
         memory.refill(loaded);
         memory
+    }
+
+    /// With what this process has seen of its clocks under an earlier ownership.
+    #[must_use]
+    pub fn with_clock(self, clock: ClockWatch) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// What was seen of the clocks; the rest is forgotten.
+    pub fn into_clock(self) -> ClockWatch {
+        self.clock
     }
 
     /// Takes over what stands in the state directory now, after it has failed us.
@@ -154,6 +174,7 @@ impl SpaceMemory {
     /// An archived folder was removed.
     pub(crate) fn expired(&mut self, machine: &MachineName) {
         self.archived.remove(machine);
+        self.ghosts_asked_for.remove(machine);
         self.past_of_archived = None;
     }
 
@@ -179,6 +200,30 @@ impl SpaceMemory {
         let mut past = archived.clone();
         past.extend(self.records.values().filter_map(end));
         past
+    }
+
+    /// A delete call was made for a second VM of an intent. Not durable: after a restart it is made once more
+    /// at once, which is harmless, while a record of it would have to outlive the VM's own record.
+    pub(crate) fn asked_twice(&mut self, instance: &InstanceId, at: Timestamp) {
+        let first = Asked { attempts: 0, last: at };
+        let asked = self.asked_twice.entry(instance.clone()).or_insert(first);
+        *asked = Asked { attempts: asked.attempts.saturating_add(1), last: at };
+    }
+
+    /// Second VMs for which a delete call was made, of those that still stand.
+    pub(crate) fn standing_twice(&mut self, machines: &[MachineView]) -> AskedTwice {
+        if !self.asked_twice.is_empty() {
+            let standing = machines.iter().flat_map(|view| {
+                let seen = match &view.sighting {
+                    Sighting::Seen(instance) => Some(&**instance),
+                    Sighting::ProvenAbsent | Sighting::NotSeen => None,
+                };
+                view.duplicates.iter().chain(seen).map(|instance| &instance.id)
+            });
+            let standing: HashSet<&InstanceId> = standing.collect();
+            self.asked_twice.retain(|instance, _| standing.contains(instance));
+        }
+        self.asked_twice.clone()
     }
 
     /// The cloud refused for quota with this much in use.

@@ -3,6 +3,7 @@
 //! said, never replaced by an empty answer (invariant 2).
 
 mod absent;
+pub mod clock_watch;
 pub mod join;
 pub mod memory;
 
@@ -13,6 +14,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tracing::warn;
 use vcycle_api::{Clock, Listing, Observe, ProviderError};
 
+pub use clock_watch::{ClockLook, ClockReading, ClockWatch, Stepped};
 pub use join::{Joined, Match, Ours, join};
 pub use memory::SpaceMemory;
 

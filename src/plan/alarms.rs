@@ -1,7 +1,7 @@
 //! What needs a human, most urgent first. One line for each kind of trouble, with the oldest
 //! case by name, so that a bad day does not drown people.
 
-use crate::model::{InstanceState, MachineName, Phase, Timestamp};
+use crate::model::{ClockTrust, InstanceState, MachineName, Phase, Timestamp};
 
 use super::PlanInput;
 use super::blast::Blast;
@@ -46,6 +46,7 @@ impl<'a> Trouble<'a> {
 /// All alarms of a cycle.
 pub(super) fn alarms(concerns: &Concerns<'_, '_>, judged: &[Judged<'_>]) -> Vec<String> {
     let mut alarms = Vec::new();
+    alarms.extend(clock(concerns.input));
     alarms.extend(listing(concerns.input));
     alarms.extend(held_back(concerns));
     alarms.extend(over_limit(concerns));
@@ -53,6 +54,16 @@ pub(super) fn alarms(concerns: &Concerns<'_, '_>, judged: &[Judged<'_>]) -> Vec<
     alarms.extend(surplus(concerns));
     alarms.extend(breakers(concerns));
     alarms
+}
+
+fn clock(input: &PlanInput<'_>) -> Option<String> {
+    match input.clock {
+        ClockTrust::Trusted => None,
+        ClockTrust::Doubted { why } => Some(format!(
+            "the time cannot be believed: {why}; until it can, nothing is created, and nothing is deleted \
+             or concluded because of the time: check the clocks (NTP) of this host and of the file server"
+        )),
+    }
 }
 
 fn listing(input: &PlanInput<'_>) -> Option<String> {

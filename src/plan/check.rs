@@ -15,7 +15,7 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use crate::model::{MachineName, MachineView, MachinetypeName, Processors};
 
-use super::{NewMachine, Plan, PlanInput, Reason, Step};
+use super::{NewMachine, Plan, PlanInput, Reason, Step, doubt};
 
 /// A law that a plan breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,9 +27,9 @@ pub struct Violation {
     pub detail: String,
 }
 
-type Verdict = Result<(), Violation>;
+pub(super) type Verdict = Result<(), Violation>;
 
-fn ensure(holds: bool, law: &'static str, detail: impl FnOnce() -> String) -> Verdict {
+pub(super) fn ensure(holds: bool, law: &'static str, detail: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(Violation { law, detail: detail() }) }
 }
 
@@ -51,6 +51,7 @@ pub fn check(input: &PlanInput<'_>, plan: &Plan) -> Result<(), Violation> {
     let machines: Machines<'_> =
         input.machines.iter().map(|view| (view.record.machine(), view)).collect();
     touch::only_ours(input, plan, &machines)?;
+    doubt::law(input, plan)?;
     proof::gone_only_with_proof(input, plan, &machines)?;
     silence::deletes_are_few(input, plan, &machines)?;
     creates::all(input, plan, &machines)

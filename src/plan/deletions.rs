@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{
-    DeleteReason, Deletion, EndState, InstanceState, MachineName, Phase, RequestWhat, SpacePolicy,
+    DeleteReason, EndState, InstanceState, MachineName, Phase, RequestWhat, SpacePolicy,
 };
 
 use super::blast::{Looks, looks};
 use super::judge::{Judged, Sight, is_auth_failure, is_trusted};
-use super::{Fact, PlanInput, Step};
+use super::{Asked, Fact, PlanInput, Step};
 
 /// Who asked for the deletion of which machine.
 pub(super) type Wanted<'a> = BTreeMap<&'a MachineName, &'a str>;
@@ -61,6 +61,10 @@ pub(super) fn plan_deletes(
         .duplicates()
         .filter(|duplicate| Some(&duplicate.id) != seen_id)
         .filter(|duplicate| duplicate.state != InstanceState::Deleting)
+        .filter(|duplicate| {
+            let asked = input.asked_twice.get(&duplicate.id);
+            asked.is_none_or(|asked| is_due(input.policy, *asked, input.now))
+        })
         .map(|duplicate| delete(duplicate.id.clone(), DeleteReason::Duplicate));
     own.into_iter().chain(others).collect()
 }
@@ -87,10 +91,16 @@ fn reason(
         return None;
     }
     if let Some(deletion) = &record.deletion {
-        let due = is_due(input.policy, deletion, now);
+        let asked = Asked { attempts: deletion.attempts, last: deletion.last };
+        let due = is_due(input.policy, asked, now);
         return due.then(|| deletion.reason.clone());
     }
+    let is_clock_right = input.clock.is_trusted();
     if matches!(judged.phase, Phase::Ended { since: _ }) {
+        // Its end is learned first, and that waits for a clock that is right.
+        if record.ended.is_none() && !is_clock_right {
+            return None;
+        }
         return Some(if ended_by_fault(judged) {
             DeleteReason::CloudFault
         } else {
@@ -99,6 +109,9 @@ fn reason(
     }
     if let Some(who) = wanted.get(record.machine()) {
         return Some(DeleteReason::Operator { who: (*who).to_owned() });
+    }
+    if !is_clock_right {
+        return None;
     }
     let told_to_end = record.drain.as_ref().map(|drain| drain.by);
     if [input.policy.shutdown_time, told_to_end].into_iter().flatten().any(|end| now >= end) {
@@ -152,11 +165,10 @@ fn ended_by_fault(judged: &Judged<'_>) -> bool {
 }
 
 /// Whether a decided delete is to be repeated: the pause doubles with each call.
-fn is_due(policy: &SpacePolicy, deletion: &Deletion, now: crate::model::Timestamp) -> bool {
+fn is_due(policy: &SpacePolicy, asked: Asked, now: crate::model::Timestamp) -> bool {
+    let Asked { attempts, last } = asked;
     // A last call in the future means that a clock was set back: repeating is harmless.
-    deletion.attempts == 0
-        || deletion.last > now
-        || now.since(deletion.last) >= pause_after(policy, deletion.attempts)
+    attempts == 0 || last > now || now.since(last) >= pause_after(policy, attempts)
 }
 
 /// The pause after so many delete calls.

@@ -71,6 +71,10 @@ pub(super) fn plan_drain(
             return None;
         }
     }
+    // What a machine is told stands in its record, so it is not reckoned from a clock that is doubted.
+    if !input.clock.is_trusted() {
+        return None;
+    }
     let record = judged.record();
     let grace = judged.policy.map_or(std::time::Duration::ZERO, |policy| policy.grace);
     let asked = drains

@@ -1,7 +1,7 @@
 //! Why a machinetype may not be made at all in this cycle, whatever the limits leave: the one
 //! constraint that binds first.
 
-use crate::model::{MachinetypePolicy, Timestamp};
+use crate::model::{ClockTrust, MachinetypePolicy, Timestamp};
 
 use super::blast::Blast;
 use super::breaker::Breakers;
@@ -30,6 +30,9 @@ impl<'a> Gatekeeper<'_, 'a> {
         }
         if let Some(ask) = self.drains.of_machinetype(&policy.name) {
             return Some(Reason::Draining { until: ask.by, who: ask.who.to_owned() });
+        }
+        if let ClockTrust::Doubted { why } = input.clock {
+            return Some(Reason::ClockNotTrusted { why: why.clone() });
         }
         let shutdown = input.policy.shutdown_time;
         if let Some(at) = shutdown.filter(|at| input.now >= *at) {

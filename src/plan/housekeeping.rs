@@ -54,7 +54,8 @@ pub(super) fn plan_resolve(input: &PlanInput<'_>, judged: &Judged<'_>) -> Option
         | ListingState::Shrunken { expected: _, missing: _ }
         | ListingState::Partial { why: _ } => true,
     };
-    (is_open && can_answer).then(|| Step::Resolve {
+    // Whether an intent has had the time to settle is a question of the clock.
+    (is_open && can_answer && input.clock.is_trusted()).then(|| Step::Resolve {
         machine: record.machine().clone(),
         intent: *record.intent(),
         asked: record.asked,
@@ -118,6 +119,6 @@ pub(super) fn plan_expiries(input: &PlanInput<'_>) -> impl Iterator<Item = Step>
     input
         .archived
         .iter()
-        .filter(|(_, at)| input.now.since(*at) >= input.policy.cleanup)
+        .filter(|(_, at)| input.clock.is_trusted() && input.now.since(*at) >= input.policy.cleanup)
         .map(|(machine, _)| Step::Expire { machine: machine.clone() })
 }

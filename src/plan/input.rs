@@ -1,8 +1,10 @@
 //! Everything that a plan may depend on.
 
+use std::collections::BTreeMap;
+
 use crate::model::{
-    DeploymentId, Ended, Generation, ListingState, MachineView, Offering, OperatorRequest,
-    Processors, Quota, SpacePolicy, Strangers, Tags, Timestamp,
+    ClockTrust, DeploymentId, Ended, Generation, InstanceId, ListingState, MachineView, Offering,
+    OperatorRequest, Processors, Quota, SpacePolicy, Strangers, Tags, Timestamp,
 };
 
 /// The input of one plan of one space. The order of the lists does not matter.
@@ -10,6 +12,8 @@ use crate::model::{
 pub struct PlanInput<'a> {
     /// The time of the whole cycle.
     pub now: Timestamp,
+    /// Whether anything may follow from it.
+    pub clock: &'a ClockTrust,
     /// For names of new machines and for breaking ties.
     pub seed: u64,
     /// Ours.
@@ -34,10 +38,24 @@ pub struct PlanInput<'a> {
     pub past: &'a [Ended],
     /// Standing requests of people.
     pub requests: &'a [OperatorRequest],
+    /// Second VMs of an intent whose delete was asked for already: no record says so.
+    pub asked_twice: &'a AskedTwice,
     /// The cloud refused for quota, and usage has not fallen since.
     pub quota_stop: Option<QuotaStop>,
     /// Archived machines with the time of their archiving, for expiry.
     pub archived: &'a [(crate::model::MachineName, Timestamp)],
+}
+
+/// Second VMs of an intent, with the delete calls made for each so far.
+pub type AskedTwice = BTreeMap<InstanceId, Asked>;
+
+/// Delete calls that were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// How many.
+    pub attempts: u32,
+    /// When the last of them was.
+    pub last: Timestamp,
 }
 
 /// A VM of ours without a record.

@@ -6,7 +6,7 @@ use crate::model::{
     MachinetypePolicy, Phase, ShutdownMessage, Sighting, Timestamp, phase_of,
 };
 
-use super::{Fact, PlanInput, learn};
+use super::{Fact, PlanInput, doubt, learn};
 
 /// What this cycle proves of a machine's VM.
 #[derive(Debug, Clone, Copy)]
@@ -72,9 +72,11 @@ pub(super) fn is_trusted(listing: &ListingState) -> bool {
 
 /// Whether a machine that a direct get did not find may be concluded to be gone. A shrunken listing
 /// proves nothing itself, but as long as it shows some machine of ours we are looking at the right
-/// place, and it does not unsay direct gets (docs/decisions/0006).
-pub(super) fn lets_absence_be_proven(input: &PlanInput<'_>) -> bool {
+/// place, and it does not unsay direct gets (docs/decisions/0006). With a clock that is doubted nobody
+/// knows whether a machine has had the time to be shown (docs/decisions/0008).
+pub fn lets_absence_be_proven(input: &PlanInput<'_>) -> bool {
     match input.listing {
+        _ if !input.clock.is_trusted() => false,
         ListingState::Complete { started: _ } => true,
         ListingState::Shrunken { expected: _, missing: _ } => {
             let shows = |view: &MachineView| match &view.sighting {
@@ -172,8 +174,9 @@ pub(super) fn remembered_phase(record: &MachineRecord) -> Phase {
 }
 
 /// Judges one machine. Its sight is `Nothing` when it is held back.
-pub(super) fn judge(machine: Sighted<'_>, now: Timestamp) -> Judged<'_> {
+pub(super) fn judge<'a>(input: &PlanInput<'_>, machine: Sighted<'a>) -> Judged<'a> {
     let Sighted { view, policy, sight } = machine;
+    let now = input.now;
     let record = &view.record;
     let phase = match sight {
         Sight::Seen(_) | Sight::Absent => phase_of(view, now),
@@ -183,6 +186,10 @@ pub(super) fn judge(machine: Sighted<'_>, now: Timestamp) -> Judged<'_> {
         Sight::Seen(instance) => Some(instance),
         Sight::Absent | Sight::Nothing => None,
     };
+    let mut facts = learn::facts(view, sight, now);
+    if !input.clock.is_trusted() {
+        facts.retain(doubt::can_be_learned);
+    }
     Judged {
         view,
         policy,
@@ -190,7 +197,7 @@ pub(super) fn judge(machine: Sighted<'_>, now: Timestamp) -> Judged<'_> {
         phase,
         instance: record.instance.as_ref().or(seen.map(|instance| &instance.id)),
         started: record.started.or_else(|| seen.and_then(|i| learn::start_of(i, now))),
-        facts: learn::facts(view, sight, now),
+        facts,
     }
 }
 

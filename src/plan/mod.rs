@@ -3,7 +3,7 @@
 //!
 //! Reading order: `judge` and `learn` (what follows from a sighting), `blast` (when to suspect
 //! ourselves), `deletions`, `drains`, `housekeeping`; then for creations `usage`, `history`,
-//! `breaker`, `offerings`, `gates`, `limits`, `creations`; last `alarms`, `check`, `snapshot`.
+//! `breaker`, `offerings`, `gates`, `limits`, `creations`; last `alarms`, `doubt`, `check`, `snapshot`.
 
 mod alarms;
 mod blast;
@@ -11,6 +11,7 @@ mod breaker;
 mod check;
 mod creations;
 mod deletions;
+mod doubt;
 mod drains;
 mod gates;
 mod history;
@@ -31,7 +32,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{DeleteReason, MachineName, Processors, Timestamp};
 
 pub use check::{Violation, check};
-pub use input::{Orphan, PlanInput, QuotaStop};
+pub use input::{Asked, AskedTwice, Orphan, PlanInput, QuotaStop};
+pub use judge::lets_absence_be_proven;
 pub use snapshot::{SnapshotFrame, snapshot};
 pub use step::{Fact, NewMachine, Plan, Reason, Report, Step};
 pub use words::{duration_words, listing_words};
@@ -59,7 +61,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
     let mut held_back = BTreeMap::new();
     // One way through memory: with many machines that is what a plan costs.
     for machine in machines {
-        let machine = judge(machine, input.now);
+        let machine = judge(input, machine);
         usage.add_machine(&machine);
         ends.extend(end_of(&machine));
         steps.add_machine(input, &machine, &drains, &wanted, hold(&blast));
@@ -71,7 +73,9 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
     }
     let history = History::join(input, &ends);
     let adoptable = &orphans.adoptable;
-    steps.housekeeping.extend(adoptable.iter().map(|o| housekeeping::plan_adoption(input, o)));
+    // A record that began at a wrong time would never settle.
+    let adopted = adoptable.iter().filter(|_| input.clock.is_trusted());
+    steps.housekeeping.extend(adopted.map(|orphan| housekeeping::plan_adoption(input, orphan)));
     steps.housekeeping.extend(housekeeping::plan_expiries(input));
     steps.housekeeping.extend(housekeeping::plan_closings(input, &judged, adoptable));
 
@@ -106,7 +110,7 @@ pub fn processors_in_use(input: &PlanInput<'_>) -> Processors {
 /// Judges all machines.
 fn judge_all<'a>(input: &PlanInput<'a>) -> Vec<Judged<'a>> {
     let (_, machines) = sight_all(input);
-    machines.into_iter().map(|machine| judge(machine, input.now)).collect()
+    machines.into_iter().map(|machine| judge(input, machine)).collect()
 }
 
 /// Looks at all machines. Of a vanished machine that is held back nothing is known, so that it

@@ -203,6 +203,7 @@ pub(super) fn ends_at(reason: &Reason) -> Option<Timestamp> {
         Reason::Created { .. }
         | Reason::ZeroShare
         | Reason::Draining { .. }
+        | Reason::ClockNotTrusted { .. }
         | Reason::ListingNotTrusted { .. }
         | Reason::BlastRadius { .. }
         | Reason::NoOfferings { .. }

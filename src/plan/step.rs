@@ -148,6 +148,7 @@ pub enum Reason {
     Created { machines: u32, processors: Processors },
     ZeroShare,
     Draining { until: Timestamp, who: String },
+    ClockNotTrusted { why: String },
     ListingNotTrusted { why: String },
     BlastRadius { dead: u32, running: u32 },
     NoOfferings { why: String },

@@ -57,6 +57,7 @@ impl Reason {
             Self::Created { .. } => "created",
             Self::ZeroShare => "zero-share",
             Self::Draining { .. } => "draining",
+            Self::ClockNotTrusted { .. } => "clock-not-trusted",
             Self::ListingNotTrusted { .. } => "listing-not-trusted",
             Self::BlastRadius { .. } => "blast-radius",
             Self::NoOfferings { .. } => "no-offerings",
@@ -90,6 +91,7 @@ impl fmt::Display for Reason {
             Self::Draining { until, who } => {
                 write!(f, "draining until {until}, asked for by {who}")
             }
+            Self::ClockNotTrusted { why } => write!(f, "the time cannot be believed: {why}"),
             Self::ListingNotTrusted { why } => {
                 write!(f, "the cloud's listing cannot be believed: {why}")
             }

@@ -30,7 +30,7 @@ pub use layout::StatePath;
 pub use machines::{Archived, LoadedSpace};
 pub use outputs::{FeatureKind, OutputName, PutError};
 pub use ownership::{
-    Acquire, Farewell, Fenced, Look, Lost, Owner, Ownership, Proof, Terms, Vacant,
+    Acquire, Farewell, Fenced, Look, Lost, Owner, Ownership, Proof, Terms, Vacant, Witness,
 };
 pub use people::{IdleSpace, ManagerInfo};
 pub use sweep::Swept;

@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use tokio::sync::Notify;
 use vcycle::model::Timestamp;
 use vcycle::store::{Mode, NewFile, PutOutcome, SharedFs, StatePath};
-use vcycle_api::{
-    Act, Capabilities, CreateRequest, Created, Deletion, ErrorKind, Instance, InstanceId,
-    IntentToken, Interruption, Listing, Observe, Offering, ProviderError, Quota, Resolution,
-    SideResource,
-};
+use vcycle_api::{ErrorKind, Listing, ProviderError};
+
+use super::forward::{Call, Line};
 
 /// What happens at the operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +45,8 @@ pub struct Fate {
     looks: std::sync::Mutex<Vec<String>>,
     writes: std::sync::Mutex<Vec<String>>,
     shown: std::sync::Mutex<Option<usize>>,
+    refused: std::sync::Mutex<Option<(&'static str, ErrorKind)>>,
+    refusals: AtomicU64,
 }
 
 impl Fate {
@@ -92,6 +93,16 @@ impl Fate {
     /// From now on listings show only this many machines, and claim to be complete; `None`: all.
     pub fn show(&self, machines: Option<usize>) {
         *self.shown.lock().unwrap() = machines;
+    }
+
+    /// From now on the cloud refuses this call (`create`, `delete`, ...) in this way; `None`: no more.
+    pub fn refuse(&self, call: Option<(&'static str, ErrorKind)>) {
+        *self.refused.lock().unwrap() = call;
+    }
+
+    /// How often it was refused since it was asked last.
+    pub fn refusals(&self) -> u64 {
+        self.refusals.swap(0, Ordering::SeqCst)
     }
 
     /// Waits for its death.
@@ -205,73 +216,26 @@ impl SharedFs for MortalFs {
     }
 }
 
-/// The cloud as a mortal process sees it.
-pub struct MortalProvider {
-    inner: Arc<dyn Act>,
-    fate: Arc<Fate>,
-}
-
-impl MortalProvider {
-    pub fn new(inner: Arc<dyn Act>, fate: Arc<Fate>) -> Self {
-        Self { inner, fate }
+/// The line from a mortal process to the cloud.
+impl Line for Arc<Fate> {
+    fn act<'a, T: Send + 'a>(&'a self, operation: &'static str, call: Call<'a, T>) -> Call<'a, T> {
+        let refused = self.refused.lock().unwrap().clone().filter(|(what, _)| *what == operation);
+        if let Some((_, kind)) = refused {
+            self.refusals.fetch_add(1, Ordering::SeqCst);
+            let refusal = ProviderError::new(kind, operation, "refused by the test");
+            return async move { Err(refusal) }.boxed();
+        }
+        let broken = ProviderError::new(ErrorKind::Ambiguous, operation, "the connection broke");
+        self.pass(call, Err(broken)).boxed()
     }
-}
 
-fn lost<T>(operation: &'static str) -> Result<T, ProviderError> {
-    Err(ProviderError::new(ErrorKind::Ambiguous, operation, "the connection broke"))
-}
-
-#[async_trait]
-impl Observe for MortalProvider {
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
-    }
-    async fn list(&self) -> Result<Listing, ProviderError> {
-        let listing = self.inner.list().await?;
-        match (listing, *self.fate.shown.lock().unwrap()) {
+    fn listed(&self, listing: Listing) -> Listing {
+        match (listing, *self.shown.lock().unwrap()) {
             (Listing::Complete(mut all), Some(most)) => {
                 all.truncate(most);
-                Ok(Listing::Complete(all))
+                Listing::Complete(all)
             }
-            (listing, _) => Ok(listing),
+            (listing, _) => listing,
         }
-    }
-    async fn get(&self, id: &InstanceId) -> Result<Instance, ProviderError> {
-        self.inner.get(id).await
-    }
-    async fn offerings(&self) -> Result<Vec<Offering>, ProviderError> {
-        self.inner.offerings().await
-    }
-    async fn quota(&self) -> Result<Quota, ProviderError> {
-        self.inner.quota().await
-    }
-    async fn interruptions(&self) -> Result<Vec<Interruption>, ProviderError> {
-        self.inner.interruptions().await
-    }
-    async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
-        self.inner.side_resources().await
-    }
-}
-
-#[async_trait]
-impl Act for MortalProvider {
-    async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
-        self.fate.pass(self.inner.create(request), lost("create")).await
-    }
-    async fn resolve(
-        &self,
-        intent: &IntentToken,
-        since: Timestamp,
-    ) -> Result<Resolution, ProviderError> {
-        self.fate.pass(self.inner.resolve(intent, since), lost("resolve")).await
-    }
-    async fn delete(&self, id: &InstanceId) -> Result<Deletion, ProviderError> {
-        self.fate.pass(self.inner.delete(id), lost("delete")).await
-    }
-    async fn delete_side_resource(
-        &self,
-        resource: &SideResource,
-    ) -> Result<Deletion, ProviderError> {
-        self.fate.pass(self.inner.delete_side_resource(resource), lost("delete")).await
     }
 }

@@ -15,10 +15,11 @@ use vcycle::observe::SpaceMemory;
 use vcycle::plan::Step;
 use vcycle::store::testing::MemoryFs;
 use vcycle::store::{Acquire, OutputName, Ownership, SharedFs, Store, StoreError};
-use vcycle_api::{Act, Clock, ManualClock};
+use vcycle_api::{Act, BudgetSettings, Budgeted, Clock, ManualClock};
 use vcycle_sim::{ClientOptions, Rates, Script, Settings, SimCloud, SimProvider};
 
-use super::mortal::{Fate, MortalFs, MortalProvider};
+use super::forward::Forward;
+use super::mortal::{Fate, MortalFs};
 use super::site::{Site, space, space_of};
 
 /// A cycle.
@@ -26,8 +27,25 @@ pub const CYCLE: Duration = Duration::from_secs(60);
 /// Of ownerships; tests renew once a cycle.
 pub const TTL: Duration = Duration::from_secs(600);
 
+/// When every world begins.
+pub const START: Timestamp = Timestamp::from_secs(1_767_225_600);
+
+/// The true time, that of the cloud and of a file server: no step of the manager's host moves it.
+#[derive(Debug)]
+pub struct TrueClock(pub Arc<ManualClock>);
+
+impl Clock for TrueClock {
+    fn now(&self) -> Timestamp {
+        START + self.0.monotonic()
+    }
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+}
+
 /// Everything that outlives a manager.
 pub struct World {
+    /// That of the host on which managers run.
     pub clock: Arc<ManualClock>,
     pub disk: MemoryFs,
     pub cloud: SimCloud,
@@ -37,6 +55,8 @@ pub struct World {
     pub seed: u64,
     /// Chances of faults on the lines of managers that start from now on; `None`: as in the settings.
     pub rates: Option<Rates>,
+    /// The request budget of managers that start from now on; `None`: they ask as fast as they like.
+    pub budget: Option<BudgetSettings>,
     heard: BTreeMap<MachineName, (Option<Timestamp>, bool)>,
 }
 
@@ -68,19 +88,27 @@ pub fn strict_cloud(seed: u64) -> Settings {
 
 impl World {
     pub fn new(site: &Site, settings: Settings) -> Self {
-        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_767_225_600)));
+        let clock = Arc::new(ManualClock::at(START));
         let seed = settings.seed;
         Self {
+            // A local disk: it has the host's clock.
             disk: MemoryFs::new(clock.clone()),
-            cloud: SimCloud::new(settings, clock.clone()),
+            cloud: SimCloud::new(settings, Arc::new(TrueClock(clock.clone()))),
             clock,
             deployment: DeploymentId::compose(seed),
             setup: site.setup(),
             limit: Processors(site.limit),
             seed,
             rates: None,
+            budget: None,
             heard: BTreeMap::new(),
         }
+    }
+
+    /// The same with the state directory on a file server, which has a clock of its own.
+    pub fn shared(site: &Site, settings: Settings) -> Self {
+        let world = Self::new(site, settings);
+        Self { disk: MemoryFs::new(Arc::new(TrueClock(world.clock.clone()))), ..world }
     }
 
     /// A store without faults.
@@ -105,7 +133,11 @@ impl World {
         let sim = Arc::new(
             self.cloud.client_with(ClientOptions { rates: self.rates, ..Default::default() }),
         );
-        let provider = Arc::new(MortalProvider::new(sim.clone(), fate.clone()));
+        let line: Arc<dyn Act> = Arc::new(Forward::new(sim.clone(), fate.clone()));
+        let provider = match self.budget {
+            Some(budget) => Arc::new(Budgeted::new(line, budget)) as Arc<dyn Act>,
+            None => line,
+        };
         let manager = ManagerName::parse(name).unwrap();
         let (mut tries, space) = (0, space());
         let ownership = loop {
@@ -163,6 +195,18 @@ impl World {
                 heard.1 = put("shutdown_message", message).await;
             }
         }
+    }
+
+    /// Moves a machine's folder to the archive behind everybody's back.
+    pub fn file_away(&self, machine: &MachineName) {
+        let folder = format!("spaces/a.example/current/{machine}");
+        for (path, content) in self.disk.files() {
+            if let Ok(rest) = path.strip_prefix(&folder) {
+                let archive = format!("spaces/a.example/deleted/{machine}");
+                self.disk.plant(std::path::Path::new(&archive).join(rest), content);
+            }
+        }
+        self.disk.uproot(folder);
     }
 
     /// Gives a machinetype's machines something to do.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vcycle::model::*;
-use vcycle::plan::{Fact, NewMachine, Orphan, Plan, PlanInput, QuotaStop, Step, check, plan};
+use vcycle::plan::{
+    AskedTwice, Fact, NewMachine, Orphan, Plan, PlanInput, QuotaStop, Step, check, plan,
+};
 
 /// Midday of the day on which every test begins.
 pub(crate) const NOON: Timestamp = Timestamp::from_secs(1_767_268_800);
@@ -72,6 +74,7 @@ pub(crate) fn machinetype(name: &str, share: f64) -> MachinetypePolicy {
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) now: Timestamp,
+    pub(crate) clock: ClockTrust,
     pub(crate) seed: u64,
     pub(crate) deployment: DeploymentId,
     pub(crate) policy: SpacePolicy,
@@ -83,6 +86,7 @@ pub(crate) struct World {
     pub(crate) offerings: Vec<Offering>,
     pub(crate) past: Vec<Ended>,
     pub(crate) requests: Vec<OperatorRequest>,
+    pub(crate) asked_twice: AskedTwice,
     pub(crate) quota_stop: Option<QuotaStop>,
     pub(crate) archived: Vec<(MachineName, Timestamp)>,
     /// What `Resolve` finds: `true`, the VM was made.
@@ -95,6 +99,7 @@ impl World {
     pub(crate) fn new(machinetypes: Vec<MachinetypePolicy>) -> Self {
         Self {
             now: NOON,
+            clock: ClockTrust::Trusted,
             seed: 7,
             deployment: DeploymentId::compose(1),
             policy: SpacePolicy {
@@ -117,6 +122,7 @@ impl World {
             offerings: vec![offering("m1", 1)],
             past: Vec::new(),
             requests: Vec::new(),
+            asked_twice: AskedTwice::new(),
             quota_stop: None,
             archived: Vec::new(),
             lost_replies_made_vms: false,
@@ -127,6 +133,7 @@ impl World {
     pub(crate) fn input(&self) -> PlanInput<'_> {
         PlanInput {
             now: self.now,
+            clock: &self.clock,
             seed: self.seed,
             deployment: &self.deployment,
             generation: Generation(4),
@@ -139,6 +146,7 @@ impl World {
             offerings: &self.offerings,
             past: &self.past,
             requests: &self.requests,
+            asked_twice: &self.asked_twice,
             quota_stop: self.quota_stop,
             archived: &self.archived,
         }

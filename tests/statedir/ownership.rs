@@ -49,6 +49,43 @@ async fn an_owner_that_renews_keeps_its_space_and_one_that_is_silent_loses_it() 
     }
 }
 
+/// Two managers whose configurations differ: the owner must be waited for as long as it may act.
+#[tokio::test]
+async fn an_owner_with_a_longer_ttl_is_waited_for_as_long_as_it_believes() {
+    for bench in Bench::both() {
+        let (patient, hasty) = (bench.store(), bench.store());
+        let long = 4 * TTL;
+        let owned = Ownership::acquire(&patient, &space(), &manager("m1"), long).await.unwrap();
+        let Acquire::Owned(owner) = owned else { panic!("it is free") };
+        held(&hasty, "m2").await;
+        // The owner may act for most of its TTL, which is more than the other's.
+        bench.clock.advance(long - long / 5 - JUST);
+        owner.proof().unwrap().check().await.unwrap();
+        assert_eq!(held(&hasty, "m2").await, (manager("m1"), 1));
+        bench.clock.advance(long / 5 + JUST + JUST);
+        assert_eq!(own(&hasty, "m2").await.generation(), Generation(2));
+        // And the other way round: nobody waits longer than the owner of now may act.
+        held(&patient, "m1").await;
+        bench.clock.advance(TTL + JUST);
+        let taken = Ownership::acquire(&patient, &space(), &manager("m1"), long).await.unwrap();
+        assert!(matches!(taken, Acquire::Owned(_)), "{taken:?}");
+    }
+}
+
+/// A claim of a version that does not tell its TTL is judged by ours.
+#[tokio::test]
+async fn a_claim_of_an_older_version_is_judged_by_our_own_ttl() {
+    let bench = Bench::memory();
+    let claim = br#"{"format":1,"manager":"old","attempt":"x","at":"2025-12-31T16:53:20.000Z"}"#;
+    bench.plant("spaces/a.example/owner/00000007", claim);
+    let life = br#"{"format":1,"counter":3,"released":false}"#;
+    bench.plant("spaces/a.example/owner/00000007.renew", life);
+    let store = bench.store();
+    assert_eq!(held(&store, "m1").await, (manager("old"), 7));
+    bench.clock.advance(TTL + JUST);
+    assert_eq!(own(&store, "m1").await.generation(), Generation(8));
+}
+
 #[tokio::test]
 async fn a_paused_owner_is_fenced_and_writes_nothing_when_it_wakes() {
     for bench in Bench::both() {

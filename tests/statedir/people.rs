@@ -108,6 +108,11 @@ async fn managers_show_themselves() {
             config: None,
             idle: BTreeMap::new(),
             stopped: None,
+            host: "h".to_owned(),
+            run: "r".to_owned(),
+            serves: None,
+            given_back: 0,
+            ttl_secs: 15,
         };
         for shown in [info("m2", 1), info("m1", 1), info("m2", 2)] {
             store.save_manager(&shown).await.unwrap();

@@ -186,6 +186,7 @@ impl Tenancy for Place {
     }
 
     async fn pass(&self, time: Duration) {
+        // Real processes live in real time: nothing else makes it pass.
         tokio::time::sleep(time).await;
     }
 

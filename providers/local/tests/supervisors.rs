@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -39,9 +39,24 @@ async fn helper_that_creates_machines_until_it_is_killed() {
     }
 }
 
+/// Files and folders below a folder, as far as they can be counted while they come and go.
+fn entries(folder: &Path) -> usize {
+    let Ok(found) = fs::read_dir(folder) else { return 0 };
+    found.flatten().map(|entry| 1 + entries(&entry.path())).sum()
+}
+
+/// Waits until something holds, without a pause: what comes after must happen at once.
+fn until_soon(what: &str, holds: impl Fn() -> bool) {
+    let clock = SystemClock::new();
+    while !holds() {
+        assert!(clock.monotonic() < Duration::from_secs(60), "waited for {what}");
+        std::thread::yield_now();
+    }
+}
+
 #[tokio::test]
 async fn a_manager_killed_at_any_moment_of_a_create_leaves_a_machine_that_is_listed_or_nothing() {
-    for round in 0..12_u32 {
+    for round in 0..12 {
         let site = Site::new();
         let mut manager = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "helper_that_creates_machines_until_it_is_killed"])
@@ -51,8 +66,9 @@ async fn a_manager_killed_at_any_moment_of_a_create_leaves_a_machine_that_is_lis
             .spawn()
             .unwrap();
         until_file(&site.path().join("begun")).await;
-        // A create takes some tens of milliseconds: the kills fall all over it.
-        tokio::time::sleep(Duration::from_millis(u64::from(5 * round))).await;
+        // A create leaves a handful of files one after the other: the kills fall all over it.
+        let (folder, begun) = (site.path(), entries(site.path()));
+        until_soon("the create to go on", || entries(folder) >= begun + round);
         manager.kill().unwrap();
         manager.wait().unwrap();
         let provider = site.provider();

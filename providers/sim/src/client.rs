@@ -148,7 +148,9 @@ impl Observe for SimProvider {
     }
 
     async fn list(&self) -> Result<Listing, ProviderError> {
-        let mut pages = self.read("list machines", |world| Ok(world.pages())).await?;
+        let elsewhere = self.line().leads_elsewhere();
+        let pages = |world: &World| if elsewhere { vec![Vec::new()] } else { world.pages() };
+        let mut pages = self.read("list machines", |world| Ok(pages(world))).await?;
         let count = pages.len();
         let missing = {
             let mut world = self.cloud.world();
@@ -168,7 +170,10 @@ impl Observe for SimProvider {
     }
 
     async fn get(&self, id: &InstanceId) -> Result<Instance, ProviderError> {
-        self.read("get machine", |world| world.get(id)).await
+        let elsewhere = self.line().leads_elsewhere();
+        let nothing = || (ErrorKind::NotFound, format!("there is no {id} in this project"));
+        let get = |world: &World| if elsewhere { Err(nothing()) } else { world.get(id) };
+        self.read("get machine", get).await
     }
 
     async fn offerings(&self) -> Result<Vec<Offering>, ProviderError> {
@@ -238,8 +243,12 @@ impl Act for SimProvider {
         const OPERATION: &str = "delete machine";
         self.travel().await;
         let answer = self.admit(OPERATION).and_then(|()| {
-            let fate = self.line().fate(Call::Delete);
+            let (fate, elsewhere) = {
+                let mut line = self.line();
+                (line.fate(Call::Delete), line.leads_elsewhere())
+            };
             match fate {
+                Fate::ReplyLost | Fate::Answered if elsewhere => Ok(Deletion::AlreadyGone),
                 Fate::Lost => Err(lost(OPERATION)),
                 Fate::ReplyLost => {
                     self.cloud.world().delete(self.number, id);

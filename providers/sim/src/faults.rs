@@ -102,6 +102,11 @@ pub enum CallFault {
     RevokeCredentials,
     /// No longer.
     RestoreCredentials,
+    /// From now on the credentials lead to another, empty project: nothing of ours is there to be listed,
+    /// got or deleted.
+    WrongProject,
+    /// No longer.
+    RightProject,
 }
 
 /// What a test does to the cloud itself.
@@ -140,6 +145,7 @@ pub(crate) struct Line {
     rates: Rates,
     queue: VecDeque<CallFault>,
     revoked: bool,
+    elsewhere: bool,
 }
 
 /// What becomes of a changing call that arrives at all.
@@ -162,13 +168,15 @@ pub(crate) enum Call {
 
 impl Line {
     pub(crate) fn new(rng: ChaCha8Rng, rates: Rates) -> Self {
-        Self { rng, rates, queue: VecDeque::new(), revoked: false }
+        Self { rng, rates, queue: VecDeque::new(), revoked: false, elsewhere: false }
     }
 
     pub(crate) fn push(&mut self, fault: CallFault) {
         match fault {
             CallFault::RevokeCredentials => self.revoked = true,
             CallFault::RestoreCredentials => self.revoked = false,
+            CallFault::WrongProject => self.elsewhere = true,
+            CallFault::RightProject => self.elsewhere = false,
             CallFault::LoseCreateReply
             | CallFault::LoseCreate
             | CallFault::LoseDeleteReply
@@ -180,6 +188,11 @@ impl Line {
 
     pub(crate) fn rng(&mut self) -> &mut ChaCha8Rng {
         &mut self.rng
+    }
+
+    /// Whether the line leads to another project.
+    pub(crate) fn leads_elsewhere(&self) -> bool {
+        self.elsewhere
     }
 
     fn chance(&mut self, rate: f64) -> bool {

@@ -110,6 +110,7 @@ async fn a_delete_overtakes_the_reads_that_wait() {
             tokio::spawn(async move { provider.quota().await })
         })
         .collect();
+    // On the paused time of the runtime: the burst is used up, and the others stand in line.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let began = Instant::now();
     budgeted.delete(&nothing()).await.expect("deleting nothing is harmless");

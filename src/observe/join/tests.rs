@@ -163,7 +163,10 @@ fn a_listing_that_lacks_many_is_suspected_and_one_that_lacks_few_is_not() {
     let started = Timestamp::from_secs(1);
     let complete = ListingState::Complete { started };
     for (expected, missing, believed) in [
-        (3, 3, true),
+        (1, 1, true),
+        (2, 2, false),
+        (3, 3, false),
+        (3, 2, true),
         (4, 4, false),
         (10, 3, true),
         (10, 4, false),

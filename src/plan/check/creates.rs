@@ -42,7 +42,7 @@ pub(super) fn all(input: &PlanInput<'_>, plan: &Plan, machines: &Machines<'_>) -
         ensure(!too_fast, "no faster than the pace", || format!("{made:?} and one more"))?;
         made = (made.0 + 1, made.1.plus(new.offering.processors));
     }
-    let judge = |view| judge(Sighted::of(input, view), input.now);
+    let judge = |view| judge(input, Sighted::of(input, view));
     let judged: Vec<Judged<'_>> = input.machines.iter().map(judge).collect();
     places::limits(input, &news, &judged)?;
     after_failures(input, &news, &judged)

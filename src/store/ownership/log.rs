@@ -2,6 +2,7 @@
 //! its owner alone.
 
 use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,10 @@ struct Claim {
     attempt: String,
     /// By the manager's clock, for people.
     at: Timestamp,
+    /// For how long a renewal lasts under this generation: managers may be configured differently, and
+    /// an observer must be as patient as the owner believes. Absent: written by an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ttl_ms: Option<u64>,
 }
 
 /// The content of `NNNNNNNN.renew`.
@@ -74,7 +79,25 @@ pub(super) async fn look(store: &Store, space: &SpaceName) -> Result<Option<Seen
         Some(Life { released: true, farewell, .. }) => Renewal::Released(farewell),
         Some(Life { counter, .. }) => Renewal::Counter(counter),
     };
-    Ok(Some(Seen { generation, manager: claim.map(|claim| claim.manager), renewal }))
+    let ttl = claim.as_ref().and_then(|claim| claim.ttl_ms).map(Duration::from_millis);
+    let manager = claim.map(|claim| claim.manager);
+    Ok(Some(Seen { generation, manager, ttl, renewal }))
+}
+
+/// When the last renewal was written, by the file server's clock.
+pub(super) async fn renewed_at(
+    store: &Store,
+    space: &SpaceName,
+    generation: Generation,
+) -> Option<Timestamp> {
+    let path = layout::renewal(space, generation);
+    match store.fs().modified(std::slice::from_ref(&path)).await {
+        Ok(times) => times.into_iter().next().flatten(),
+        Err(error) => {
+            tracing::warn!(%path, %error, "the file server did not tell the time of our renewal");
+            None
+        }
+    }
 }
 
 /// Who owns a space, for people: what the files say, without a judgement of life.
@@ -135,7 +158,7 @@ async fn owner_of(store: &Store, space: SpaceName) -> Result<Option<Owner>, Stor
 pub(super) async fn claim(
     store: &Store,
     space: &SpaceName,
-    manager: &ManagerName,
+    (manager, ttl): (&ManagerName, Duration),
     generation: Generation,
 ) -> Result<bool, StoreError> {
     let path = layout::generation(space, generation);
@@ -144,6 +167,7 @@ pub(super) async fn claim(
         manager: manager.clone(),
         attempt: uuid::Uuid::new_v4().to_string(),
         at: store.clock().now(),
+        ttl_ms: Some(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)),
     });
     match store.fs().put_if_absent(&path, &content, Mode::Public).await {
         Ok(PutOutcome::Ours) => Ok(true),

@@ -21,6 +21,8 @@ pub(crate) struct Seen {
     pub(crate) generation: Generation,
     /// `None`: its file cannot be read.
     pub(crate) manager: Option<ManagerName>,
+    /// For how long its renewals last. `None`: it does not say.
+    pub(crate) ttl: Option<Duration>,
     pub(crate) renewal: Renewal,
 }
 
@@ -51,7 +53,11 @@ pub(crate) enum Verdict {
     Wait(Observation),
 }
 
-/// Judges what the log shows at `now`, knowing what was seen before.
+/// The longest that a dead owner is waited for, whatever its file says.
+const LONGEST_TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// Judges what the log shows at `now`, knowing what was seen before. `ttl` is ours, for an owner that does
+/// not tell its own.
 pub(super) fn judge(
     before: Option<&Observation>,
     seen: Option<Seen>,
@@ -66,6 +72,8 @@ pub(super) fn judge(
         Some(before) if before.seen == seen => before.since,
         Some(_) | None => now,
     };
+    // The owner stops by its own TTL, not by ours.
+    let ttl = seen.ttl.unwrap_or(ttl).min(LONGEST_TTL.max(ttl));
     let patience = match seen.renewal {
         // Its owner renews before it acts; perhaps only our look-up does not show it yet.
         Renewal::None => ttl.saturating_add(STALE_LOOKS),
@@ -149,7 +157,7 @@ mod tests {
 
     fn seen(generation: u64, renewal: Renewal) -> Seen {
         let manager = Some(ManagerName::parse("m").unwrap());
-        Seen { generation: Generation(generation), manager, renewal }
+        Seen { generation: Generation(generation), manager, ttl: None, renewal }
     }
 
     /// What an observer that looks at these times does at the last.
@@ -207,6 +215,20 @@ mod tests {
         let new = || Some(seen(7, Renewal::None));
         assert_eq!(takes(&watch(&[(100, new()), (175, new())])), None);
         assert_eq!(takes(&watch(&[(100, new()), (176, new())])), Some(8));
+    }
+
+    #[test]
+    fn an_owner_is_judged_by_the_ttl_that_it_wrote_and_not_by_ours() {
+        for (written, kept, lost) in [(60, 160, 161), (5, 105, 106)] {
+            let alive = || Some(Seen { ttl: Some(secs(written)), ..seen(7, Renewal::Counter(3)) });
+            assert_eq!(takes(&watch(&[(100, alive()), (kept, alive())])), None, "{written}");
+            assert_eq!(takes(&watch(&[(100, alive()), (lost, alive())])), Some(8), "{written}");
+        }
+        let nonsense = || {
+            let ttl = Some(Duration::from_millis(u64::MAX));
+            Some(Seen { ttl, ..seen(7, Renewal::Counter(3)) })
+        };
+        assert_eq!(takes(&watch(&[(100, nonsense()), (200_000, nonsense())])), Some(8));
     }
 
     fn reading(monotonic: u64, wall: i64) -> Reading {

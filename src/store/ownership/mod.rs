@@ -15,7 +15,7 @@ use std::time::Duration;
 use vcycle_api::Clock;
 
 use super::{Store, StoreError, locked};
-use crate::model::{Generation, ManagerName, SpaceName};
+use crate::model::{Generation, ManagerName, SpaceName, Timestamp};
 pub use answers::{Acquire, Farewell, Fenced, Look, Lost, Terms, Vacant};
 pub use log::Owner;
 use machine::{Lease, Observation, Reading, Renewal, Verdict, judge};
@@ -128,6 +128,7 @@ impl Ownership {
             Verdict::Take(next) => held_by(&machine::Seen {
                 generation: generation.max(Generation(next.0 - 1)),
                 manager: None,
+                ttl: None,
                 renewal: Renewal::None,
             }),
         })
@@ -159,7 +160,7 @@ impl Ownership {
         generation: Generation,
     ) -> Result<Option<Self>, StoreError> {
         let begun = reading(store.clock());
-        if !log::claim(store, space, manager, generation).await? {
+        if !log::claim(store, space, (manager, ttl), generation).await? {
             return Ok(None);
         }
         // The first renewal comes before the first action: who does not see it waits longer.
@@ -335,6 +336,15 @@ impl Ownership {
     }
 }
 
+/// When the owner's last renewal was written, by the file server's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Witness {
+    /// The modification time that the file server gave it.
+    pub modified: Timestamp,
+    /// How long ago that can be at most, on our monotonic clock.
+    pub age_at_most: Duration,
+}
+
 /// The proof of an ownership, borrowed from it: it cannot be kept, copied, or made by others, and
 /// while it is out the ownership cannot be given back.
 #[derive(Debug)]
@@ -361,6 +371,17 @@ impl Proof<'_> {
         ownership.stands().await?;
         // Last, since looking may have taken a while.
         Ok(ownership.in_time(reading(ownership.store.clock()))?)
+    }
+
+    /// What the file server's clock showed at our last renewal, to compare ours with. `None`: it
+    /// cannot be told now.
+    pub async fn witness(&self) -> Option<Witness> {
+        let Ownership { store, space, generation, .. } = self.ownership;
+        // Read first: a renewal that is written meanwhile can only be younger.
+        let begun = self.ownership.lease().renewed.monotonic;
+        let modified = log::renewed_at(store, space, *generation).await?;
+        let age_at_most = store.clock().monotonic().saturating_sub(begun);
+        Some(Witness { modified, age_at_most })
     }
 
     /// The fencing token.

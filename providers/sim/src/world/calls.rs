@@ -87,7 +87,9 @@ impl World {
 
     pub(crate) fn delete(&mut self, client: u32, id: &InstanceId) -> Deletion {
         let now = self.now;
-        let found = self.machine(id).filter(|(_, machine)| machine.exists());
+        // What a client cannot see yet it cannot delete either.
+        let there = |machine: &Machine| machine.exists() && machine.is_visible(now);
+        let found = self.machine(id).filter(|(_, machine)| there(machine));
         let tags = found.and_then(|(_, machine)| match &machine.instance.identity {
             Identity::Vcycle(tags) => Some(Box::new(tags.clone())),
             Identity::Foreign => None,

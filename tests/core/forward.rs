@@ -1,0 +1,97 @@
+//! A provider that stands before another: every call passes through a [`Line`], which may change it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use vcycle::model::Timestamp;
+use vcycle_api::{
+    Act, Capabilities, CreateRequest, Created, Deletion, Instance, InstanceId, IntentToken,
+    Interruption, Listing, Observe, Offering, ProviderError, Quota, Resolution, SideResource,
+};
+
+/// A call that has not been made yet.
+pub type Call<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;
+
+/// What happens to calls on their way. By default nothing does.
+pub trait Line: Send + Sync {
+    /// A call that changes nothing.
+    fn observe<'a, T: Send + 'a>(
+        &'a self,
+        _operation: &'static str,
+        call: Call<'a, T>,
+    ) -> Call<'a, T> {
+        call
+    }
+
+    /// A call that acts.
+    fn act<'a, T: Send + 'a>(&'a self, _operation: &'static str, call: Call<'a, T>) -> Call<'a, T> {
+        call
+    }
+
+    /// What a listing showed.
+    fn listed(&self, listing: Listing) -> Listing {
+        listing
+    }
+}
+
+/// The provider.
+pub struct Forward<L> {
+    inner: Arc<dyn Act>,
+    line: L,
+}
+
+impl<L: Line> Forward<L> {
+    pub fn new(inner: Arc<dyn Act>, line: L) -> Self {
+        Self { inner, line }
+    }
+}
+
+#[async_trait]
+impl<L: Line> Observe for Forward<L> {
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+    async fn list(&self) -> Result<Listing, ProviderError> {
+        let listing = self.line.observe("list", self.inner.list()).await?;
+        Ok(self.line.listed(listing))
+    }
+    async fn get(&self, id: &InstanceId) -> Result<Instance, ProviderError> {
+        self.line.observe("get", self.inner.get(id)).await
+    }
+    async fn offerings(&self) -> Result<Vec<Offering>, ProviderError> {
+        self.line.observe("offerings", self.inner.offerings()).await
+    }
+    async fn quota(&self) -> Result<Quota, ProviderError> {
+        self.line.observe("quota", self.inner.quota()).await
+    }
+    async fn interruptions(&self) -> Result<Vec<Interruption>, ProviderError> {
+        self.line.observe("interruptions", self.inner.interruptions()).await
+    }
+    async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
+        self.line.observe("side resources", self.inner.side_resources()).await
+    }
+}
+
+#[async_trait]
+impl<L: Line> Act for Forward<L> {
+    async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
+        self.line.act("create", self.inner.create(request)).await
+    }
+    async fn resolve(
+        &self,
+        intent: &IntentToken,
+        since: Timestamp,
+    ) -> Result<Resolution, ProviderError> {
+        self.line.act("resolve", self.inner.resolve(intent, since)).await
+    }
+    async fn delete(&self, id: &InstanceId) -> Result<Deletion, ProviderError> {
+        self.line.act("delete", self.inner.delete(id)).await
+    }
+    async fn delete_side_resource(
+        &self,
+        resource: &SideResource,
+    ) -> Result<Deletion, ProviderError> {
+        self.line.act("delete side resource", self.inner.delete_side_resource(resource)).await
+    }
+}
