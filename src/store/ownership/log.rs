@@ -64,11 +64,13 @@ pub(super) async fn look(store: &Store, space: &SpaceName) -> Result<Option<Seen
     let claim = store.read_optional(&layout::generation(space, generation)).await?;
     let life = store.read_optional(&layout::renewal(space, generation)).await?;
     let claim: Option<Claim> = claim.and_then(|text| codec::decode(&text, FORMAT).ok());
-    let life: Option<Life> = life.and_then(|text| codec::decode(&text, FORMAT).ok());
     let renewal = match life {
         None => Renewal::None,
-        Some(Life { released: true, .. }) => Renewal::Released,
-        Some(Life { counter, .. }) => Renewal::Counter(counter),
+        Some(text) => match codec::decode(&text, FORMAT) {
+            Ok(Life { released: true, .. }) => Renewal::Released,
+            Ok(Life { counter, .. }) => Renewal::Counter(counter),
+            Err(_) => Renewal::Unreadable(text),
+        },
     };
     Ok(Some(Seen { generation, manager: claim.map(|claim| claim.manager), renewal }))
 }

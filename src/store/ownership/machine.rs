@@ -25,12 +25,14 @@ pub(crate) struct Seen {
 }
 
 /// What the log shows of its owner's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Renewal {
     /// No renewal is seen: it has not been written yet, or our look-up is old.
     None,
     /// The owner is (was) alive.
     Counter(u64),
+    /// The same, in the words of a newer version: that they change is a sign of life.
+    Unreadable(Vec<u8>),
     /// Given back.
     Released,
 }
@@ -69,7 +71,7 @@ pub(super) fn judge(
     let patience = match seen.renewal {
         // Its owner renews before it acts; perhaps only our look-up does not show it yet.
         Renewal::None => ttl.saturating_add(STALE_LOOKS),
-        Renewal::Counter(_) | Renewal::Released => ttl,
+        Renewal::Counter(_) | Renewal::Unreadable(_) | Renewal::Released => ttl,
     };
     if now.saturating_sub(since) > patience {
         return Verdict::Take(seen.generation.next());

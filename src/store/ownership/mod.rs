@@ -102,13 +102,13 @@ impl Ownership {
         manager: &ManagerName,
         ttl: Duration,
     ) -> Result<Acquire, StoreError> {
-        log::prepare(store, space).await?;
         let seen = log::look(store, space).await?;
         let generation = match Self::judged(store, (space, manager), seen, ttl) {
             Verdict::Wait(observation) => return Ok(held_by(&observation.seen)),
             Verdict::Take(generation) => generation,
         };
         if let Some(mut ownership) = Self::take(store, space, (manager, ttl), generation).await? {
+            locked(&store.0.observations).remove(&(space.clone(), manager.clone()));
             ownership.settle().await?;
             return Ok(Acquire::Owned(ownership));
         }
@@ -135,10 +135,10 @@ impl Ownership {
         let now = store.clock().monotonic();
         let mut known = locked(&store.0.observations);
         let verdict = judge(known.get(&key), seen, now, ttl);
-        match &verdict {
-            Verdict::Wait(observation) => known.insert(key, observation.clone()),
-            Verdict::Take(_) => known.remove(&key),
-        };
+        // What led to `Take` is kept: should the taking fail, its silence is not counted anew.
+        if let Verdict::Wait(observation) = &verdict {
+            known.insert(key, observation.clone());
+        }
         verdict
     }
 
@@ -149,6 +149,7 @@ impl Ownership {
         (manager, ttl): (&ManagerName, Duration),
         generation: Generation,
     ) -> Result<Option<Self>, StoreError> {
+        log::prepare(store, space).await?;
         let begun = reading(store.clock());
         if !log::claim(store, space, manager, generation).await? {
             return Ok(None);
