@@ -3,6 +3,7 @@
 //! Publishes what people see on a watch channel. Decides nothing about machines.
 
 mod board;
+mod silence;
 mod space;
 
 use std::collections::BTreeMap;

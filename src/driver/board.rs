@@ -26,6 +26,13 @@ pub(crate) enum News {
         /// What is wrong with the state directory, if that is why.
         store_problem: Option<String>,
     },
+    /// The state directory gives no answer, or (`None`) does again; else all is as it was.
+    Silence {
+        /// Which.
+        space: SpaceName,
+        /// What is wrong with the state directory.
+        store_problem: Option<String>,
+    },
     /// It was given back and is not ours to show any more.
     Left {
         /// Which.
@@ -53,7 +60,8 @@ impl BoardKeeper {
             News::Cycle { snapshot, store_problem } => {
                 (snapshot.space.clone(), store_problem.clone())
             }
-            News::Idle { space, why: _, store_problem } => (space.clone(), store_problem.clone()),
+            News::Idle { space, why: _, store_problem }
+            | News::Silence { space, store_problem } => (space.clone(), store_problem.clone()),
             News::Left { space } => (space.clone(), None),
         };
         match problem {
@@ -72,6 +80,7 @@ impl BoardKeeper {
                     board.spaces.remove(&space);
                     board.idle_spaces.insert(space, why);
                 }
+                News::Silence { space: _, store_problem: _ } => {}
                 News::Left { space } => {
                     board.spaces.remove(&space);
                     board.idle_spaces.remove(&space);
