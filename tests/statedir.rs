@@ -13,9 +13,16 @@ mod faults;
 mod formats;
 #[path = "statedir/machines.rs"]
 mod machines;
+#[path = "core/mortal.rs"]
+#[allow(dead_code, unreachable_pub, reason = "only its filesystem is used here")]
+mod mortal;
+#[path = "statedir/mounts.rs"]
+mod mounts;
 #[path = "statedir/ownership.rs"]
 mod ownership;
 #[path = "statedir/people.rs"]
 mod people;
+#[path = "statedir/rolling.rs"]
+mod rolling;
 #[path = "statedir/simulation.rs"]
 mod simulation;
