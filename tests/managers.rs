@@ -7,6 +7,8 @@
 //! same directory: `tests/shared-fs/` does so with a real shared filesystem.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+#[path = "managers/cut_off.rs"]
+mod cut_off;
 #[path = "managers/fleet.rs"]
 mod fleet;
 #[path = "managers/measured.rs"]
