@@ -3,12 +3,15 @@
 
 mod changes;
 mod heartbeats;
+mod input;
 mod memory;
 
 use std::sync::atomic::AtomicBool;
 
 use tracing::error;
 use vcycle_api::{Act, Clock};
+
+pub use input::{PlanFrame, Remembered, plan_input};
 
 use crate::act::{ActContext, Home, Outcomes, StepOutcome, StepResult, execute};
 use crate::library::{Setup, SpaceSetup};
@@ -68,25 +71,10 @@ pub async fn run_cycle(
     }
     let from = Sources { provider, store, clock, deployment, policy: &space.policy };
     let seen = look(&from, memory).await?;
-    let past = memory.past(&space.policy);
-    let archived = memory.archive();
-    let mut input = PlanInput {
-        now: seen.now,
-        seed,
-        deployment,
-        generation: proof.generation(),
-        policy: &space.policy,
-        machines: &seen.machines,
-        orphans: &seen.orphans,
-        strangers: seen.strangers,
-        listing: &seen.listing,
-        quota: seen.quota,
-        offerings: &seen.offerings,
-        past: &past,
-        requests: &seen.requests,
-        quota_stop: None,
-        archived: &archived,
-    };
+    let remembered = Remembered::of(memory, &space.policy);
+    let generation = proof.generation();
+    let under = PlanFrame { seed, deployment, generation, policy: &space.policy };
+    let mut input = plan_input(&under, &seen, &remembered);
     let used = processors_in_use(&input);
     input.quota_stop = memory.quota_stop(seen.now, used, seen.quota);
     let plan = lawful_plan(&input);

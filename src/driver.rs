@@ -2,6 +2,7 @@
 //! own timer, runs the cycles, and gives the space back when it is told to. Spaces never wait for each other.
 //! Publishes what people see on a watch channel. Decides nothing about machines.
 
+mod abandoned;
 mod board;
 mod silence;
 mod space;
@@ -90,6 +91,8 @@ pub fn first_board(home: &Home, clock: &dyn Clock, config: ConfigStatus) -> Arc<
         store_problem: None,
         spaces: BTreeMap::new(),
         idle_spaces: BTreeMap::new(),
+        idle_since: BTreeMap::new(),
+        abandoned: BTreeMap::new(),
     })
 }
 
@@ -116,7 +119,9 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send) {
     } = context;
     let (news, mut reports) = mpsc::channel(64);
     let shared = Arc::new(Shared { store, clock, home, deployment, providers, seed, news });
-    let mut board = BoardKeeper::new(board);
+    let mut board = BoardKeeper::new(board, Arc::clone(&shared.clock));
+    let mut searcher = JoinSet::new();
+    searcher.spawn(abandoned::search_for_ever(Arc::clone(&shared), setup.clone()));
     let mut fleet = Fleet::new(shared, setup.clone());
     let mut shutdown = pin!(shutdown);
     fleet.adjust(&setup.borrow_and_update().clone(), Duration::ZERO);
@@ -141,6 +146,7 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send) {
             else => break,
         }
     }
+    searcher.abort_all();
     info!("stopping: finishing the current steps and giving the spaces back");
     fleet.stop().await;
 }

@@ -16,9 +16,9 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc, watch};
 use vcycle_api::Clock;
 
-use crate::config::{Config, Host, Problems, ProviderConfig, Warning};
+use crate::config::{Config, Host, Problems, ProviderConfig, SpaceConfig, Warning};
 use crate::library::{self, Loaded, Setup};
-use crate::model::ConfigStatus;
+use crate::model::{ConfigStatus, SpaceName};
 
 /// Something that never stops changing must not keep the rest from being loaded.
 const SETTLE_ROUNDS: u32 = 20;
@@ -208,7 +208,8 @@ impl Reloader {
     }
 }
 
-/// Why a good new configuration still cannot replace the running one; `None`: it can.
+/// All reasons why a good new configuration still cannot replace the running one, a line each;
+/// `None`: it can.
 fn obstacle(old: &Config, new: &Config) -> Option<String> {
     if let Some(why) = vanished(old, new) {
         return Some(why);
@@ -226,20 +227,23 @@ fn obstacle(old: &Config, new: &Config) -> Option<String> {
     compare("site.ownership_ttl", &old.site.ownership_ttl, &new.site.ownership_ttl);
     compare("server.http_listen", &old.server.http_listen, &new.server.http_listen);
     compare("server.admin_listen", &old.server.admin_listen, &new.server.admin_listen);
+    let mut why = Vec::new();
     if !fixed.is_empty() {
         let keys = fixed.join(", ");
-        return Some(format!(
-            "changed, but read only at start: {keys}; restart, or change it back"
-        ));
+        why.push(format!("changed, but read only at start: {keys}; restart, or change it back"));
     }
-    let moved = old.spaces.iter().find_map(|(name, old)| {
-        let new = new.spaces.get(name)?;
-        (tenancy(&old.provider) != tenancy(&new.provider)).then_some(name)
-    })?;
-    Some(format!(
-        "space {moved}: another provider or tenancy, so its machines would be forgotten; \
-         drain it and give the new one another name"
-    ))
+    let is_moved = |name: &SpaceName, before: &SpaceConfig| {
+        let after = new.spaces.get(name);
+        after.is_some_and(|after| tenancy(&before.provider) != tenancy(&after.provider))
+    };
+    let moved = old.spaces.iter().filter(|(name, before)| is_moved(name, before));
+    why.extend(moved.map(|(name, _)| {
+        format!(
+            "space {name}: another provider or tenancy, so its machines would be forgotten; drain it \
+             and give the new one another name"
+        )
+    }));
+    (!why.is_empty()).then(|| why.join("\n"))
 }
 
 /// An unmounted state directory looks like one without configuration: never believe that.
@@ -330,8 +334,9 @@ impl Eyes {
         }
         // Known ones again: a folder that was replaced has the same name and no watch.
         for folder in &folders {
-            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                tracing::debug!(folder = %folder.display(), %error, "polled only");
+            // No name: what stands where a path is wanted may be a secret.
+            if watcher.watch(folder, RecursiveMode::NonRecursive).is_err() {
+                tracing::debug!("a folder is polled only");
             }
         }
         self.folders = folders;

@@ -137,6 +137,8 @@ mod tests {
                 "iris.example".parse().unwrap(),
                 "owned by b (generation 2)".into(),
             )]),
+            idle_since: BTreeMap::new(),
+            abandoned: BTreeMap::new(),
         }
     }
 

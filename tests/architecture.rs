@@ -39,6 +39,12 @@ fn model_plan_and_rendering_are_pure() {
 }
 
 #[test]
+fn model_and_plan_know_no_order_that_differs_from_run_to_run() {
+    let found: Vec<String> = sources().iter().flat_map(rules::random_order).collect();
+    assert_none("hash maps and sets of random order where all must be pure", &found);
+}
+
+#[test]
 fn only_store_names_paths_of_the_state_directory() {
     let found: Vec<String> = sources().iter().flat_map(rules::state_paths).collect();
     assert_none("paths of the state directory outside src/store", &found);
@@ -88,8 +94,20 @@ fn the_rules_find_planted_violations() {
         rules::impure(&parse("model/x.rs", "async fn f() {}")),
         rules::impure(&parse("model/x.rs", "fn f() { rand::rng(); }")),
         rules::impure(&parse("library/render.rs", "use tokio::net::TcpStream;")),
+        rules::impure(&parse("library/template.rs", "fn f() { std::env::var(\"X\"); }")),
+        rules::impure(&parse("library/urls.rs", "use std::net::TcpStream;")),
+        rules::impure(&parse("library/resolve.rs", "fn f() { std::fs::read(\"x\"); }")),
+        rules::random_order(&parse("plan/x.rs", "fn f(m: std::collections::HashMap<u8, u8>) {}")),
+        rules::random_order(&parse("model/x.rs", "struct S { set: HashSet<u8> }")),
+        rules::random_order(&parse("plan/x.rs", "fn f() { let s = HashSet::new(); }")),
+        rules::random_order(&parse("plan/x.rs", "fn f() { x.collect::<HashSet<_>>(); }")),
+        rules::random_order(&parse("plan/x.rs", "use std::collections::HashMap as Map;")),
+        rules::random_order(&parse("plan/x.rs", "use std::hash::RandomState;")),
         rules::state_paths(&parse("act/x.rs", r#"fn f() { root.join("record.json"); }"#)),
         rules::state_paths(&parse("cli/x.rs", r#"fn f() { c.site.state_dir.join("x"); }"#)),
+        rules::state_paths(&parse("cli/x.rs", r#"fn f() { root.join("managers"); }"#)),
+        rules::state_paths(&parse("server/x.rs", r#"fn f() { root.join("heartbeatlists"); }"#)),
+        rules::state_paths(&parse("config/x.rs", r#"fn f() { state_dir.join("conf.d"); }"#)),
         rules::mutating_calls(&parse("cycle.rs", "async fn f() { p.create(&r).await; }")),
         rules::mutating_calls(&parse("driver.rs", "fn f() { Act::delete(&p, &id); }")),
         rules::too_long(&parse("act/x.rs", &"fn f() {}\n".repeat(rules::LONGEST_FILE + 1))),
@@ -106,6 +124,10 @@ fn the_rules_find_planted_violations() {
         ))
         .is_empty()
     );
+    // A fixed hasher gives the same order in every run.
+    let fixed = "use std::collections::HashSet; type S = HashSet<u8, BuildHasherDefault<D>>;";
+    assert!(rules::random_order(&parse("plan/x.rs", fixed)).is_empty());
+    assert!(rules::random_order(&parse("store/x.rs", "struct S(HashMap<u8, u8>);")).is_empty());
     assert!(
         rules::impure(&parse(
             "plan/x.rs",

@@ -6,6 +6,8 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -259,6 +261,46 @@ fn the_library_is_shown_and_rendered() {
 }
 
 #[test]
+fn user_data_that_is_too_large_for_the_provider_of_a_space_is_refused_before_a_machine_is_made() {
+    let site = Site::new();
+    let entry = site.path("library/large");
+    std::fs::create_dir_all(&entry).unwrap();
+    let text = "name = \"large\"\nversion = \"1\"\ndescription = \"Large\"\n\
+                contact = \"a@example.org\"\n[file.payload]\ndescription = \"Payload\"\n";
+    std::fs::write(entry.join("entry.toml"), text).unwrap();
+    std::fs::write(entry.join("README.md"), "Large.\n").unwrap();
+    let template = "#!/bin/sh\n##user_data_option_payload##\n";
+    std::fs::write(entry.join("user_data"), template).unwrap();
+    std::fs::write(site.path("payload"), "x".repeat(1 << 20)).unwrap();
+    let own = format!("paths = [\"{}\", ", site.path("library").display());
+    let sections = format!(
+        "[space.\"{SPACE}\".machinetype.large]\nentry = \"large\"\ntarget_share = 1\n\
+         files = {{ payload = \"payload\" }}\n\
+         [space.rehearsal.sim]\n[space.rehearsal.machinetype.big]\nentry = \"large\"\ntarget_share = 1\n\
+         files = {{ payload = \"payload\" }}\n"
+    );
+    let config = site.config_text().replace("paths = [", &own) + &sections;
+    std::fs::write(site.path("vcycle.toml"), config).unwrap();
+    for (name, code, args) in [
+        ("too-large-render.txt", 2, vec!["library", "render", "large", "--space", SPACE]),
+        ("too-large-render-sim.txt", 2, vec!["library", "render", "large", "--space", "rehearsal"]),
+        ("too-large-library-check.txt", 2, vec!["library", "check", "large"]),
+        // The manager runs with it: one machinetype must not keep it from starting.
+        ("too-large-check.txt", 0, vec!["check"]),
+    ] {
+        let answer = site.call(&args);
+        assert_eq!(answer.code, Some(code), "{args:?}: {answer:?}");
+        golden(name, site.steady(&format!("{}{}", answer.stdout, answer.stderr)));
+    }
+    let answer = site.call(&["check", "--json"]).json();
+    assert_eq!(answer["valid"], true);
+    assert_eq!(answer["problems"].as_array().unwrap().len(), 2, "{answer}");
+    std::fs::write(site.path("payload"), "x").unwrap();
+    assert_eq!(site.call(&["library", "check", "large"]).code, Some(0));
+    assert_eq!(site.call(&["check", "--json"]).json()["problems"], serde_json::json!([]));
+}
+
+#[test]
 fn library_commands_need_no_configuration_when_a_folder_is_typed() {
     let library = root().join("vm-library").display().to_string();
     let answer = call(&["library", "check", "--path", &library]);
@@ -363,8 +405,49 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
     golden_form("plan.json", &answer);
     assert!(!site.path("shared").join("spaces").join(SPACE).join("current").exists());
     assert!(!site.path("shared").join("spaces").join(SPACE).join("owner").exists());
-    let machines = std::fs::read_dir(site.path("machines/machines")).map_or(0, Iterator::count);
-    assert_eq!(machines, 0);
+    assert!(!site.path("machines").exists(), "a plan makes no folder for machines");
+}
+
+/// Every file and folder below a folder, with what tells a change: kind, mode, length and time of change.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, (bool, u32, u64, i64, i64)> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![folder.to_owned()];
+    while let Some(path) = left.pop() {
+        let data = std::fs::symlink_metadata(&path).unwrap();
+        if data.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        let look = (data.is_dir(), data.mode(), data.len(), data.mtime(), data.mtime_nsec());
+        found.insert(path, look);
+    }
+    found
+}
+
+#[test]
+fn reading_leaves_everything_as_it_was() {
+    let site = Site::new();
+    let reading = [
+        vec!["check"],
+        vec!["plan"],
+        vec!["status"],
+        vec!["machines"],
+        vec!["explain", SPACE],
+        vec!["managers"],
+        vec!["library", "list"],
+        vec!["library", "check"],
+        vec!["library", "render", "batch", "--space", SPACE, "--machinetype", "idle"],
+    ];
+    for machines in ["none", "machines", "machines/machines"] {
+        if machines != "none" {
+            std::fs::create_dir(site.path(machines)).unwrap();
+        }
+        let before = tree(site.dir.path());
+        for args in &reading {
+            let answer = site.call(args);
+            assert_eq!(answer.code, Some(0), "{args:?}: {answer:?}");
+            assert_eq!(tree(site.dir.path()), before, "{args:?} has changed something");
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use vcycle::config::{At, Host};
+use vcycle::config::{At, Host, ProviderConfig};
 use vcycle::library::{Loaded, Setup, load_all};
 
 const FOLDER: &str = "tests/config";
@@ -111,10 +111,30 @@ fn the_sample_and_the_minimal_configuration_load_without_a_warning() {
     }
 }
 
+/// Whether a line is the commented header of a table of the rehearsal space.
+fn is_rehearsal(line: &str) -> bool {
+    line.starts_with("# [space.\"rehearsal.")
+}
+
 /// The key of a line such as `# cycle = "60s"`, or `cycle = "60s"`.
 fn key_of(line: &str) -> Option<&str> {
     let (key, _) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
     key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_').then_some(key)
+}
+
+/// A build with the local provider alone must load the sample as it is shipped.
+#[test]
+fn the_samples_use_no_provider_but_local_as_they_are_shipped() {
+    for sample in ["etc/vcycle.toml", "etc/minimal.toml"] {
+        let text = std::fs::read_to_string(sample).unwrap();
+        let sample: toml::Table = text.parse().unwrap();
+        for (name, space) in sample["space"].as_table().unwrap() {
+            let tables = space.as_table().unwrap().iter().filter(|(_, value)| value.is_table());
+            let providers: Vec<_> =
+                tables.map(|(key, _)| key.as_str()).filter(|key| *key != "machinetype").collect();
+            assert_eq!(providers, ["local"], "space {name}");
+        }
+    }
 }
 
 /// Uncommented, the sample is still right: its comments do not lie about names and forms.
@@ -129,6 +149,7 @@ fn every_commented_setting_of_the_sample_can_be_uncommented() {
         .replace("../vm-library", library.to_str().unwrap())
         .lines()
         .map(|line| match key_of(line).filter(|key| !needs_files.contains(key)) {
+            None if is_rehearsal(line) => format!("{}\n", &line[2..]),
             Some("hostcert") | None => format!("{line}\n"),
             Some(_) => {
                 uncommented += u32::from(line.starts_with("# "));
@@ -139,7 +160,12 @@ fn every_commented_setting_of_the_sample_can_be_uncommented() {
     assert!(uncommented > 35, "only {uncommented}");
     let main = folder.path().join("vcycle.toml");
     std::fs::write(&main, text).unwrap();
-    load(&main).setup.unwrap_or_else(|problems| panic!("{problems}"));
+    let setup = load(&main).setup.unwrap_or_else(|problems| panic!("{problems}"));
+    let providers: Vec<_> = setup.config.spaces.values().map(|space| &space.provider).collect();
+    assert!(
+        matches!(providers.as_slice(), [ProviderConfig::Local(_), ProviderConfig::Sim(_)]),
+        "{providers:?}"
+    );
 }
 
 /// Keys that a reader of the configuration knows, as its own messages name them.

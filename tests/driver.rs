@@ -309,6 +309,64 @@ fn spaces_come_and_go_with_the_configuration_and_machines_stay() {
 }
 
 #[test]
+fn a_space_that_left_the_configuration_with_machines_is_still_told_after_a_restart() {
+    run(async {
+        let world = World::new();
+        let mut one = world.start("one", two_spaces()).await;
+        one.until(|b| running(b, &space()) == 4 && running(b, &other()) == 4).await;
+        one.stop().await;
+        let mut again = world.start("one", site().setup()).await;
+        let board = again.until(|board| !board.abandoned.is_empty()).await;
+        assert_eq!(board.abandoned, BTreeMap::from([(other(), 4)]));
+        let why = &board.idle_spaces[&other()];
+        assert!(why.contains("4 machines") && why.contains("put the space back"), "{why}");
+        assert_eq!(world.machines(&other()), 4, "nothing is deleted for it");
+        again.setup.send_replace(two_spaces());
+        let board = again.until(|board| running(board, &other()) == 4).await;
+        assert!(board.abandoned.is_empty() && board.idle_spaces.is_empty(), "{board:?}");
+        again.stop().await;
+    });
+}
+
+#[test]
+fn a_space_of_another_manager_with_another_configuration_is_not_abandoned() {
+    run(async {
+        let world = World::new();
+        let mut one = world.start("one", two_spaces()).await;
+        one.until(|b| running(b, &space()) == 4 && running(b, &other()) == 4).await;
+        let mut two = world.start("two", site().setup()).await;
+        two.until(|board| board.idle_spaces.contains_key(&space())).await;
+        sleep(Duration::from_secs(1300)).await;
+        assert!(two.board.borrow().abandoned.is_empty(), "{:?}", two.board.borrow());
+        one.task.abort();
+        let board = two.until(|board| !board.abandoned.is_empty()).await;
+        assert_eq!(board.abandoned.keys().collect::<Vec<_>>(), [&other()]);
+        two.stop().await;
+    });
+}
+
+#[test]
+fn a_space_has_been_idle_since_it_was_added_and_not_since_the_manager_started() {
+    run(async {
+        let world = World::new();
+        let taken = world.clouds.lock().unwrap().remove(&other()).unwrap();
+        let mut one = world.start("one", site().setup()).await;
+        one.until(|board| running(board, &space()) == 4).await;
+        sleep(Duration::from_secs(1000)).await;
+        let added = world.clock.now();
+        one.setup.send_replace(two_spaces());
+        one.until(|board| board.idle_spaces.contains_key(&other())).await;
+        sleep(Duration::from_secs(300)).await;
+        let since = one.board.borrow().idle_since(&other());
+        assert!(since >= added && since.since(added) < Duration::from_secs(60), "{since}");
+        world.clouds.lock().unwrap().insert(other(), taken);
+        let board = one.until(|board| running(board, &other()) > 0).await;
+        assert!(board.idle_since.is_empty(), "{board:?}");
+        one.stop().await;
+    });
+}
+
+#[test]
 fn a_provider_that_cannot_be_made_is_said_and_tried_again() {
     run(async {
         let world = World::new();

@@ -37,7 +37,7 @@ struct Spec {
     quota: Option<(u32, u32)>,
     quota_stop: Option<u32>,
     foreign: u32,
-    past: Vec<(usize, u8, u64)>,
+    past: Vec<(usize, u8, u64, Option<u64>)>,
     heartbeat: Option<u64>,
     drain: u8,
     shutdown: Option<u64>,
@@ -50,7 +50,7 @@ fn machine_spec() -> impl Strategy<Value = MachineSpec> {
     let heartbeat = prop::option::of(0_u64..60);
     let code = prop::option::weighted(0.3, prop::sample::select(vec![100, 200, 300, 500, 700]));
     let deleting = prop::option::weighted(0.2, 0_u64..300);
-    (0..3_usize, 0..14_u8, 0..3000_u64, heartbeat, code, deleting, 0..20_u8).prop_map(
+    (0..3_usize, 0..15_u8, 0..3000_u64, heartbeat, code, deleting, 0..20_u8).prop_map(
         |(machinetype, kind, minutes, heartbeat, code, deleting, extra)| MachineSpec {
             machinetype,
             kind,
@@ -74,7 +74,10 @@ fn spec() -> impl Strategy<Value = Spec> {
         0..12_u32,
     );
     let rest = (
-        prop::collection::vec((0..3_usize, 0..8_u8, 0..600_u64), 0..12),
+        prop::collection::vec(
+            (0..3_usize, 0..9_u8, 0..600_u64, prop::option::of(0..40_u64)),
+            0..12,
+        ),
         prop::option::of(0..40_u64),
         0..12_u8,
         prop::option::weighted(0.2, 0..2000_u64),
@@ -139,32 +142,61 @@ fn world(spec: &Spec) -> World {
         processors: Processors(spec.foreign),
         other_deployments: 0,
     };
-    if let Some((limit, used)) = spec.quota {
-        world.quota.processors = Some(Processors(limit));
-        world.quota.processors_used = Some(Processors(used));
-    }
-    world.quota_stop = spec.quota_stop.map(|used| QuotaStop { at: NOON, used: Processors(used) });
+    set_quota(&mut world, spec);
     world.lost_replies_made_vms = spec.flags & 4 == 0;
     for (index, machine) in spec.machines.iter().enumerate() {
         add_machine(&mut world, machine, index);
     }
-    for (machinetype, kind, ago) in &spec.past {
-        world.past(TYPES[*machinetype], minutes(*ago), end_kind(*kind));
+    for (machinetype, kind, ago, ran) in &spec.past {
+        let (name, ago) = (TYPES[*machinetype], minutes(*ago));
+        match ran {
+            Some(ran) => world.past_run(name, ago, minutes(*ran), end_kind(*kind)),
+            None => world.past(name, ago, end_kind(*kind)),
+        }
     }
     add_requests(&mut world, spec);
+    add_orphans(&mut world, spec);
+    for (name, age) in [("p1", 80), ("p2", 10)] {
+        world.archived.push((machine_name("dune", name), NOON - hours(age)));
+    }
+    world
+}
+
+fn set_quota(world: &mut World, spec: &Spec) {
+    if let Some((limit, used)) = spec.quota {
+        world.quota.processors = Some(Processors(limit));
+        world.quota.processors_used = Some(Processors(used));
+    }
+    if spec.flags & 32 != 0 {
+        let of_each = u64::from(spec.limit) * 1500;
+        world.quota.memory = Some(Megabytes(of_each));
+        world.quota.memory_used = Some(Megabytes(u64::from(spec.foreign) * 2048));
+    }
+    if spec.flags & 64 != 0 {
+        world.quota.machines = Some(spec.limit / 2);
+        world.quota.machines_used = Some(spec.foreign);
+    }
+    world.quota_stop = spec.quota_stop.map(|used| QuotaStop { at: NOON, used: Processors(used) });
+}
+
+fn add_orphans(world: &mut World, spec: &Spec) {
     for index in 0..spec.orphans {
         let mut record =
             world.record(TYPES[usize::from(index % 3)], &format!("o{index:03}"), hours(1));
         if index == 2 {
             record.tags.deployment = DeploymentId::compose(5);
         }
-        let instance = vm_of(&record, InstanceState::Running);
-        world.orphans.push(Orphan { tags: record.tags, instance });
+        let mut instance = vm_of(&record, InstanceState::Running);
+        if spec.flags & 8 != 0 {
+            (instance.processors, instance.memory, instance.offering) = (None, None, None);
+        }
+        let mut twin = instance.clone();
+        world.orphans.push(Orphan { tags: record.tags.clone(), instance });
+        if spec.flags & 16 != 0 {
+            twin.id = InstanceId::parse(&format!("{}-twin", twin.id)).unwrap();
+            world.orphans.push(Orphan { tags: record.tags, instance: twin });
+        }
     }
-    for (name, age) in [("p1", 80), ("p2", 10)] {
-        world.archived.push((machine_name("dune", name), NOON - hours(age)));
-    }
-    world
 }
 
 fn end_kind(kind: u8) -> EndKind {
@@ -177,6 +209,7 @@ fn end_kind(kind: u8) -> EndKind {
         4 => said(500),
         5 => EndKind::Rejected { kind: "insufficient-capacity".into() },
         6 => EndKind::Rejected { kind: "invalid-spec".into() },
+        7 => EndKind::Killed { reason: DeleteReason::Heartbeat },
         _ => EndKind::Preempted,
     }
 }
@@ -204,7 +237,7 @@ fn add_machine(world: &mut World, spec: &MachineSpec, index: usize) {
     let name = format!("m{index:03}");
     let view = match spec.kind {
         0 => world.intended(machinetype, &name, age),
-        1 | 2 => world.starting(machinetype, &name, age),
+        1 | 2 | 14 => world.starting(machinetype, &name, age),
         _ => world.running(machinetype, &name, age),
     };
     let state = match spec.kind {
@@ -214,7 +247,7 @@ fn add_machine(world: &mut World, spec: &MachineSpec, index: usize) {
         6 => Some(InstanceState::Failed { fault: "x".into() }),
         7 => Some(InstanceState::Deleting),
         8 => Some(InstanceState::Gone),
-        9 => Some(InstanceState::Unknown { word: "x".into() }),
+        9 | 14 => Some(InstanceState::Unknown { word: "x".into() }),
         _ => None,
     };
     if let Some(state) = state {
@@ -531,7 +564,7 @@ proptest! {
         let names = |world: &World| -> Vec<_> {
             let plan = world.plan();
             let own = creates(&plan).into_iter().filter(|new| new.tags.machinetype.as_str() == "dune");
-            own.map(|new| (new.tags.machine.clone(), new.tags.intent.clone())).collect()
+            own.map(|new| (new.tags.machine.clone(), new.tags.intent)).collect()
         };
         let (alone, both) = (names(&alone), names(&both));
         prop_assert!(!both.is_empty() && alone.starts_with(&both));

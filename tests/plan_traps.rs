@@ -51,6 +51,26 @@ fn trap_7_6_power_counts_in_shares_and_in_what_people_see() {
 }
 
 #[test]
+fn people_see_the_first_of_all_ends_of_a_machine() {
+    let mut world = one();
+    world.running("dune", "a", hours(2));
+    world.starting("dune", "b", minutes(1));
+    let ends = |world: &World| -> Vec<Timestamp> {
+        let shown = snapshot(&world.input(), &world.plan(), frame());
+        shown.machines.iter().map(|row| row.end_by.unwrap()).collect()
+    };
+    let deadline = world.machines[1].record.tags.deadline;
+    assert_eq!(ends(&world), [NOON + hours(22), deadline], "its life; what has not begun");
+    world.machines[0].record.tags.deadline = NOON + hours(21);
+    assert_eq!(ends(&world)[0], NOON + hours(21), "its hard end");
+    let by = NOON + hours(3);
+    world.machines[0].record.drain = Some(Drain { by, reason: DrainReason::SpaceShutdown });
+    assert_eq!(ends(&world), [by, deadline], "what it was told");
+    world.policy.shutdown_time = Some(NOON + hours(2));
+    assert_eq!(ends(&world), [NOON + hours(2); 2], "the end of the space");
+}
+
+#[test]
 fn trap_7_7_the_fizzle_gate_sees_machines_without_a_start_time() {
     let mut world = one();
     world.past("dune", minutes(12), said(300, "No work"));

@@ -239,6 +239,10 @@ async fn what_is_read_only_at_start_and_moved_tenancies_are_refused() {
     site.until_mended().await;
     site.edit("vcycle.toml", "dir = \"machines\"", "dir = \"elsewhere\"");
     site.until_refused("space a: another provider or tenancy").await;
+    site.edit("vcycle.toml", "manager = \"m1\"", "manager = \"m1\"\nownership_ttl = \"20s\"");
+    site.until_refused("read only at start: site.ownership_ttl").await;
+    site.until_refused("space a: another provider or tenancy").await;
+    site.edit("vcycle.toml", "\nownership_ttl = \"20s\"", "");
     site.edit("vcycle.toml", "dir = \"elsewhere\"", "dir = \"machines\"\nprocessors = 3");
     site.until_mended().await;
     site.until_setup("more of the same tenancy", |setup| {

@@ -80,3 +80,86 @@ fn a_second_manager_of_the_same_name_is_refused() {
     });
     assert_eq!(site.ever_made(SPACE).len(), 3);
 }
+
+/// The first of some rows whose field has a value.
+fn with<'a>(rows: &'a Value, field: &str, value: &str) -> Option<&'a Value> {
+    rows.as_array()?.iter().find(|row| row[field] == value)
+}
+
+#[test]
+fn what_a_manager_refuses_and_does_not_work_on_is_in_status_explain_and_its_file() {
+    let mut site = Site::new();
+    let good = std::fs::read_to_string(site.config()).unwrap();
+    // A folder below a file cannot be made.
+    let broken = format!(
+        "[space.broken.local]\ndir = \"{}/vcycle.toml/machines\"\n\
+         [space.broken.machinetype.work]\nentry = \"example\"\ntarget_share = 1\n",
+        site.dir.path().display()
+    );
+    std::fs::write(site.config(), format!("{good}{broken}")).unwrap();
+    let daemon = site.start();
+    let status = || call(&["status", "--json", "--config", &site.config()]).json();
+    let why = wait_for("why the space is not worked on", LONG, || {
+        let status = status();
+        let space = with(&status["spaces"], "space", "broken")?;
+        Some(space["idle"][0]["why"].as_str()?.to_owned())
+    });
+    assert!(why.contains("its provider cannot be used"), "{why}");
+    let told = call(&["status", "--config", &site.config()]).stdout;
+    assert!(told.contains("manager one has not worked on it for"), "{told}");
+    let answer = call(&["explain", "broken", "--config", &site.config()]);
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    assert!(answer.stderr.contains(&why), "{answer:?}");
+    let file = site.dir.path().join("shared/managers/one.json");
+    let own =
+        || -> Value { serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap() };
+    assert_eq!(own()["idle"]["broken"]["why"], why.as_str());
+
+    // Nothing is wrong with these files: only the running manager knows that it cannot take them up.
+    let changed = good.replace("ownership_ttl = \"3s\"", "ownership_ttl = \"4s\"");
+    std::fs::write(site.config(), changed + &broken).unwrap();
+    let refused = |status: Value| {
+        Some(with(&status["managers"], "manager", "one")?["config"]["refused"].as_str()?.to_owned())
+    };
+    let why = wait_for("why the newer files are refused", LONG, || refused(status()));
+    assert!(why.contains("site.ownership_ttl"), "{why}");
+    let told = call(&["status", "--config", &site.config()]).stdout;
+    assert!(told.contains("manager one refuses the newer configuration"), "{told}");
+    assert!(told.contains("site.ownership_ttl"), "{told}");
+    std::fs::write(site.config(), good + &broken).unwrap();
+    wait_for("nothing is refused", LONG, || refused(status()).is_none().then_some(()));
+
+    assert!(daemon.terminate().success(), "{}", site.explain_failure());
+    let own = own();
+    assert!(own["stopped"].is_string() && own["idle"] == serde_json::json!({}), "{own}");
+    assert_eq!(status()["managers"], serde_json::json!([]), "it ended in order");
+}
+
+#[test]
+fn a_space_taken_out_of_the_configuration_with_machines_is_told_after_a_restart() {
+    let mut site = Site::new();
+    let daemon = site.start();
+    wait_for("three running machines", LONG, || (site.running().len() == 3).then_some(()));
+    assert!(daemon.terminate().success(), "{}", site.explain_failure());
+    let good = std::fs::read_to_string(site.config()).unwrap();
+    let (head, _) = good.split_once("[space.").unwrap();
+    let other = "[space.other.sim]\n[space.other.machinetype.work]\nentry = \"example\"\n\
+                 target_share = 1\n";
+    std::fs::write(site.config(), format!("{head}{other}")).unwrap();
+    let _daemon = site.start();
+    let file = site.dir.path().join("shared/managers/one.json");
+    let why = wait_for("the manager tells of the abandoned space", LONG, || {
+        let own: Value = serde_json::from_str(&std::fs::read_to_string(&file).ok()?).ok()?;
+        Some(own["idle"][SPACE]["why"].as_str()?.to_owned())
+    });
+    assert!(why.contains("3 machines") && why.contains("put the space back"), "{why}");
+    let answer = call(&["status", "--json", "--config", &site.config()]).json();
+    let row = with(&answer["spaces"], "space", SPACE).unwrap();
+    assert_eq!((&row["abandoned_machines"], &row["configured"]), (&3.into(), &false.into()));
+    let told = call(&["status", "--config", &site.config()]).stdout;
+    assert_eq!(told.matches(&why).count(), 1, "said once: {told}");
+    assert!(call(&["explain", SPACE, "--config", &site.config()]).stdout.contains(&why));
+    let log = site.explain_failure();
+    assert!(log.contains("no configuration names it"), "{log}");
+    assert!(supervised(site.dir.path()) >= 3, "nothing is deleted for it");
+}

@@ -153,7 +153,7 @@ pub(super) fn adopted(hands: &Hands<'_>, found: &Found<'_>) -> MachineRecord {
         entry: found.entry,
         offering: found.offering,
         processors: found.processors,
-        memory: offering.map(|o| o.memory).unwrap_or_default(),
+        memory: offering.map_or(found.memory, |o| o.memory),
     };
     let mut record = fresh_record(hands, parts, String::new());
     if let Some(archived) = hands.archived.filter(|a| a.tags.intent == found.tags.intent) {

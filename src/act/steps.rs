@@ -6,7 +6,7 @@ use vcycle_api::{Deletion, ErrorKind};
 use super::{ActContext, Change, Trouble, apply, create};
 use crate::model::{
     DeleteReason, Drain, EntryRef, Evidence, InstanceId, IntentToken, MachineName, MachineRecord,
-    OfferingId, Processors, Tags, Timestamp,
+    Megabytes, OfferingId, Processors, Tags, Timestamp,
 };
 use crate::plan::{Fact, Step};
 use crate::store::Proof;
@@ -36,8 +36,9 @@ impl Hands<'_> {
     pub(super) async fn carry_out(&mut self, step: &Step) -> Result<Note, Trouble> {
         match step {
             Step::Learn { machine: _, fact } => self.learn(fact).await,
-            Step::Adopt { tags, instance, offering, processors, entry } => {
-                let found = Found { tags, instance, offering, processors: *processors, entry };
+            Step::Adopt { tags, instance, offering, processors, memory, entry } => {
+                let (processors, memory) = (*processors, *memory);
+                let found = Found { tags, instance, offering, processors, memory, entry };
                 self.adopt(found).await
             }
             Step::Resolve { machine: _, intent, asked } => self.resolve(intent, *asked).await,
@@ -199,5 +200,6 @@ pub(super) struct Found<'a> {
     pub(super) instance: &'a InstanceId,
     pub(super) offering: &'a OfferingId,
     pub(super) processors: Processors,
+    pub(super) memory: Megabytes,
     pub(super) entry: &'a EntryRef,
 }

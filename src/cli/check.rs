@@ -5,16 +5,19 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::ReadArgs;
 use super::error::CliError;
 use super::output::{json, print};
+use super::{ReadArgs, providers};
 use crate::config::{Host, ProblemRow, Warning, Wrong};
-use crate::library::{Loaded, Setup, load_all};
+use crate::library::{Loaded, Setup, load_all, too_large};
 
 /// Carries the command out. Problems are the answer, so they go to standard output with `--json`.
 pub(crate) fn run(config: &Path, args: ReadArgs) -> Result<ExitCode, CliError> {
     let Loaded { setup, mut warnings, .. } = load_all(config, &Host::this());
     if let Ok(setup) = &setup {
+        // A warning: the manager runs with it, and makes no machine of that machinetype alone.
+        let found = too_large(setup, providers::user_data_limit);
+        warnings.extend(found.iter().filter_map(|f| f.problem(setup)).map(Warning::as_warning));
         warnings.extend(missing_state_dir(&setup.config.site.state_dir));
     }
     let problems: Vec<ProblemRow> = setup

@@ -9,8 +9,8 @@ use super::error::CliError;
 use super::output::{
     BAD, BOLD, FAINT, Screen, clock_time, from_now, json, percent, print, styled, table, table_text,
 };
-use super::site::{Overview, SpaceView, StateSource};
-use super::status::freshness;
+use super::site::{IdleAt, Overview, SpaceView, StateSource};
+use super::status::{freshness, idle_text};
 use super::target::Explained;
 use crate::model::{Decision, MachinetypeRow, ReasonSince, SpaceName, SpaceSnapshot, Timestamp};
 
@@ -46,6 +46,8 @@ struct ExplainJson<'a> {
     stale: bool,
     listing: &'a str,
     alarms: &'a [String],
+    /// Why managers do not work on the space.
+    idle: &'a [IdleAt],
     machinetypes: &'a [&'a MachinetypeRow],
     decisions: &'a [&'a Decision],
 }
@@ -58,7 +60,10 @@ impl<'a> Answer<'a> {
         })?;
         let snapshot = view.snapshot.as_ref().ok_or_else(|| {
             let why = view.problem.as_deref().unwrap_or("no manager has worked on it yet");
-            CliError::Failed(format!("nothing is known of space {space}: {why}"))
+            let idle = idle_text(overview, view);
+            let idle = anstream::adapter::strip_str(idle.trim_end()).to_string();
+            let idle = idle.lines().map(|line| format!("\n  {line}")).collect::<String>();
+            CliError::Failed(format!("nothing is known of space {space}: {why}{idle}"))
         })?;
         let rows: Vec<_> = snapshot
             .machinetypes
@@ -90,6 +95,7 @@ impl<'a> Answer<'a> {
             stale: self.overview.is_stale(self.view),
             listing: &self.snapshot.listing,
             alarms: &self.snapshot.alarms,
+            idle: &self.view.idle,
             machinetypes: &self.rows,
             decisions: &self.decisions,
         }
@@ -103,6 +109,7 @@ impl<'a> Answer<'a> {
             styled(BOLD, &self.view.space),
             freshness(self.overview, self.view, self.snapshot)
         );
+        text.push_str(&idle_text(self.overview, self.view));
         for alarm in &self.snapshot.alarms {
             let _ = writeln!(text, "{} {alarm}", styled(BAD, "alarm:"));
         }

@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::error::CliError;
 use super::output::{Screen, json, print, table, table_text};
 use super::site::load_config;
-use super::{LibraryArgs, LibraryCommand, RenderArgs};
+use super::{LibraryArgs, LibraryCommand, RenderArgs, providers};
 use crate::config::{Problem, ProblemRow, Problems};
 use crate::library::catalogue::{self, EntryPage, EntryRow};
-use crate::library::{Setup, load_setup};
+use crate::library::{Setup, load_setup, too_large};
 use crate::model::{EntryName, MachinetypeName};
 
 /// Carries the command out.
@@ -110,7 +110,15 @@ fn check(
     args: &LibraryArgs,
 ) -> Result<ExitCode, CliError> {
     let checked = catalogue::check(&folders(config, args)?, name).map_err(|p| problems(&p))?;
-    let catalogue::Checked { entries, errors, warnings } = checked;
+    let catalogue::Checked { entries, mut errors, warnings } = checked;
+    // Folders that were typed have no spaces. A setup that cannot be used is for `vcycle check`.
+    if args.path.is_empty()
+        && let Ok(setup) = load_setup(config)
+    {
+        let found = too_large(&setup, providers::user_data_limit);
+        let found = found.iter().filter(|found| entries.contains(&found.entry));
+        errors.extend(found.filter_map(|found| found.problem(&setup)));
+    }
     let valid = errors.is_empty();
     let found: Vec<Problem> = errors.into_iter().chain(warnings).collect();
     if args.read.json {
@@ -141,7 +149,11 @@ struct RenderJson<'a> {
 fn render(config: &Path, args: &RenderArgs) -> Result<(), CliError> {
     let setup = load_setup(config).map_err(|p| problems(&p))?;
     let name = machinetype_of(&setup, args)?;
-    // The size is told; whether it is too large is the provider's to say.
+    let found = too_large(&setup, providers::user_data_limit);
+    if let Some(found) = found.iter().find(|f| f.space == args.space && f.machinetype == name) {
+        return Err(CliError::Usage(found.to_string()));
+    }
+    // Checked above, with a certificate as long as the manager's may be.
     let rendered = catalogue::render(&setup, &args.space, name.as_str(), usize::MAX)
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let whole = rendered.user_data.expose();

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::MachinesArgs;
 use super::error::CliError;
 use super::output::{
-    FAINT, Screen, age, from_now, hide_column, hide_empty_columns, json, number, phase_cell, print,
-    styled, table, table_text,
+    FAINT, Screen, age, from_now, hide_column, hide_empty_columns, json, natural_width, number,
+    phase_cell, print, styled, table, table_text, wrapped,
 };
 use super::site::{Overview, StateSource};
 use crate::model::{MachineRow, SpaceName, Timestamp};
@@ -56,34 +56,70 @@ fn select<'a>(overview: &'a Overview, args: &MachinesArgs) -> Vec<Listed<'a>> {
     listed
 }
 
+const HEADINGS: [&str; 9] =
+    ["MACHINE", "SPACE", "PHASE", "FOR", "PROCS", "OFFERING", "HEARTBEAT", "ENDS", "NOTE"];
+const SPACE: usize = 1;
+const NOTE: usize = 8;
+/// What is left out of a narrow table, the least important first: OFFERING, PROCS, FOR, ENDS, HEARTBEAT.
+const LESS_IMPORTANT: [usize; 5] = [5, 4, 3, 7, 6];
+/// A note beside its row has at least so many columns; else it gets lines of its own.
+const NARROWEST_NOTE: usize = 24;
+
+fn rows_text(overview: &Overview, listed: &[Listed<'_>], screen: Screen) -> String {
+    let now = overview.now;
+    let mut table = table(screen, &HEADINGS);
+    for Listed { space, row, .. } in listed {
+        let ends = row.end_by.or(row.drain_by).unwrap_or(row.deadline);
+        table.add_row([
+            comfy_table::Cell::new(&row.name),
+            comfy_table::Cell::new(space),
+            phase_cell(&row.phase),
+            number(age(now.since(row.since))),
+            number(row.processors),
+            comfy_table::Cell::new(&row.offering),
+            number(row.heartbeat.map_or("-".to_owned(), |beat| from_now(beat, now))),
+            number(from_now(ends, now)),
+            comfy_table::Cell::new(row.note.as_deref().unwrap_or("")),
+        ]);
+    }
+    if overview.spaces.len() == 1 {
+        hide_column(&mut table, SPACE);
+    }
+    hide_empty_columns(&mut table);
+    let Some(width) = screen.width().map(usize::from) else { return table_text(&table) };
+    let longest =
+        listed.iter().filter_map(|listed| listed.row.note.as_ref()).map(String::len).max();
+    let beside = longest.unwrap_or(0).min(NARROWEST_NOTE);
+    if natural_width(&table, &[NOTE]) + beside <= width {
+        return table_text(&table);
+    }
+    hide_column(&mut table, NOTE);
+    for column in LESS_IMPORTANT {
+        if natural_width(&table, &[]) > width {
+            hide_column(&mut table, column);
+        }
+    }
+    let mut text = String::new();
+    let lines = table_text(&table);
+    // Without a wrapped column each row is one line, below the headings.
+    let notes = std::iter::once(None).chain(listed.iter().map(|listed| listed.row.note.as_deref()));
+    for (line, note) in lines.lines().zip(notes) {
+        text.push_str(line);
+        text.push('\n');
+        for part in wrapped(note.unwrap_or(""), width.saturating_sub(4).max(NARROWEST_NOTE)) {
+            text.push_str(&format!("    {part}\n"));
+        }
+    }
+    text
+}
+
 fn text(overview: &Overview, listed: &[Listed<'_>], screen: Screen) -> String {
     let mut text = String::new();
     let now = overview.now;
     if listed.is_empty() {
         text.push_str("no machines\n");
     } else {
-        let headings =
-            ["MACHINE", "SPACE", "PHASE", "FOR", "PROCS", "OFFERING", "HEARTBEAT", "ENDS", "NOTE"];
-        let mut table = table(screen, &headings);
-        for Listed { space, row, .. } in listed {
-            let ends = row.drain_by.unwrap_or(row.deadline);
-            table.add_row([
-                comfy_table::Cell::new(&row.name),
-                comfy_table::Cell::new(space),
-                phase_cell(&row.phase),
-                number(age(now.since(row.since))),
-                number(row.processors),
-                comfy_table::Cell::new(&row.offering),
-                number(row.heartbeat.map_or("-".to_owned(), |beat| from_now(beat, now))),
-                number(from_now(ends, now)),
-                comfy_table::Cell::new(row.note.as_deref().unwrap_or("")),
-            ]);
-        }
-        if overview.spaces.len() == 1 {
-            hide_column(&mut table, 1);
-        }
-        hide_empty_columns(&mut table);
-        text.push_str(&table_text(&table));
+        text.push_str(&rows_text(overview, listed, screen));
     }
     for view in &overview.spaces {
         match (&view.snapshot, &view.problem) {
@@ -130,6 +166,41 @@ mod tests {
         let machinetype = Some("batch".parse().unwrap());
         let wanted = MachinesArgs { machinetype, ..args() };
         assert!(select(&overview, &wanted).iter().all(|l| l.row.machinetype.as_str() == "batch"));
+    }
+
+    /// On 80 columns no line is longer, whatever is in the rows, and no name is broken.
+    #[test]
+    fn rows_with_heartbeats_notes_and_long_names_fit_eighty_columns() {
+        let mut overview = sample::overview();
+        let rows = &mut overview.spaces[0].snapshot.as_mut().unwrap().machines;
+        for row in rows.iter_mut() {
+            row.heartbeat = Some(overview.now - std::time::Duration::from_secs(100));
+            row.note = Some(
+                "held back, would be deleted: silent for 45m, as 12 of 20 machines are at once"
+                    .into(),
+            );
+        }
+        let screen = Screen { size: Some((80, 25)) };
+        let shown = |overview: &Overview| {
+            let text = text(overview, &select(overview, &args()), screen);
+            anstream::adapter::strip_str(&text).to_string()
+        };
+        let plain = shown(&overview);
+        assert!(plain.lines().all(|line| line.chars().count() <= 80), "{plain}");
+        assert_eq!(plain.matches("vcycle-batch-aaaaaaaaaa").count(), 1, "{plain}");
+        for word in ["HEARTBEAT", "1m40s ago", "ENDS", "held back", "are at\n    once"] {
+            assert!(plain.contains(word), "{word}: {plain}");
+        }
+        let long = "a".repeat(40);
+        let rows = &mut overview.spaces[0].snapshot.as_mut().unwrap().machines;
+        rows[0].name = format!("vcycle-{long}-aaaaaaaaaa").parse().unwrap();
+        let mut other = overview.spaces[0].clone();
+        other.space = "another.example".parse().unwrap();
+        overview.spaces.push(other);
+        let plain = shown(&overview);
+        assert!(plain.contains(&format!("vcycle-{long}-aaaaaaaaaa  ")), "{plain}");
+        let widest = plain.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= 58 + 2 + 20 + 2 + 8, "only the names are left: {plain}");
     }
 
     #[test]

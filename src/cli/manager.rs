@@ -1,6 +1,7 @@
 //! One manager, put together: configuration, lock of its name, state directory, servers, driver,
 //! reload. The same for `vcycle run` and `vcycle demo`; what they do around it is theirs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::library::Setup;
 use crate::model::{Board, ConfigStatus, DeploymentId, SpaceName};
 use crate::reload::{Reloader, Timing};
 use crate::server::{self, ServerSetup};
-use crate::store::{ManagerInfo, ManagerLock, RealFs, Store};
+use crate::store::{IdleSpace, ManagerInfo, ManagerLock, RealFs, Store};
 use crate::telemetry::Metrics;
 
 /// A running manager. To be ended with [`Manager::stop`]; machines stay.
@@ -38,6 +39,7 @@ pub(crate) struct Manager {
     driver: JoinHandle<()>,
     stop: oneshot::Sender<()>,
     helpers: Vec<JoinHandle<()>>,
+    shown: JoinHandle<()>,
     _name: ManagerLock,
 }
 
@@ -55,13 +57,7 @@ impl Manager {
         let in_use = Arc::clone(&setup.borrow());
         let site = &in_use.config.site;
         let (name, store, deployment) = open_state(site, &clock).await?;
-        let mut home = Home {
-            manager: site.manager.clone(),
-            version: format!("vcycle {}", env!("CARGO_PKG_VERSION")),
-            hostname: host.name,
-            base_url: String::new(),
-            manager_ca: String::new(),
-        };
+        let mut home = home_of(site, host);
         let (publish, board) =
             watch::channel(driver::first_board(&home, clock.as_ref(), status.borrow().clone()));
         let (waker, wakes) = driver::waker();
@@ -81,6 +77,7 @@ impl Manager {
         tracing::info!(deployment = %deployment, manager = %home.manager, "manager starts");
         let pulse = watch::Sender::new(status.borrow().clone());
         let info = manager_info(&home, &servers, clock.as_ref());
+        let show_clock = clock.clone();
         let (stop, stopped) = oneshot::channel();
         let driver = tokio::spawn(driver::run(
             driver::Context {
@@ -101,12 +98,23 @@ impl Manager {
             },
         ));
         let reload = reloader.kick();
-        let helpers = vec![
-            tokio::spawn(relay(status, pulse.clone())),
-            tokio::spawn(reloader.run()),
-            tokio::spawn(show_itself(info, store.clone(), board.clone())),
-        ];
-        Ok(Self { board, setup, store, reload, pulse, servers, driver, stop, helpers, _name: name })
+        let helpers =
+            vec![tokio::spawn(relay(status, pulse.clone())), tokio::spawn(reloader.run())];
+        let shown = tokio::spawn(show_itself(info, store.clone(), (board.clone(), show_clock)));
+        let _name = name;
+        Ok(Self {
+            board,
+            setup,
+            store,
+            reload,
+            pulse,
+            servers,
+            driver,
+            stop,
+            helpers,
+            shown,
+            _name,
+        })
     }
 
     /// The board when every space of the configuration has shown what it is.
@@ -135,7 +143,7 @@ impl Manager {
 
     /// Finishes the current steps, gives the spaces back, and ends. Machines stay.
     pub(crate) async fn stop(self) {
-        let Self { servers, driver, stop, helpers, .. } = self;
+        let Self { servers, driver, stop, helpers, mut shown, .. } = self;
         // An error means that it has ended already.
         let _ = stop.send(());
         if let Err(error) = driver.await {
@@ -143,6 +151,10 @@ impl Manager {
         }
         for helper in &helpers {
             helper.abort();
+        }
+        // A state directory that hangs must not keep us: what is not written is only for people.
+        if tokio::time::timeout(LAST_WORD_LONGEST, &mut shown).await.is_err() {
+            shown.abort();
         }
         servers.shutdown().await;
     }
@@ -165,6 +177,17 @@ async fn open_state(
     Ok((name, store, deployment.id))
 }
 
+/// Who we are; where VMs find us is known when the servers listen.
+fn home_of(site: &Site, host: Host) -> Home {
+    Home {
+        manager: site.manager.clone(),
+        version: format!("vcycle {}", env!("CARGO_PKG_VERSION")),
+        hostname: host.name,
+        base_url: String::new(),
+        manager_ca: String::new(),
+    }
+}
+
 fn manager_info(home: &Home, servers: &server::Running, clock: &dyn Clock) -> ManagerInfo {
     ManagerInfo {
         format: 1,
@@ -174,6 +197,9 @@ fn manager_info(home: &Home, servers: &server::Running, clock: &dyn Clock) -> Ma
         counter: 0,
         spaces: Vec::new(),
         address: Some(servers.admin_addr),
+        config: None,
+        idle: BTreeMap::new(),
+        stopped: None,
     }
 }
 
@@ -184,24 +210,25 @@ async fn relay(mut from: watch::Receiver<ConfigStatus>, to: watch::Sender<Config
     }
 }
 
+/// How long the last word of a manager may take.
+const LAST_WORD_LONGEST: Duration = Duration::from_secs(5);
+
 /// Between attempts to show itself when the state directory does not take it.
 const SHOW_AGAIN: Duration = Duration::from_secs(10);
 
-/// Shows the manager to the others and to people whenever the spaces that it owns have changed.
-async fn show_itself(mut info: ManagerInfo, store: Store, mut board: watch::Receiver<Arc<Board>>) {
+/// Shows the manager to the others and to people whenever what it has to tell has changed, and a last
+/// time when the board is closed.
+async fn show_itself(
+    mut info: ManagerInfo,
+    store: Store,
+    (mut board, clock): (watch::Receiver<Arc<Board>>, Arc<dyn Clock>),
+) {
     let mut shown = false;
     loop {
-        let spaces: Vec<SpaceName> = board.borrow_and_update().spaces.keys().cloned().collect();
-        if spaces != info.spaces || !shown {
-            info.spaces = spaces;
-            info.counter += 1;
-            shown = match store.save_manager(&info).await {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot show this manager to the others");
-                    false
-                }
-            };
+        let next = told_of(&info, &board.borrow_and_update());
+        if next != info || !shown {
+            info = ManagerInfo { counter: info.counter + 1, ..next };
+            shown = save(&store, &info).await;
         }
         let again = async {
             if shown {
@@ -210,8 +237,35 @@ async fn show_itself(mut info: ManagerInfo, store: Store, mut board: watch::Rece
             tokio::time::sleep(SHOW_AGAIN).await;
         };
         tokio::select! {
-            changed = board.changed() => if changed.is_err() { return },
+            changed = board.changed() => if changed.is_err() { break },
             () = again => {}
         }
     }
+    info.counter += 1;
+    info.stopped = Some(clock.now());
+    info.spaces.clear();
+    info.idle.clear();
+    save(&store, &info).await;
+}
+
+/// What a manager tells, by its board.
+fn told_of(info: &ManagerInfo, board: &Board) -> ManagerInfo {
+    let idle = board.idle_spaces.iter().map(|(space, why)| {
+        let since = board.idle_since(space);
+        (space.clone(), IdleSpace { since, why: why.clone() })
+    });
+    ManagerInfo {
+        spaces: board.spaces.keys().cloned().collect(),
+        config: Some(board.config.clone()),
+        idle: idle.collect(),
+        ..info.clone()
+    }
+}
+
+async fn save(store: &Store, info: &ManagerInfo) -> bool {
+    let saved = store.save_manager(info).await;
+    if let Err(error) = &saved {
+        tracing::warn!(%error, "cannot show this manager to the others");
+    }
+    saved.is_ok()
 }

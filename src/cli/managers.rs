@@ -41,12 +41,16 @@ fn text(managers: &[ManagerInfo], screen: Screen) -> String {
     let mut table = table(screen, &["MANAGER", "VERSION", "STARTED", "ADDRESS", "SPACES"]);
     for manager in managers {
         let spaces: Vec<_> = manager.spaces.iter().map(ToString::to_string).collect();
+        let spaces = match manager.stopped {
+            Some(at) => format!("none: stopped at {}", clock_time(at)),
+            None => spaces.join(", "),
+        };
         table.add_row([
             manager.name.to_string(),
             manager.version.clone(),
             clock_time(manager.started),
             manager.address.map_or("-".to_owned(), |address| address.to_string()),
-            spaces.join(", "),
+            spaces,
         ]);
     }
     table_text(&table)

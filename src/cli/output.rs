@@ -57,6 +57,8 @@ pub(crate) fn styled(style: Style, text: impl std::fmt::Display) -> String {
 /// people copy: they never break.
 const WRAPPED: [&str; 8] =
     ["NOTE", "WHY", "REASON", "DECISION", "OUTCOME", "SPACES", "DESCRIPTION", "HOW THEY ENDED"];
+/// Blanks between two columns.
+const COLUMN_GAP: u16 = 2;
 /// Columns of a wrapped column at least.
 const NARROWEST: u16 = 12;
 
@@ -71,7 +73,7 @@ pub(crate) fn table(screen: Screen, headings: &[&str]) -> Table {
     table.set_header(headings.iter().map(|text| Cell::new(text).add_attribute(Attribute::Bold)));
     table.style_text_only();
     for (column, heading) in table.column_iter_mut().zip(headings) {
-        column.set_padding((0, 2));
+        column.set_padding((0, COLUMN_GAP));
         column.set_constraint(if WRAPPED.contains(&heading.trim()) {
             ColumnConstraint::LowerBoundary(Width::Fixed(NARROWEST))
         } else {
@@ -98,6 +100,35 @@ pub(crate) fn hide_column(table: &mut Table, index: usize) {
     if let Some(column) = table.column_mut(index) {
         column.set_constraint(ColumnConstraint::Hidden);
     }
+}
+
+/// Columns that a table takes when nothing is broken, without some of its columns.
+pub(crate) fn natural_width(table: &Table, without: &[usize]) -> usize {
+    let widths = table.column_max_content_widths();
+    let shown = widths.iter().enumerate().filter(|(index, _)| {
+        let is_hidden = table.column(*index).is_some_and(comfy_table::Column::is_hidden);
+        !is_hidden && !without.contains(index)
+    });
+    shown.map(|(_, width)| usize::from(*width) + usize::from(COLUMN_GAP)).sum()
+}
+
+/// A text in lines of at most `width` characters, broken at blanks where there are some.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let letters: Vec<char> = word.chars().collect();
+        for piece in letters.chunks(width.max(1)) {
+            let piece: String = piece.iter().collect();
+            match lines.last_mut() {
+                Some(line) if line.chars().count() + 1 + piece.chars().count() <= width => {
+                    line.push(' ');
+                    line.push_str(&piece);
+                }
+                _ => lines.push(piece),
+            }
+        }
+    }
+    lines
 }
 
 /// A table as text: no blanks at line ends, one newline at the end.

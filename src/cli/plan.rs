@@ -11,10 +11,11 @@ use super::error::{CliError, chain};
 use super::output::{BAD, BOLD, FAINT, Screen, json, print, styled, table, table_text};
 use super::site::StateSource;
 use super::{PlanArgs, providers};
+use crate::cycle::{PlanFrame, Remembered, plan_input};
 use crate::library::{Setup, SpaceSetup, load_setup};
 use crate::model::{DeploymentId, Generation, ListingState, MachinetypeName, SpaceName, Timestamp};
 use crate::observe::{Sources, SpaceMemory, observe};
-use crate::plan::{Plan, PlanInput, check, listing_words, plan};
+use crate::plan::{Plan, check, listing_words, plan};
 
 /// Carries the command out. Spaces that cannot be looked at make it fail, after the others.
 pub(crate) async fn run(config: &Path, args: &PlanArgs) -> Result<(), CliError> {
@@ -123,26 +124,11 @@ async fn look_and_plan(
         policy: &space.policy,
     };
     let seen = observe(&from, &mut memory).await.map_err(|error| chain(&error))?;
-    let past = memory.past(&space.policy);
-    let archived = memory.archive();
-    let input = PlanInput {
-        now: seen.now,
-        seed: seen.now.as_millis().unsigned_abs(),
-        deployment: &deployment,
-        generation,
-        policy: &space.policy,
-        machines: &seen.machines,
-        orphans: &seen.orphans,
-        strangers: seen.strangers,
-        listing: &seen.listing,
-        quota: seen.quota,
-        offerings: &seen.offerings,
-        past: &past,
-        requests: &seen.requests,
-        // Only the daemon remembers refusals.
-        quota_stop: None,
-        archived: &archived,
-    };
+    let seed = seen.now.as_millis().unsigned_abs();
+    let remembered = Remembered::of(&mut memory, &space.policy);
+    let frame = PlanFrame { seed, deployment: &deployment, generation, policy: &space.policy };
+    // Only the daemon remembers refusals for quota.
+    let input = plan_input(&frame, &seen, &remembered);
     let planned = plan(&input);
     check(&input, &planned).map_err(|violation| violation.to_string())?;
     Ok((seen.listing.clone(), seen.problems, planned))

@@ -6,12 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use vcycle_api::{Clock, SystemClock};
 
 use super::error::CliError;
 use crate::config::{self, Config};
-use crate::model::{MachineRow, SpaceName, SpaceSnapshot, Timestamp};
-use crate::store::{RealFs, Store};
+use crate::library::load_setup;
+use crate::model::{Board, MachineRow, ManagerName, SpaceName, SpaceSnapshot, Timestamp};
+use crate::store::{IdleSpace, ManagerInfo, RealFs, Store};
 
 /// Where the state of a site is read. Needs no running manager.
 pub(crate) struct StateSource {
@@ -19,8 +21,8 @@ pub(crate) struct StateSource {
     pub(crate) clock: Arc<SystemClock>,
     /// That the configuration is not valid now.
     config_problem: Option<String>,
-    /// Spaces that the configuration names; empty without one.
-    configured: Vec<SpaceName>,
+    /// Spaces that the configuration names; `None`: not known.
+    configured: Option<Vec<SpaceName>>,
     /// Silence of an owner that is longer than this is worth a word.
     patience: Duration,
 }
@@ -36,6 +38,22 @@ pub(crate) struct SpaceView {
     pub(crate) heard: Option<Timestamp>,
     /// Why it cannot be read.
     pub(crate) problem: Option<String>,
+    /// Whether the configuration names it; `None`: not known.
+    pub(crate) configured: Option<bool>,
+    /// Machines that may exist although no configuration names the space and nobody works on it.
+    pub(crate) abandoned: u32,
+    /// Managers that say why they do not work on it.
+    pub(crate) idle: Vec<IdleAt>,
+}
+
+/// Why a manager does not work on a space.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct IdleAt {
+    /// Who says so.
+    pub(crate) manager: ManagerName,
+    /// Since when, and why.
+    #[serde(flatten)]
+    pub(crate) idle: IdleSpace,
 }
 
 /// All spaces that were asked for.
@@ -47,6 +65,8 @@ pub(crate) struct Overview {
     pub(crate) patience: Duration,
     /// As in [`StateSource`].
     pub(crate) config_problem: Option<String>,
+    /// Managers that have not ended in an orderly way, by name.
+    pub(crate) managers: Vec<ManagerInfo>,
     /// By name.
     pub(crate) spaces: Vec<SpaceView>,
 }
@@ -59,12 +79,10 @@ impl StateSource {
     /// just while a manager refuses it, people look at what the manager does.
     pub(crate) fn open(config: &Path, state_dir: Option<&Path>) -> Result<Self, CliError> {
         if let Some(dir) = state_dir {
-            return Self::at(dir, Vec::new(), PATIENCE_OF_DEFAULTS);
+            return Self::at(dir, None, PATIENCE_OF_DEFAULTS);
         }
-        let problems = match config::load(config) {
-            Ok((config, _warnings)) => return Self::of(&config),
-            Err(problems) => problems,
-        };
+        // The library belongs to what a manager refuses as a whole.
+        let Err(problems) = load_setup(config) else { return Self::of(&load_config(config)?) };
         let Some(dir) = config::find_state_dir(config) else {
             return Err(CliError::Problems(problems.to_string()));
         };
@@ -75,7 +93,10 @@ impl StateSource {
             if count == 1 { "" } else { "s" }
         );
         anstream::eprintln!("warning: {problem}");
-        let mut source = Self::at(&dir, Vec::new(), PATIENCE_OF_DEFAULTS)?;
+        let mut source = match config::load(config) {
+            Ok((config, _warnings)) => Self::of(&config)?,
+            Err(_) => Self::at(&dir, None, PATIENCE_OF_DEFAULTS)?,
+        };
         source.config_problem = Some(problem);
         Ok(source)
     }
@@ -84,10 +105,15 @@ impl StateSource {
     pub(crate) fn of(config: &Config) -> Result<Self, CliError> {
         // An owner renews three times within the life of its ownership.
         let patience = config.site.ownership_ttl * 2;
-        Self::at(&config.site.state_dir, config.spaces.keys().cloned().collect(), patience)
+        let configured = Some(config.spaces.keys().cloned().collect());
+        Self::at(&config.site.state_dir, configured, patience)
     }
 
-    fn at(dir: &Path, configured: Vec<SpaceName>, patience: Duration) -> Result<Self, CliError> {
+    fn at(
+        dir: &Path,
+        configured: Option<Vec<SpaceName>>,
+        patience: Duration,
+    ) -> Result<Self, CliError> {
         must_be_a_directory(dir)?;
         let clock = Arc::new(SystemClock::new());
         let store = Store::new(Arc::new(RealFs::new(dir)), clock.clone());
@@ -108,7 +134,7 @@ impl StateSource {
 
     /// Reads the spaces that were asked for; all when none was.
     pub(crate) async fn overview(&self, wanted: &[SpaceName]) -> Result<Overview, CliError> {
-        let mut names = self.configured.clone();
+        let mut names = self.configured.clone().unwrap_or_default();
         names.extend(
             self.store
                 .spaces()
@@ -125,14 +151,19 @@ impl StateSource {
             )));
         }
         names.retain(|name| wanted.is_empty() || wanted.contains(name));
+        let mut managers = self.store.managers().await.map_err(|error| {
+            CliError::failed("cannot read who shares the state directory", &error)
+        })?;
+        managers.retain(|manager| manager.stopped.is_none());
         let mut spaces = Vec::new();
         for name in names {
-            spaces.push(self.view(name).await);
+            spaces.push(self.view(name, &managers).await);
         }
         Ok(Overview {
             now: self.clock.now(),
             patience: self.patience,
             config_problem: self.config_problem.clone(),
+            managers,
             spaces,
         })
     }
@@ -168,7 +199,7 @@ impl StateSource {
         Ok(())
     }
 
-    async fn view(&self, space: SpaceName) -> SpaceView {
+    async fn view(&self, space: SpaceName, managers: &[ManagerInfo]) -> SpaceView {
         let (snapshot, mut problem) = match self.store.load_snapshot(&space).await {
             Ok(snapshot) => (snapshot, None),
             Err(error) => (None, Some(super::error::chain(&error))),
@@ -181,11 +212,51 @@ impl StateSource {
             }
         };
         let heard = heard.max(snapshot.as_ref().map(|snapshot| snapshot.at));
-        SpaceView { space, snapshot, heard, problem }
+        let configured = self.configured.as_ref().map(|names| names.contains(&space));
+        let mut view = SpaceView {
+            idle: reasons(&space, managers),
+            space,
+            snapshot,
+            heard,
+            problem,
+            configured,
+            abandoned: 0,
+        };
+        let is_stale = view.is_stale(self.clock.now(), self.patience);
+        view.idle.retain(|told| view_shows(view.snapshot.as_ref(), told, is_stale));
+        if configured == Some(false) && is_stale {
+            match self.store.machines_left(&view.space).await {
+                Ok(left) => view.abandoned = left,
+                Err(error) => view.problem = Some(super::error::chain(&error)),
+            }
+        }
+        view
     }
 }
 
+/// What managers say of a space that they do not work on.
+fn reasons(space: &SpaceName, managers: &[ManagerInfo]) -> Vec<IdleAt> {
+    let told = |manager: &ManagerInfo| {
+        let idle = manager.idle.get(space)?.clone();
+        Some(IdleAt { manager: manager.name.clone(), idle })
+    };
+    managers.iter().filter_map(told).collect()
+}
+
+/// Whether what a manager said of a space still matters: not when somebody has worked on it since,
+/// and that another owns it is worth a word only when that one is silent.
+fn view_shows(snapshot: Option<&SpaceSnapshot>, told: &IdleAt, is_stale: bool) -> bool {
+    let is_past = snapshot.is_some_and(|snapshot| snapshot.at > told.idle.since);
+    let is_well = told.idle.why.starts_with(Board::OWNED_BY) && !is_stale;
+    !is_past && !is_well
+}
+
 impl SpaceView {
+    /// Whether nobody works on it.
+    fn is_stale(&self, now: Timestamp, patience: Duration) -> bool {
+        self.age(now).is_none_or(|age| age > patience)
+    }
+
     /// How long ago the owner showed life; what the snapshot says was true then.
     pub(crate) fn age(&self, now: Timestamp) -> Option<Duration> {
         self.heard.map(|heard| now.since(heard))
@@ -195,7 +266,7 @@ impl SpaceView {
 impl Overview {
     /// Whether nobody works on a space: what its snapshot says may be wrong by now.
     pub(crate) fn is_stale(&self, view: &SpaceView) -> bool {
-        view.age(self.now).is_none_or(|age| age > self.patience)
+        view.is_stale(self.now, self.patience)
     }
 }
 
@@ -223,7 +294,7 @@ pub(crate) fn load_config(path: &Path) -> Result<Config, CliError> {
 #[cfg(test)]
 pub(crate) mod sample {
     use super::*;
-    use crate::model::{Board, ConfigStatus};
+    use crate::model::ConfigStatus;
 
     /// When everything is seen.
     pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_767_200_000);
@@ -238,11 +309,20 @@ pub(crate) mod sample {
         let snapshot = snapshot();
         let heard = Some(NOW - Duration::from_secs(12));
         let space = snapshot.space.clone();
-        let view = SpaceView { space, snapshot: Some(snapshot), heard, problem: None };
+        let view = SpaceView {
+            space,
+            snapshot: Some(snapshot),
+            heard,
+            problem: None,
+            configured: Some(true),
+            abandoned: 0,
+            idle: Vec::new(),
+        };
         Overview {
             now: NOW,
             patience: Duration::from_secs(30),
             config_problem: None,
+            managers: Vec::new(),
             spaces: vec![view],
         }
     }
@@ -262,6 +342,8 @@ pub(crate) mod sample {
             store_problem: None,
             spaces: [(snapshot.space.clone(), Arc::new(snapshot))].into(),
             idle_spaces: Default::default(),
+            idle_since: Default::default(),
+            abandoned: Default::default(),
         }
     }
 }

@@ -7,10 +7,14 @@ use serde::Serialize;
 use super::StatusArgs;
 use super::error::CliError;
 use super::output::{
-    BAD, BOLD, FAINT, Screen, WARN, age, json, number, percent, print, styled, table, table_text,
+    BAD, BOLD, FAINT, Screen, WARN, age, from_now, json, number, percent, print, styled, table,
+    table_text,
 };
-use super::site::{Overview, SpaceView, StateSource};
-use crate::model::{MachinetypeRow, SpaceName, SpaceSnapshot, Timestamp};
+use super::site::{IdleAt, Overview, SpaceView, StateSource};
+use crate::model::{
+    Board, ConfigStatus, MachinetypeRow, ManagerName, SpaceName, SpaceSnapshot, Timestamp,
+};
+use crate::store::ManagerInfo;
 
 /// Carries the command out.
 pub(crate) async fn run(config: &std::path::Path, args: &StatusArgs) -> Result<(), CliError> {
@@ -30,7 +34,16 @@ struct StatusJson<'a> {
     now: Timestamp,
     /// Why the configuration is not valid now; `null`: it is, or was not read.
     config_problem: Option<&'a str>,
+    /// Managers that run, or were killed.
+    managers: Vec<ManagerJson<'a>>,
     spaces: Vec<SpaceJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct ManagerJson<'a> {
+    manager: &'a ManagerName,
+    /// The configuration in use, and why a newer one is refused; `null`: its version does not tell.
+    config: Option<&'a ConfigStatus>,
 }
 
 #[derive(Serialize)]
@@ -40,6 +53,12 @@ struct SpaceJson<'a> {
     age_seconds: Option<u64>,
     stale: bool,
     problem: Option<&'a str>,
+    /// Whether the configuration names it; `null`: not known.
+    configured: Option<bool>,
+    /// Machines that may exist although the space is abandoned.
+    abandoned_machines: u32,
+    /// Why managers do not work on it.
+    idle: &'a [IdleAt],
     snapshot: Option<&'a SpaceSnapshot>,
 }
 
@@ -50,12 +69,20 @@ impl<'a> StatusJson<'a> {
             age_seconds: view.age(overview.now).map(|age| age.as_secs()),
             stale: overview.is_stale(view),
             problem: view.problem.as_deref(),
+            configured: view.configured,
+            abandoned_machines: view.abandoned,
+            idle: &view.idle,
             snapshot: view.snapshot.as_ref(),
         };
         Self {
             format: 1,
             now: overview.now,
             config_problem: overview.config_problem.as_deref(),
+            managers: overview
+                .managers
+                .iter()
+                .map(|told| ManagerJson { manager: &told.name, config: told.config.as_ref() })
+                .collect(),
             spaces: overview.spaces.iter().map(space).collect(),
         }
     }
@@ -63,12 +90,54 @@ impl<'a> StatusJson<'a> {
 
 /// The whole answer for people.
 fn text(overview: &Overview, screen: Screen) -> String {
+    let mut parts: Vec<String> =
+        overview.managers.iter().filter_map(|told| refusal_text(told, overview.now)).collect();
     if overview.spaces.is_empty() {
-        return "no spaces\n".to_owned();
+        parts.push("no spaces\n".to_owned());
     }
-    let parts: Vec<String> =
-        overview.spaces.iter().map(|view| space_text(overview, view, screen)).collect();
+    parts.extend(overview.spaces.iter().map(|view| space_text(overview, view, screen)));
     parts.join("\n")
+}
+
+/// That a manager refuses a newer configuration, and all reasons.
+fn refusal_text(told: &ManagerInfo, now: Timestamp) -> Option<String> {
+    let config = told.config.as_ref()?;
+    let why = config.refused.as_ref()?;
+    let mut text = format!(
+        "{} manager {} refuses the newer configuration, and goes on with the one it loaded {}:\n",
+        styled(BAD, "alarm:"),
+        told.name,
+        from_now(config.loaded, now)
+    );
+    for line in why.lines() {
+        let _ = writeln!(text, "{}", format!("  {line}").trim_end());
+    }
+    Some(text)
+}
+
+/// Why nobody, or not everybody who should, works on a space: a line each.
+pub(super) fn idle_text(overview: &Overview, view: &SpaceView) -> String {
+    let mut text = String::new();
+    if view.abandoned > 0 {
+        let why = Board::abandoned_words(view.abandoned);
+        let _ = writeln!(text, "{} {why}", styled(BAD, "alarm:"));
+    } else if view.configured == Some(false) {
+        let _ = writeln!(text, "{}", styled(FAINT, "not in the configuration"));
+    }
+    for IdleAt { manager, idle } in &view.idle {
+        // Said above, by what the state directory holds now.
+        if view.abandoned > 0 && idle.why.starts_with(Board::ABANDONED) {
+            continue;
+        }
+        let since = age(overview.now.since(idle.since));
+        let _ = writeln!(
+            text,
+            "{} manager {manager} has not worked on it for {since}: {}",
+            styled(BAD, "alarm:"),
+            idle.why
+        );
+    }
+    text
 }
 
 fn space_text(overview: &Overview, view: &SpaceView, screen: Screen) -> String {
@@ -76,6 +145,9 @@ fn space_text(overview: &Overview, view: &SpaceView, screen: Screen) -> String {
     let _ = writeln!(text, "{}", headline(overview, view));
     if let Some(problem) = &view.problem {
         let _ = writeln!(text, "  {}", styled(BAD, problem));
+    }
+    for line in idle_text(overview, view).lines() {
+        let _ = writeln!(text, "  {line}");
     }
     let Some(snapshot) = &view.snapshot else { return text };
     for alarm in &snapshot.alarms {

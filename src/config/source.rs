@@ -42,9 +42,10 @@ impl Source {
         self.folder.join(written)
     }
 
-    /// A path as written in this file, for people.
-    pub fn displayed(&self, written: &Path) -> PathBuf {
-        self.name.parent().unwrap_or(Path::new("")).join(written)
+    /// The folder from which relative paths in this file start, for people.
+    pub fn shown_folder(&self) -> &Path {
+        let parent = self.name.parent().filter(|parent| !parent.as_os_str().is_empty());
+        parent.unwrap_or(Path::new("."))
     }
 }
 

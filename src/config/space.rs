@@ -136,9 +136,8 @@ fn read_machinetype(
         .filter_map(|(name, name_at, written)| match values::path(written.value) {
             Ok(path) => {
                 let source = &written.place.source;
-                let shown = source.displayed(&path);
                 let path = written.with(source.absolute(&path));
-                Some((name, WrittenFile { name_at, path, shown }))
+                Some((name, WrittenFile { name_at, path }))
             }
             Err(wrong) => {
                 section.problems().add(Problem::at_value(&written, wrong));

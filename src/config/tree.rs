@@ -12,11 +12,13 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Collector, Finding, Problem, Wrong};
 use super::source::{Place, Source};
 
-/// Tables of this name hold values that may be secret: see [`Source`].
-const SECRET_TABLE: &str = "options";
+/// Tables of these names hold values that may be secret: see [`Source`]. In `files` there should be
+/// paths, but a secret that was put there by mistake is still one.
+const SECRET_TABLES: [&str; 2] = ["options", "files"];
 
 /// Where one of these stands before a syntax error, the broken line may hold a secret.
-const SECRET_WORDS: [&str; 6] = ["option", "password", "passwd", "secret", "token", "credential"];
+const SECRET_WORDS: [&str; 7] =
+    ["option", "files", "password", "passwd", "secret", "token", "credential"];
 
 /// A table with the places of its keys and values.
 #[derive(Debug, Clone)]
@@ -131,12 +133,13 @@ fn node(source: &Arc<Source>, from: &Spanned<DeValue<'_>>) -> Node {
 /// Finds the values below every table that may hold secrets.
 fn secrets(from: &DeTable<'_>, hidden: &mut Vec<Range<usize>>) {
     for (key, value) in from.iter() {
+        let is_secret = SECRET_TABLES.contains(&key.get_ref().as_ref());
         match value.get_ref() {
-            DeValue::Table(inner) if key.get_ref() == SECRET_TABLE => {
+            DeValue::Table(inner) if is_secret => {
                 hidden.extend(inner.values().map(contents));
             }
             DeValue::Table(inner) => secrets(inner, hidden),
-            _ if key.get_ref() == SECRET_TABLE => hidden.push(contents(value)),
+            _ if is_secret => hidden.push(contents(value)),
             _ => {}
         }
     }

@@ -224,13 +224,18 @@ impl std::fmt::Debug for OptionValue {
     }
 }
 
-/// A file whose content becomes part of `user_data`.
-#[derive(Debug, Clone)]
+/// A file whose content becomes part of `user_data`. Its path is not shown by `Debug`: what stands
+/// there by mistake may be the secret itself.
+#[derive(Clone)]
 pub struct WrittenFile {
     /// Where its name is.
     pub name_at: Place,
     /// The path to read.
     pub path: Placed<PathBuf>,
-    /// The path for people, as it was written.
-    pub shown: PathBuf,
+}
+
+impl std::fmt::Debug for WrittenFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a path at {:?}", self.path.place)
+    }
 }

@@ -53,6 +53,7 @@ fn same_machine(old: &MachineRow, new: &MachineRow) -> bool {
         since: _,
         intended,
         deadline,
+        end_by,
         instance,
         offering,
         processors,
@@ -66,6 +67,7 @@ fn same_machine(old: &MachineRow, new: &MachineRow) -> bool {
         && *phase == new.phase
         && *intended == new.intended
         && *deadline == new.deadline
+        && *end_by == new.end_by
         && *instance == new.instance
         && *offering == new.offering
         && *processors == new.processors

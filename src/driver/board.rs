@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use vcycle_api::Clock;
 
 use crate::model::{Board, ConfigStatus, SpaceName, SpaceSnapshot};
 
@@ -38,17 +39,20 @@ pub(crate) enum News {
         /// Which.
         space: SpaceName,
     },
+    /// All spaces that nobody manages, with the number of machines that may exist in each.
+    Abandoned(BTreeMap<SpaceName, u32>),
 }
 
 /// Keeps the board.
 pub(super) struct BoardKeeper {
     board: watch::Sender<Arc<Board>>,
+    clock: Arc<dyn Clock>,
     store_problems: BTreeMap<SpaceName, String>,
 }
 
 impl BoardKeeper {
-    pub(super) fn new(board: watch::Sender<Arc<Board>>) -> Self {
-        Self { board, store_problems: BTreeMap::new() }
+    pub(super) fn new(board: watch::Sender<Arc<Board>>, clock: Arc<dyn Clock>) -> Self {
+        Self { board, clock, store_problems: BTreeMap::new() }
     }
 
     pub(super) fn config(&self, config: ConfigStatus) {
@@ -63,33 +67,60 @@ impl BoardKeeper {
             News::Idle { space, why: _, store_problem }
             | News::Silence { space, store_problem } => (space.clone(), store_problem.clone()),
             News::Left { space } => (space.clone(), None),
+            News::Abandoned(found) => return self.abandoned(found),
         };
         match problem {
             Some(problem) => self.store_problems.insert(space, problem),
             None => self.store_problems.remove(&space),
         };
         let store_problem = self.store_problems.values().next().cloned();
+        let now = self.clock.now();
         self.change(|board| {
             board.store_problem = store_problem;
             match news {
                 News::Cycle { snapshot, store_problem: _ } => {
-                    board.idle_spaces.remove(&snapshot.space);
+                    forget_idle(board, &snapshot.space);
                     board.spaces.insert(snapshot.space.clone(), snapshot);
                 }
                 News::Idle { space, why, store_problem: _ } => {
                     board.spaces.remove(&space);
+                    board.idle_since.entry(space.clone()).or_insert(now);
                     board.idle_spaces.insert(space, why);
                 }
                 News::Silence { space: _, store_problem: _ } => {}
                 News::Left { space } => {
                     board.spaces.remove(&space);
-                    board.idle_spaces.remove(&space);
+                    forget_idle(board, &space);
                 }
+                News::Abandoned(_) => {}
             }
+        });
+    }
+
+    /// An abandoned space is idle too; a space that is abandoned no longer is what its task says.
+    fn abandoned(&self, found: &BTreeMap<SpaceName, u32>) {
+        let now = self.clock.now();
+        self.change(|board| {
+            let mut before = board.idle_spaces.clone();
+            before.retain(|_, why| why.starts_with(Board::ABANDONED));
+            for space in before.keys().filter(|space| !found.contains_key(*space)) {
+                forget_idle(board, space);
+            }
+            for (space, machines) in found {
+                board.idle_since.entry(space.clone()).or_insert(now);
+                board.idle_spaces.insert(space.clone(), Board::abandoned_words(*machines));
+            }
+            board.abandoned.clone_from(found);
         });
     }
 
     fn change(&self, change: impl FnOnce(&mut Board)) {
         self.board.send_modify(|board| change(Arc::make_mut(board)));
     }
+}
+
+fn forget_idle(board: &mut Board, space: &SpaceName) {
+    board.idle_spaces.remove(space);
+    board.idle_since.remove(space);
+    board.abandoned.remove(space);
 }

@@ -297,13 +297,11 @@ impl SpaceWorker {
     /// The space is not in the configuration any more: its machines stay, and somebody should know.
     async fn leave(&self, memory: Option<&SpaceMemory>) {
         let left = memory.map_or(0, |memory| memory.places_held());
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
         if left == 0 {
             return self.news(News::Left { space: self.space.clone() }).await;
         }
-        let why = format!(
-            "removed from the configuration with {left} machines that may still exist: nobody manages them, \
-             and they end at their deadlines; put the space back, or delete them"
-        );
+        let why = Board::abandoned_words(left);
         error!(space = %self.space, machines = left, "{why}");
         self.idle(why, None).await;
     }

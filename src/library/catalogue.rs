@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::definition::{MachineVariables, RenderError, Rendered, Setup};
 use super::entry::Entry;
 use super::load::{entry_names, load_entry};
 use super::options::OptionKind;
 use crate::config::values::show_duration;
 use crate::config::{Collector, Placed, Problem, Problems, Wrong};
-use crate::model::{Effect, EntryName, MachineName, MachinetypeName, SpaceName};
+use crate::model::{Effect, EntryName};
+
+pub use super::sample::{SampleError, render};
 
 /// One line of `library list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -304,89 +305,5 @@ impl fmt::Display for EntryPage {
             writeln!(f, "  {codes:<24}{effect}")?;
         }
         Ok(())
-    }
-}
-
-/// Why there is nothing to show of a rendering.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SampleError {
-    /// The configuration has no such space.
-    #[error("no space {0} in the configuration")]
-    NoSpace(SpaceName),
-    /// The space has no machinetype of that name or with that entry.
-    #[error("space {space} has no machinetype `{name}` and none with the entry `{name}`")]
-    NoMachinetype {
-        /// The space.
-        space: SpaceName,
-        /// What was asked for.
-        name: String,
-    },
-    /// Several machinetypes of the space use the entry.
-    #[error("several machinetypes of space {space} use the entry `{name}`; name one: {found}")]
-    Several {
-        /// The space.
-        space: SpaceName,
-        /// What was asked for.
-        name: String,
-        /// The machinetypes.
-        found: String,
-    },
-    /// It cannot be rendered.
-    #[error(transparent)]
-    Render(#[from] RenderError),
-}
-
-/// Renders what a machine of a machinetype would get. `name` is a machinetype of the space, or an
-/// entry that one of them uses. The machine's name, token and CA are made up: they differ from
-/// machine to machine.
-///
-/// # Errors
-/// When there is no such machinetype, or the result is larger than `limit`.
-pub fn render(
-    setup: &Setup,
-    space: &SpaceName,
-    name: &str,
-    limit: usize,
-) -> Result<Rendered, SampleError> {
-    let in_space = setup.spaces.get(space).ok_or_else(|| SampleError::NoSpace(space.clone()))?;
-    let machinetype = pick(in_space, space, name)?;
-    let server = &setup.config.server;
-    let port = server.https.port.unwrap_or(server.https.listen.port());
-    let variables = MachineVariables {
-        site: &setup.config.site.name,
-        space,
-        machinetype: &machinetype,
-        machine: &MachineName::compose(&machinetype, 0),
-        manager_version: concat!("vcycle ", env!("CARGO_PKG_VERSION")),
-        manager_hostname: &server.https_host,
-        base_url: &format!("https://{}:{port}", server.https_host),
-        outputs_token: "0123456789abcdef0123456789abcdef0123456789a",
-        manager_ca: "-----BEGIN CERTIFICATE-----\n(the CA of the manager)\n-----END CERTIFICATE-----\n",
-    };
-    Ok(in_space.machinetypes[&machinetype].render(&variables, limit)?)
-}
-
-fn pick(
-    setup: &super::SpaceSetup,
-    space: &SpaceName,
-    name: &str,
-) -> Result<MachinetypeName, SampleError> {
-    if let Some(found) = setup.machinetypes.keys().find(|known| known.as_str() == name) {
-        return Ok(found.clone());
-    }
-    let with_entry: Vec<_> = setup
-        .machinetypes
-        .iter()
-        .filter(|(_, definition)| definition.entry.name.as_str() == name)
-        .map(|(machinetype, _)| machinetype)
-        .collect();
-    let name = name.to_owned();
-    match with_entry.as_slice() {
-        [] => Err(SampleError::NoMachinetype { space: space.clone(), name }),
-        [one] => Ok((*one).clone()),
-        many => {
-            let found: Vec<&str> = many.iter().map(|found| found.as_str()).collect();
-            Err(SampleError::Several { space: space.clone(), name, found: found.join(", ") })
-        }
     }
 }

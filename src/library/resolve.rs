@@ -249,9 +249,15 @@ impl Texts<'_> {
     }
 
     fn unreadable(&self, written: &WrittenFile, why: &str) {
+        // The path is not repeated: what stands there may be the secret itself.
+        let folder = written.path.place.source.shown_folder();
         let wrong = Wrong::new(
-            format!("{} cannot be read: {why}", written.shown.display()),
-            "a file of UTF-8 text that this user may read",
+            format!("the file named here cannot be read: {why}"),
+            format!(
+                "the path of a file of UTF-8 text that this user may read; a relative one starts \
+                 from {}",
+                folder.display()
+            ),
         );
         self.problems.add(Problem::at_value(&written.path, wrong));
     }

@@ -118,6 +118,9 @@ pub struct Ended {
     pub machinetype: MachinetypeName,
     /// What it was made of.
     pub offering: OfferingId,
+    /// When it had started, if it ever did.
+    #[serde(default)]
+    pub started: Option<Timestamp>,
     /// When it ended.
     pub at: Timestamp,
     /// How.
@@ -129,8 +132,11 @@ impl EndKind {
     pub fn effect(&self, rules: &OutcomeRules) -> Effect {
         match self {
             Self::Message { message } => rules.effect(message.code),
-            Self::Fizzled | Self::NeverStarted => Effect::Abort,
-            Self::Silent
+            Self::Fizzled => Effect::Abort,
+            // The ancestor's "700 Failed to start" did not back off: an empty queue is no reason why a
+            // machine does not boot. The breaker counts it (docs/decisions/0007).
+            Self::NeverStarted
+            | Self::Silent
             | Self::CloudFault
             | Self::Preempted
             | Self::Killed { reason: _ }
@@ -178,6 +184,38 @@ mod tests {
         let own = OutcomeRules::with_overrides(vec![(300..=300, Effect::Normal)]);
         assert_eq!(own.effect(300), Effect::Normal);
         assert_eq!(own.effect(301), Effect::Abort);
+    }
+
+    #[test]
+    fn only_last_words_and_fizzles_can_abort() {
+        let rules = OutcomeRules::default();
+        let message = ShutdownMessage { code: 300, text: String::new() };
+        for kind in [EndKind::Fizzled, EndKind::Message { message }] {
+            assert_eq!(kind.effect(&rules), Effect::Abort, "{kind}");
+        }
+        for kind in [
+            EndKind::NeverStarted,
+            EndKind::Silent,
+            EndKind::CloudFault,
+            EndKind::Preempted,
+            EndKind::Killed { reason: DeleteReason::Heartbeat },
+            EndKind::Rejected { kind: "invalid-spec".into() },
+            EndKind::NeverMade,
+        ] {
+            assert_eq!(kind.effect(&rules), Effect::Normal, "{kind}");
+        }
+    }
+
+    #[test]
+    fn an_end_that_was_written_without_its_start_can_be_read() {
+        let old = serde_json::json!({
+            "machinetype": "dune",
+            "offering": { "flavour": "m1", "zone": "", "market": "on-demand" },
+            "at": Timestamp::from_secs(5),
+            "kind": { "how": "silent" },
+        });
+        let end: Ended = serde_json::from_value(old).unwrap();
+        assert_eq!((end.started, end.kind), (None, EndKind::Silent));
     }
 
     #[test]

@@ -260,6 +260,7 @@ impl MachineRecord {
         Some(Ended {
             machinetype: self.machinetype().clone(),
             offering: self.offering.clone(),
+            started: self.started,
             at,
             kind,
         })

@@ -143,6 +143,11 @@ pub struct MachineRow {
     pub intended: Timestamp,
     /// Its hard end.
     pub deadline: Timestamp,
+    /// When it ends at the latest as things stand: the first of its hard end, the end of its
+    /// `max_wallclock`, what it was told, and the shutdown time of the space. `None`: written by a
+    /// version that did not tell.
+    #[serde(default)]
+    pub end_by: Option<Timestamp>,
     /// The cloud's id.
     pub instance: Option<String>,
     /// What it is made of.
@@ -185,13 +190,39 @@ pub struct Board {
     pub store_problem: Option<String>,
     /// The spaces that it owns, as last seen.
     pub spaces: BTreeMap<SpaceName, Arc<SpaceSnapshot>>,
-    /// Spaces of the configuration that cannot be worked on now, and why.
+    /// Spaces that are not worked on now, and why: those of the configuration, and the abandoned.
     pub idle_spaces: BTreeMap<SpaceName, String>,
+    /// Since when each of them has not been worked on without a break.
+    #[serde(default)]
+    pub idle_since: BTreeMap<SpaceName, Timestamp>,
+    /// Spaces of the state directory that neither this configuration names nor another manager works
+    /// on, with the number of their machines that may still exist (never 0).
+    #[serde(default)]
+    pub abandoned: BTreeMap<SpaceName, u32>,
 }
 
 impl Board {
     /// How the reason of an idle space begins that another manager works on, as it should be.
     pub const OWNED_BY: &'static str = "owned by ";
+
+    /// How the reason of an idle space begins that has machines and is in no configuration.
+    pub const ABANDONED: &'static str = "no configuration names it, but ";
+
+    /// Why a space with machines is abandoned, and what to do.
+    pub fn abandoned_words(machines: u32) -> String {
+        let noun = if machines == 1 { "machine" } else { "machines" };
+        format!(
+            "{}{machines} {noun} of it may still exist: nobody manages them, and they end at their \
+             deadlines; put the space back into the configuration (then it can be drained), or \
+             delete them in the cloud",
+            Self::ABANDONED
+        )
+    }
+
+    /// Since when an idle space has not been worked on.
+    pub fn idle_since(&self, space: &SpaceName) -> Timestamp {
+        self.idle_since.get(space).copied().unwrap_or(self.started)
+    }
 
     /// The idle spaces that nobody is known to work on, and why.
     pub fn waiting_spaces(&self) -> impl Iterator<Item = (&SpaceName, &str)> {

@@ -68,7 +68,7 @@ pub fn join(ours: &Ours<'_>, records: &[&MachineRecord], listed: Vec<Instance>) 
                 tombstones += 1;
             }
             Place::Orphan(tags) => {
-                lost.entry(tags.intent.clone()).or_default().push((tags, instance));
+                lost.entry(tags.intent).or_default().push((tags, instance));
             }
             Place::Stranger { other_deployment } => strangers.add(&instance, other_deployment),
         }

@@ -1,22 +1,22 @@
 //! What needs a human, most urgent first. One line for each kind of trouble, with the oldest
 //! case by name, so that a bad day does not drown people.
 
-use crate::model::{MachineName, Phase, Timestamp};
+use crate::model::{InstanceState, MachineName, Phase, Timestamp};
 
 use super::PlanInput;
 use super::blast::Blast;
-use super::breaker::fold;
-use super::history::History;
-use super::judge::{Judged, Sight, is_auth_failure};
-use super::usage::Usage;
+use super::breaker::{Breakers, Opening};
+use super::judge::{Judged, Sight, is_auth_failure, is_trusted};
+use super::usage::{Orphans, Usage};
 use super::words::{duration_words, listing_words};
 
 /// What alarms are made from.
 pub(super) struct Concerns<'c, 'a> {
     pub(super) input: &'c PlanInput<'a>,
     pub(super) blast: &'c Blast,
-    pub(super) history: &'c History<'a>,
+    pub(super) breakers: &'c Breakers<'a>,
     pub(super) usage: &'c Usage<'a>,
+    pub(super) orphans: &'c Orphans<'a>,
     /// How many machines are held back.
     pub(super) held_back: usize,
 }
@@ -50,6 +50,7 @@ pub(super) fn alarms(concerns: &Concerns<'_, '_>, judged: &[Judged<'_>]) -> Vec<
     alarms.extend(held_back(concerns));
     alarms.extend(over_limit(concerns));
     alarms.extend(machines(concerns.input, judged));
+    alarms.extend(surplus(concerns));
     alarms.extend(breakers(concerns));
     alarms
 }
@@ -101,7 +102,8 @@ fn over_limit(concerns: &Concerns<'_, '_>) -> Option<String> {
 
 fn machines(input: &PlanInput<'_>, judged: &[Judged<'_>]) -> Vec<String> {
     let now = input.now;
-    let [mut deleting, mut open, mut twice, mut strange] = [(); 4].map(|()| Trouble::default());
+    let [mut deleting, mut open, mut stuck, mut twice, mut strange] =
+        [(); 5].map(|()| Trouble::default());
     for machine in judged {
         let record = machine.record();
         let name = record.machine();
@@ -113,8 +115,13 @@ fn machines(input: &PlanInput<'_>, judged: &[Judged<'_>]) -> Vec<String> {
             }
             _ => {}
         }
-        if record.instance.is_none() && is_unknown(machine) && now.since(record.asked) > long {
-            open.add(record.asked, name);
+        if now.since(record.asked) > long {
+            if record.instance.is_none() && is_unknown(machine) {
+                open.add(record.asked, name);
+            }
+            if is_stuck(input, machine) {
+                stuck.add(record.asked, name);
+            }
         }
         if machine.duplicates().next().is_some() {
             twice.add(record.intended, name);
@@ -126,6 +133,10 @@ fn machines(input: &PlanInput<'_>, judged: &[Judged<'_>]) -> Vec<String> {
     [
         deleting.line(now, "machines being deleted and still not gone"),
         open.line(now, "machines asked for, of which the cloud does not say what became of them"),
+        stuck.line(
+            now,
+            "machines asked for and not seen running, in a state of the cloud that proves nothing",
+        ),
         twice.line(now, "intents with more than one VM"),
         strange.line(now, "records that point to a VM with other tags, which is left alone"),
     ]
@@ -141,20 +152,50 @@ fn is_unknown(machine: &Judged<'_>) -> bool {
     }
 }
 
-/// Open breakers: the site or the experiment has something to mend.
-fn breakers(concerns: &Concerns<'_, '_>) -> Vec<String> {
-    let input = concerns.input;
-    let mut lines = Vec::new();
-    for policy in input.policy.machinetypes.values() {
-        for (offering, ends) in concerns.history.offerings_of(&policy.name) {
-            let opening = fold(&policy.breaker, &policy.outcomes, ends);
-            if let Some(opening) = opening.filter(|opening| input.now < opening.until) {
-                lines.push(format!(
-                    "{} is stopped on {offering} until {} after failures in a row; the last: {}",
-                    policy.name, opening.until, opening.after
-                ));
-            }
-        }
+/// VMs beside another one of the same machine. Of one intent they are deleted as duplicates in the next
+/// cycles; of another intent they only bear its name, and are left to their own hard end.
+fn surplus(concerns: &Concerns<'_, '_>) -> Option<String> {
+    let mut surplus = Trouble::default();
+    let now = concerns.input.now;
+    for orphan in &concerns.orphans.surplus {
+        surplus.add(orphan.instance.created.unwrap_or(now), &orphan.tags.machine);
     }
-    lines
+    surplus.line(now, "VMs of ours beside another one of the same name")
+}
+
+/// Whether a machine that has never been seen running may be stuck. One that is seen being made is deleted
+/// instead; an unknown state, or one that a listing lacks, proves nothing, so only people can tell.
+fn is_stuck(input: &PlanInput<'_>, machine: &Judged<'_>) -> bool {
+    let waits = match machine.phase {
+        Phase::Intended { since: _ } | Phase::Starting { since: _ } => true,
+        Phase::Running { since: _ }
+        | Phase::Ended { since: _ }
+        | Phase::Deleting { since: _ }
+        | Phase::Gone { since: _ } => false,
+    };
+    let proves_nothing = match machine.sight {
+        Sight::Seen(instance) => matches!(instance.state, InstanceState::Unknown { word: _ }),
+        Sight::Absent => false,
+        Sight::Nothing => machine.instance.is_some() && is_trusted(input.listing),
+    };
+    waits && proves_nothing && !machine.is_impostor()
+}
+
+/// Breakers that are not closed: the site or the experiment has something to mend.
+fn breakers(concerns: &Concerns<'_, '_>) -> impl Iterator<Item = String> {
+    let now = concerns.input.now;
+    concerns.breakers.all().map(move |(machinetype, offering, opening)| {
+        let Opening { until, after, .. } = opening;
+        if now < until {
+            format!(
+                "{machinetype} is stopped on {offering} until {until} after failures in a row; the \
+                 last: {after}"
+            )
+        } else {
+            format!(
+                "{machinetype} is tried on {offering} with one machine at a time since {until} \
+                 after failures in a row; the last: {after}"
+            )
+        }
+    })
 }

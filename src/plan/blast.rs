@@ -82,7 +82,7 @@ impl Blast {
 }
 
 /// How long a delete for silence counts.
-const LATELY: Duration = Duration::from_secs(30 * 60);
+pub(super) const LATELY: Duration = Duration::from_secs(30 * 60);
 
 /// Machines that were deleted for silence lately, those that are gone by now included.
 fn silenced_lately(input: &PlanInput<'_>) -> u32 {

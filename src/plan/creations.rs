@@ -131,7 +131,7 @@ fn enter<'a>(
     if contender.stopped.is_some() {
         return contender;
     }
-    let market = Market { history: gates.history, parked, machines, tie };
+    let market = Market { breakers: gates.breakers, parked, machines, tie };
     contender.candidates = candidates(gates.input, policy, &market);
     let offering = best(policy, &contender.candidates).err();
     contender.stopped =

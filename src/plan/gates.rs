@@ -4,6 +4,7 @@
 use crate::model::{MachinetypePolicy, Timestamp};
 
 use super::blast::Blast;
+use super::breaker::Breakers;
 use super::drains::Drains;
 use super::history::History;
 use super::judge::{Judged, is_trusted};
@@ -17,6 +18,7 @@ pub(super) struct Gatekeeper<'g, 'a> {
     pub(super) blast: &'g Blast,
     pub(super) drains: &'g Drains<'a>,
     pub(super) history: &'g History<'a>,
+    pub(super) breakers: &'g Breakers<'a>,
 }
 
 impl<'a> Gatekeeper<'_, 'a> {

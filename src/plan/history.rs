@@ -85,16 +85,6 @@ impl<'a> History<'a> {
         offerings.map(|(offering, ends)| (*offering, ends.as_slice()))
     }
 
-    /// The ends of a machinetype on one offering, in the order of time.
-    pub(super) fn on_offering(
-        &self,
-        machinetype: &MachinetypeName,
-        offering: &OfferingId,
-    ) -> &[&'a Ended] {
-        let offerings = self.by_type.get(machinetype);
-        offerings.and_then(|offerings| offerings.get(offering)).map_or(&[], Vec::as_slice)
-    }
-
     /// When creates were refused because the cloud had none of an offering, of any machinetype,
     /// in the order of time.
     pub(super) fn stock_outs(&self) -> BTreeMap<&'a OfferingId, Vec<Timestamp>> {
@@ -143,7 +133,7 @@ fn group(ends: &[Ended]) -> Groups<'_> {
     }
     for offerings in groups.values_mut() {
         for ends in offerings.values_mut() {
-            ends.sort_by(|a, b| in_time(a, b));
+            ends.sort_by(|a, b| in_order(a, b));
         }
     }
     groups
@@ -164,6 +154,12 @@ fn union<'a>(past: &[&'a Ended], current: &[&'a Ended]) -> Vec<&'a Ended> {
         let from_current = if order.is_ge() { current.next() } else { None };
         joined.extend(from_past.or(from_current));
     }
+}
+
+/// A total order. Ends that differ only in their start are one end for `union`: the start may have
+/// been learned just now.
+pub(super) fn in_order(a: &Ended, b: &Ended) -> Ordering {
+    in_time(a, b).then_with(|| a.started.cmp(&b.started))
 }
 
 /// By time; at the same time good ends first, so that a failure at that instant still counts;

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    EntryName, EntryRef, ListingState, MachineName, Market, OfferingId, Phase, Processors,
+    EntryName, EntryRef, ListingState, MachineName, Market, Megabytes, OfferingId, Phase,
     RequestWhat,
 };
 
 use super::judge::{Judged, Sight, is_trusted};
-use super::usage::of_orphan;
+use super::usage::{Count, of_orphan};
 use super::{Fact, Orphan, PlanInput, Step};
 
 /// A record for a VM of ours that has none.
@@ -29,12 +29,13 @@ pub(super) fn plan_adoption(input: &PlanInput<'_>, orphan: &Orphan) -> Step {
         zone: String::new(),
         market: Market::OnDemand,
     };
-    let processors: Processors = of_orphan(input, orphan).processors;
+    let Count { machines: _, processors, megabytes } = of_orphan(input, orphan);
     Step::Adopt {
         tags: orphan.tags.clone(),
         instance: orphan.instance.id.clone(),
         offering: orphan.instance.offering.clone().unwrap_or_else(unknown),
         processors,
+        memory: Megabytes(megabytes),
         entry,
     }
 }
@@ -55,7 +56,7 @@ pub(super) fn plan_resolve(input: &PlanInput<'_>, judged: &Judged<'_>) -> Option
     };
     (is_open && can_answer).then(|| Step::Resolve {
         machine: record.machine().clone(),
-        intent: record.intent().clone(),
+        intent: *record.intent(),
         asked: record.asked,
     })
 }

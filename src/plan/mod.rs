@@ -37,17 +37,18 @@ pub use step::{Fact, NewMachine, Plan, Reason, Report, Step};
 pub use words::{duration_words, listing_words};
 
 use blast::{Blast, Looks, held_reason, looks};
+use breaker::Breakers;
 use deletions::Hold;
 use drains::Drains;
 use gates::Gatekeeper;
 use history::{History, end_of};
 use judge::{Judged, Sight, Sighted, judge};
-use usage::{Usage, real_orphans};
+use usage::{Orphans, Usage};
 
 /// What to do in this cycle, and why; also why not.
 pub fn plan(input: &PlanInput<'_>) -> Plan {
     let (blast, machines) = sight_all(input);
-    let orphans = real_orphans(input);
+    let orphans = Orphans::of(input);
     let drains = Drains::of(input.requests);
     let wanted = deletions::wanted_by_people(input);
 
@@ -69,17 +70,21 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
         judged.push(machine);
     }
     let history = History::join(input, &ends);
-    steps.housekeeping.extend(orphans.iter().map(|o| housekeeping::plan_adoption(input, o)));
+    let adoptable = &orphans.adoptable;
+    steps.housekeeping.extend(adoptable.iter().map(|o| housekeeping::plan_adoption(input, o)));
     steps.housekeeping.extend(housekeeping::plan_expiries(input));
-    steps.housekeeping.extend(housekeeping::plan_closings(input, &judged, &orphans));
+    steps.housekeeping.extend(housekeeping::plan_closings(input, &judged, adoptable));
 
-    let gates = Gatekeeper { input, blast: &blast, drains: &drains, history: &history };
+    let breakers = Breakers::of(input, &history, &judged);
+    let (blast, drains) = (&blast, &drains);
+    let gates = Gatekeeper { input, blast, drains, history: &history, breakers: &breakers };
     let creations = creations::plan_creations(&gates, &usage, &judged);
     let concerns = alarms::Concerns {
         input,
-        blast: &blast,
-        history: &history,
+        blast,
+        breakers: &breakers,
         usage: &usage,
+        orphans: &orphans,
         held_back: held_back.len(),
     };
     let report = Report {
@@ -95,7 +100,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
 /// it may not know yet, whichever is more. The measure of [`QuotaStop::used`]: take it from the
 /// input of the cycle in which the cloud refused.
 pub fn processors_in_use(input: &PlanInput<'_>) -> Processors {
-    Usage::count(input, &judge_all(input), &real_orphans(input)).in_cloud(input).processors
+    Usage::count(input, &judge_all(input), &Orphans::of(input)).in_cloud(input).processors
 }
 
 /// Judges all machines.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{
-    Availability, MachinetypePolicy, Offering, OfferingId, Phase, Price, SpacePolicy, Timestamp,
+    Availability, MachinetypePolicy, Offering, OfferingId, Price, SpacePolicy, Timestamp,
 };
 
-use super::breaker::{Allows, Witness, fold};
+use super::breaker::{Allows, Breakers, Witness};
 use super::history::History;
 use super::judge::Judged;
 use super::rng::fnv;
@@ -71,7 +71,7 @@ pub(super) struct Candidate<'a> {
 /// What choosing needs to know of the space, beside the machinetype.
 #[derive(Debug)]
 pub(super) struct Market<'h, 'a> {
-    pub(super) history: &'h History<'a>,
+    pub(super) breakers: &'h Breakers<'a>,
     pub(super) parked: &'h BTreeMap<&'a OfferingId, Timestamp>,
     /// Machines of this machinetype that work or are about to.
     pub(super) machines: &'h [&'a Judged<'a>],
@@ -110,17 +110,19 @@ pub(super) fn candidates<'a>(
 /// all.
 fn fits(space: &SpacePolicy, policy: &MachinetypePolicy, offering: &Offering) -> bool {
     let processors = offering.processors;
-    let most = [
-        policy.max_processors,
-        policy.processors_limit,
-        policy.max_starting_processors,
-        space.processors_limit,
-    ];
+    let most = [policy.processors_limit, policy.max_starting_processors, space.processors_limit];
+    suits(policy, offering) && most.into_iter().flatten().all(|most| processors <= most)
+}
+
+/// Whether a machine of this offering suits the machinetype, whatever the limits are now.
+pub(super) fn suits(policy: &MachinetypePolicy, offering: &Offering) -> bool {
+    let processors = offering.processors;
     let needed = policy.mb_per_processor.0.saturating_mul(u64::from(processors.0));
     processors.0 > 0
         && processors >= policy.min_processors
-        && most.into_iter().flatten().all(|most| processors <= most)
+        && policy.max_processors.is_none_or(|most| processors <= most)
         && offering.memory.0 >= needed
+        && preference(policy, offering).is_some()
 }
 
 /// The one place where a price decides. There are no caps on money yet, so every price will do.
@@ -153,16 +155,14 @@ fn usable(
     if let Some(until) = until {
         return Usable::No(Reason::OfferingsParked { until });
     }
-    let ends = market.history.on_offering(&policy.name, &offering.id);
-    let Some(opening) = fold(&policy.breaker, &policy.outcomes, ends) else { return Usable::Yes };
-    let witnesses: Vec<Witness<'_>> = market
+    let Some(opening) = market.breakers.on(&policy.name, &offering.id) else { return Usable::Yes };
+    let witnesses = market
         .machines
         .iter()
-        .filter(|machine| machine.record().offering == offering.id)
-        .map(|machine| witness(machine, policy, input.now))
-        .collect();
-    match opening.allows(input.now, &witnesses) {
-        Allows::Everything => Usable::Yes,
+        .map(|machine| machine.record())
+        .filter(|record| record.offering == offering.id)
+        .map(|record| Witness { machine: record.machine(), intended: record.intended });
+    match opening.allows(input.now, witnesses) {
         Allows::OneProbe => Usable::OneProbe,
         Allows::WaitFor(machine) => Usable::No(Reason::BreakerProbing { machine: machine.clone() }),
         Allows::Nothing => Usable::No(Reason::BreakerOpen {
@@ -170,20 +170,6 @@ fn usable(
             after: opening.after.to_string(),
         }),
     }
-}
-
-fn witness<'a>(machine: &Judged<'a>, policy: &MachinetypePolicy, now: Timestamp) -> Witness<'a> {
-    let proven_since = match machine.phase {
-        Phase::Running { since } if now.since(since) >= policy.fizzle => Some(since),
-        Phase::Intended { since: _ }
-        | Phase::Starting { since: _ }
-        | Phase::Running { since: _ }
-        | Phase::Ended { since: _ }
-        | Phase::Deleting { since: _ }
-        | Phase::Gone { since: _ } => None,
-    };
-    let record = machine.record();
-    Witness { machine: record.machine(), intended: record.intended, proven_since }
 }
 
 /// The best candidate that can be used now, or why there is none: of several reasons the one

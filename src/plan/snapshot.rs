@@ -3,11 +3,12 @@
 
 use crate::model::{
     Decision, MachineRow, MachinetypePolicy, MachinetypeRow, ManagerName, Sighting, SpaceSnapshot,
+    Timestamp,
 };
 
 use super::history::{History, end_of};
 use super::judge::Judged;
-use super::usage::{Usage, real_orphans};
+use super::usage::{Orphans, Usage};
 use super::words::listing_words;
 use super::{Plan, PlanInput, judge_all};
 
@@ -25,11 +26,12 @@ pub struct SnapshotFrame {
 /// The snapshot of a space at the time of planning, before the plan is carried out.
 pub fn snapshot(input: &PlanInput<'_>, plan: &Plan, frame: SnapshotFrame) -> SpaceSnapshot {
     let judged = judge_all(input);
-    let usage = Usage::count(input, &judged, &real_orphans(input));
+    let usage = Usage::count(input, &judged, &Orphans::of(input));
     let ends: Vec<_> = judged.iter().filter_map(end_of).collect();
     let history = History::join(input, &ends);
     let SnapshotFrame { provider, manager, decisions } = frame;
-    let mut machines: Vec<MachineRow> = judged.iter().map(|m| machine_row(m, plan)).collect();
+    let mut machines: Vec<MachineRow> =
+        judged.iter().map(|m| machine_row(input, m, plan)).collect();
     machines.sort_by(|a, b| a.name.cmp(&b.name));
     let limits = [input.policy.processors_limit, input.quota.processors];
     SpaceSnapshot {
@@ -87,7 +89,17 @@ fn machinetype_rows(
         .collect()
 }
 
-fn machine_row(machine: &Judged<'_>, plan: &Plan) -> MachineRow {
+/// When a machine is deleted if nothing else ends it before: the first of all ends that it has.
+fn end_by(input: &PlanInput<'_>, machine: &Judged<'_>) -> Timestamp {
+    let record = machine.record();
+    let life = machine.policy.map(|policy| policy.max_wallclock);
+    let worked = machine.started.zip(life).map(|(started, life)| started + life);
+    let told = record.drain.as_ref().map(|drain| drain.by);
+    let ends = [worked, told, input.policy.shutdown_time];
+    ends.into_iter().flatten().fold(record.tags.deadline, Timestamp::min)
+}
+
+fn machine_row(input: &PlanInput<'_>, machine: &Judged<'_>, plan: &Plan) -> MachineRow {
     let record = machine.record();
     let address = match &machine.view.sighting {
         Sighting::Seen(instance) => instance.addresses.first().map(ToString::to_string),
@@ -100,6 +112,7 @@ fn machine_row(machine: &Judged<'_>, plan: &Plan) -> MachineRow {
         since: machine.phase.since(),
         intended: record.intended,
         deadline: record.tags.deadline,
+        end_by: Some(end_by(input, machine)),
         instance: machine.instance.map(ToString::to_string),
         offering: record.offering.clone(),
         processors: record.processors,

@@ -9,7 +9,8 @@ use super::words::{end_words, evidence_words};
 
 use crate::model::{
     DeleteReason, Drain, EndState, EntryRef, Evidence, InstanceId, IntentToken, MachineName,
-    MachinetypeName, Offering, OfferingId, Processors, RequestId, ShutdownMessage, Tags, Timestamp,
+    MachinetypeName, Megabytes, Offering, OfferingId, Processors, RequestId, ShutdownMessage, Tags,
+    Timestamp,
 };
 
 /// What to do in one cycle, and why; also why not.
@@ -40,8 +41,10 @@ pub enum Step {
         instance: InstanceId,
         /// What it is made of, as far as the cloud tells.
         offering: OfferingId,
-        /// Its processors.
+        /// Its processors; the most that it can have, if the cloud does not tell.
         processors: Processors,
+        /// Its memory, likewise.
+        memory: Megabytes,
         /// The definition that its machinetype has now.
         entry: EntryRef,
     },

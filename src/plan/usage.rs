@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Identity, Instance, InstanceState, MachinetypeName, MachinetypePolicy, Offering, OfferingId,
-    Phase, PhaseCounts, Processors,
+    Identity, Instance, InstanceState, MachineView, MachinetypeName, MachinetypePolicy, Offering,
+    OfferingId, Phase, PhaseCounts, Processors, Sighting,
 };
 
 use super::judge::{Judged, Sight};
+use super::offerings::suits;
 use super::{Orphan, PlanInput};
 
 /// Machines with what they take.
@@ -58,7 +59,7 @@ impl<'a> Usage<'a> {
     pub(super) fn count(
         input: &PlanInput<'a>,
         judged: &[Judged<'a>],
-        orphans: &[&'a Orphan],
+        orphans: &Orphans<'a>,
     ) -> Self {
         let mut usage = Self::of_others(input, orphans);
         for machine in judged {
@@ -68,7 +69,7 @@ impl<'a> Usage<'a> {
     }
 
     /// Strangers and orphans: everything but the machines that have a record.
-    pub(super) fn of_others(input: &PlanInput<'a>, orphans: &[&'a Orphan]) -> Self {
+    pub(super) fn of_others(input: &PlanInput<'a>, orphans: &Orphans<'a>) -> Self {
         let mut usage = Self {
             foreign: Count {
                 machines: input.strangers.machines,
@@ -80,7 +81,7 @@ impl<'a> Usage<'a> {
         for name in input.policy.machinetypes.keys() {
             usage.types.insert(name, TypeUsage::default());
         }
-        for orphan in orphans {
+        for orphan in orphans.all() {
             let count = of_orphan(input, orphan);
             let type_usage = usage.types.entry(&orphan.tags.machinetype).or_default();
             type_usage.add_place(count, phase_word_of(&orphan.instance));
@@ -210,39 +211,99 @@ fn phase_word_of(instance: &Instance) -> Place {
 pub(super) fn of_orphan(input: &PlanInput<'_>, orphan: &Orphan) -> Count {
     let instance = &orphan.instance;
     let offering = instance.offering.as_ref().and_then(|id| known_offering(input, id));
-    let most =
-        input.policy.machinetypes.get(&orphan.tags.machinetype).map_or(Processors(1), |p| {
-            p.max_processors.unwrap_or(p.min_processors).max(Processors(1))
-        });
-    let processors = instance.processors.or(offering.map(|o| o.processors)).unwrap_or(most);
-    let memory = instance.memory.or(offering.map(|o| o.memory)).unwrap_or_default();
-    Count { machines: 1, processors, megabytes: memory.0 }
-}
-
-fn known_offering<'a>(input: &PlanInput<'a>, id: &OfferingId) -> Option<&'a Offering> {
-    input.offerings.iter().find(|offering| offering.id == *id)
-}
-
-/// Orphans that are truly ours and still exist, one for each machine, without those that have a
-/// record after all. In the order of their names.
-pub(super) fn real_orphans<'a>(input: &PlanInput<'a>) -> Vec<&'a Orphan> {
-    let mut orphans: Vec<&Orphan> = input
-        .orphans
-        .iter()
-        .filter(|orphan| {
-            orphan.tags.deployment == *input.deployment
-                && orphan.tags.space == input.policy.space
-                && orphan.instance.identity == Identity::Vcycle(orphan.tags.clone())
-                && orphan.instance.state != InstanceState::Gone
-        })
-        .collect();
-    orphans
-        .sort_by(|a, b| (&a.tags.machine, &a.instance.id).cmp(&(&b.tags.machine, &b.instance.id)));
-    orphans.dedup_by(|later, first| later.tags.machine == first.tags.machine);
-    if !orphans.is_empty() {
-        let known: std::collections::BTreeSet<_> =
-            input.machines.iter().map(|view| view.record.machine()).collect();
-        orphans.retain(|orphan| !known.contains(&orphan.tags.machine));
+    let processors = instance.processors.or(offering.map(|o| o.processors));
+    let memory = instance.memory.or(offering.map(|o| o.memory));
+    if let (Some(processors), Some(memory)) = (processors, memory) {
+        return Count { machines: 1, processors, megabytes: memory.0 };
     }
-    orphans
+    let policy = input.policy.machinetypes.get(&orphan.tags.machinetype);
+    let can_be: Vec<&Offering> = could_be(input, policy)
+        .into_iter()
+        .filter(|offering| processors.is_none_or(|known| offering.processors == known))
+        .filter(|offering| memory.is_none_or(|known| offering.memory == known))
+        .collect();
+    // Nothing is offered that it could be: then what its machinetype asks for.
+    let asked = policy.map_or(Processors(1), |p| p.max_processors.unwrap_or(p.min_processors));
+    let most_processors = || can_be.iter().map(|o| o.processors).max().unwrap_or(asked);
+    let processors = processors.unwrap_or_else(most_processors).max(Processors(1));
+    let for_each = policy.map_or(0, |policy| policy.mb_per_processor.0);
+    let asked = for_each.saturating_mul(u64::from(processors.0));
+    let most_memory = || can_be.iter().map(|o| o.memory.0).max().unwrap_or(asked);
+    let megabytes = memory.map_or_else(most_memory, |memory| memory.0);
+    Count { machines: 1, processors, megabytes }
+}
+
+/// Offerings of which a machine of this machinetype can have been made: all, if none suits (it is not
+/// configured any more, or differently).
+fn could_be<'a>(input: &PlanInput<'a>, policy: Option<&MachinetypePolicy>) -> Vec<&'a Offering> {
+    let suiting: Vec<_> = input
+        .offerings
+        .iter()
+        .filter(|offering| policy.is_some_and(|policy| suits(policy, offering)))
+        .collect();
+    if suiting.is_empty() { input.offerings.iter().collect() } else { suiting }
+}
+
+/// The offering, or one of the same flavour elsewhere.
+fn known_offering<'a>(input: &PlanInput<'a>, id: &OfferingId) -> Option<&'a Offering> {
+    let find = |is: &dyn Fn(&OfferingId) -> bool| input.offerings.iter().find(|o| is(&o.id));
+    find(&|other| other == id).or_else(|| find(&|other| other.flavour == id.flavour))
+}
+
+/// VMs that are truly ours and exist, and are no record's. All count; each list in the order of names.
+#[derive(Debug, Default)]
+pub(super) struct Orphans<'a> {
+    /// One of each machine that has no record.
+    pub(super) adoptable: Vec<&'a Orphan>,
+    /// More of a machine that has a record, or gets it now: duplicates as soon as that is known.
+    pub(super) surplus: Vec<&'a Orphan>,
+}
+
+impl<'a> Orphans<'a> {
+    /// Sorts them out.
+    pub(super) fn of(input: &PlanInput<'a>) -> Self {
+        let mut orphans: Vec<&Orphan> = input
+            .orphans
+            .iter()
+            .filter(|orphan| {
+                orphan.tags.deployment == *input.deployment
+                    && orphan.tags.space == input.policy.space
+                    && orphan.instance.identity == Identity::Vcycle(orphan.tags.clone())
+                    && orphan.instance.state != InstanceState::Gone
+            })
+            .collect();
+        if orphans.is_empty() {
+            return Self::default();
+        }
+        let key = |orphan: &&'a Orphan| (&orphan.tags.machine, &orphan.instance.id);
+        orphans.sort_by(|a, b| key(a).cmp(&key(b)));
+        let known: BTreeMap<_, _> =
+            input.machines.iter().map(|view| (view.record.machine(), view)).collect();
+        let mut sorted = Self::default();
+        for orphan in orphans {
+            let is_next =
+                sorted.adoptable.last().is_some_and(|o| o.tags.machine == orphan.tags.machine);
+            match known.get(&orphan.tags.machine) {
+                // It has a record after all.
+                Some(view) if is_of(view, &orphan.instance) => {}
+                None if !is_next => sorted.adoptable.push(orphan),
+                Some(_) | None => sorted.surplus.push(orphan),
+            }
+        }
+        sorted
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'a Orphan> {
+        self.adoptable.iter().chain(&self.surplus).copied()
+    }
+}
+
+/// Whether a view counts this VM already.
+fn is_of(view: &MachineView, instance: &Instance) -> bool {
+    let seen = match &view.sighting {
+        Sighting::Seen(seen) => Some(&**seen),
+        Sighting::NotSeen | Sighting::ProvenAbsent => None,
+    };
+    let counted = seen.into_iter().chain(&view.duplicates).map(|vm| &vm.id);
+    counted.chain(&view.record.instance).any(|id| *id == instance.id)
 }

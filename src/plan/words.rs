@@ -185,12 +185,14 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Learn { machine, fact } => write!(f, "learn of {machine}: {fact}"),
-            Self::Adopt { tags, instance, offering, processors: of, entry: _ } => write!(
-                f,
-                "adopt {}: {instance} ({offering}, {}) is ours and has no record",
-                tags.machine,
-                processors(*of)
-            ),
+            Self::Adopt { tags, instance, offering, processors: of, memory: _, entry: _ } => {
+                write!(
+                    f,
+                    "adopt {}: {instance} ({offering}, {}) is ours and has no record",
+                    tags.machine,
+                    processors(*of)
+                )
+            }
             Self::Resolve { machine, intent: _, asked } => {
                 write!(f, "ask what became of {machine}, asked for at {asked} with unknown outcome")
             }

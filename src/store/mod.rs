@@ -30,7 +30,7 @@ pub use layout::StatePath;
 pub use machines::{Archived, LoadedSpace};
 pub use outputs::{FeatureKind, OutputName, PutError};
 pub use ownership::{Acquire, Fenced, Lost, Ownership, Proof};
-pub use people::ManagerInfo;
+pub use people::{IdleSpace, ManagerInfo};
 pub use sweep::Swept;
 
 use codec::Extras;

@@ -1,5 +1,6 @@
 //! What people and other managers read and ask: snapshots, requests, heartbeat lists, managers.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,8 @@ use super::error::at;
 use super::outputs::OutputName;
 use super::{Mode, Proof, PutOutcome, StatePath, Store, StoreError, layout};
 use crate::model::{
-    MachinetypeName, ManagerName, OperatorRequest, RequestId, SpaceName, SpaceSnapshot, Timestamp,
+    ConfigStatus, MachinetypeName, ManagerName, OperatorRequest, RequestId, SpaceName,
+    SpaceSnapshot, Timestamp,
 };
 
 /// Formats of `plan.json`, of requests, and of `managers/NAME.json`.
@@ -32,6 +34,24 @@ pub struct ManagerInfo {
     pub spaces: Vec<SpaceName>,
     /// Where its server for people listens.
     pub address: Option<SocketAddr>,
+    /// Which configuration it uses, and why it refuses a newer one. `None`: its version does not tell.
+    #[serde(default)]
+    pub config: Option<ConfigStatus>,
+    /// The spaces that it does not work on, by name.
+    #[serde(default)]
+    pub idle: BTreeMap<SpaceName, IdleSpace>,
+    /// When it ended in an orderly way; `None`: it runs, or was killed.
+    #[serde(default)]
+    pub stopped: Option<Timestamp>,
+}
+
+/// A space that a manager does not work on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdleSpace {
+    /// Since when, by the manager's own clock.
+    pub since: Timestamp,
+    /// Why, for people.
+    pub why: String,
 }
 
 impl Store {

@@ -3,7 +3,7 @@
 use super::error::at;
 use super::people::request_path;
 use super::{Store, StoreError, layout};
-use crate::model::{RequestId, SpaceName, Timestamp};
+use crate::model::{MachineRecord, RequestId, SpaceName, Timestamp};
 
 impl Store {
     /// The spaces that the state directory knows, by name. An entry that is not a space name is
@@ -38,6 +38,18 @@ impl Store {
             .collect();
         let times = self.fs().modified(&files).await.map_err(at("look at", &dir))?;
         Ok(times.into_iter().flatten().max())
+    }
+
+    /// Machines of a space that may still exist: their records do not say that they are gone, or
+    /// cannot be read. For people only.
+    ///
+    /// # Errors
+    /// What the filesystem said.
+    pub async fn machines_left(&self, space: &SpaceName) -> Result<u32, StoreError> {
+        let loaded = self.load_space(space).await?;
+        let held = |record: &&MachineRecord| record.gone.is_none() && record.rejected.is_none();
+        let left = loaded.records.iter().filter(held).count() + loaded.corrupt.len();
+        Ok(u32::try_from(left).unwrap_or(u32::MAX))
     }
 
     /// Takes back a request that nobody wants any more. Whoever may leave a request may take it

@@ -56,6 +56,7 @@ struct Derived {
     delete_age: Family<Space, Float>,
     generation: Family<Space, Gauge>,
     owned: Family<Space, Gauge>,
+    abandoned: Family<Space, Gauge>,
     config_refused: Gauge,
     config_loaded: Gauge,
     store_problem: Gauge,
@@ -64,7 +65,17 @@ struct Derived {
 
 /// A registry filled from the board.
 pub(super) fn registry(board: &Board, now: Timestamp) -> Registry {
-    let Board { manager, version, started, config, store_problem, spaces, idle_spaces } = board;
+    let Board {
+        manager,
+        version,
+        started,
+        config,
+        store_problem,
+        spaces,
+        idle_spaces,
+        idle_since: _,
+        abandoned,
+    } = board;
     let derived = Derived::default();
     derived.started.set(started.as_secs());
     derived.config_loaded.set(config.loaded.as_secs());
@@ -72,6 +83,9 @@ pub(super) fn registry(board: &Board, now: Timestamp) -> Registry {
     derived.store_problem.set(i64::from(store_problem.is_some()));
     for name in idle_spaces.keys() {
         derived.owned.get_or_create(&labels_of(name)).set(0);
+    }
+    for (name, machines) in abandoned {
+        derived.abandoned.get_or_create(&labels_of(name)).set(i64::from(*machines));
     }
     for snapshot in spaces.values() {
         derived.add_space(snapshot, now);
@@ -211,6 +225,11 @@ impl Derived {
             "vcycle_space_owned",
             "1 if this manager works on the space now, 0 if it does not",
             self.owned.clone(),
+        );
+        r.register(
+            "vcycle_space_abandoned_machines",
+            "Machines that may exist in a space that no configuration names any more",
+            self.abandoned.clone(),
         );
         r.register(
             "vcycle_space_generation",

@@ -18,6 +18,9 @@ pub(crate) struct SourceFile {
     pub(crate) texts: Vec<String>,
     /// `async` functions, blocks and `.await`s.
     pub(crate) asyncs: usize,
+    /// Hash maps and sets that do not name their hasher, and imports that rename them: their order
+    /// is random.
+    pub(crate) random_hashes: Vec<String>,
 }
 
 impl SourceFile {
@@ -52,6 +55,7 @@ impl SourceFile {
             calls: Vec::new(),
             texts: Vec::new(),
             asyncs: 0,
+            random_hashes: Vec::new(),
         };
         seen.visit_file(&file);
         let paths = std::mem::take(&mut seen.paths);
@@ -90,7 +94,12 @@ impl SourceFile {
         match tree {
             syn::UseTree::Path(path) => self.take_tree(&with(&path.ident.to_string()), &path.tree),
             syn::UseTree::Name(name) => self.paths.push(with(&name.ident.to_string())),
-            syn::UseTree::Rename(name) => self.paths.push(with(&name.ident.to_string())),
+            syn::UseTree::Rename(name) => {
+                if hashed(&name.ident).is_some() {
+                    self.random_hashes.push(format!("{} as {}", name.ident, name.rename));
+                }
+                self.paths.push(with(&name.ident.to_string()));
+            }
             syn::UseTree::Glob(_) => self.paths.push(with("*")),
             syn::UseTree::Group(group) => {
                 for tree in &group.items {
@@ -106,6 +115,23 @@ fn is_test(attributes: &[syn::Attribute]) -> bool {
         a.path().is_ident("cfg")
             && matches!(&a.meta, syn::Meta::List(list) if list.tokens.to_string() == "test")
     })
+}
+
+/// How many parameters a hash map or set has when its hasher is named.
+fn hashed(name: &syn::Ident) -> Option<usize> {
+    match name.to_string().as_str() {
+        "HashMap" => Some(3),
+        "HashSet" => Some(2),
+        _ => None,
+    }
+}
+
+fn has_random_hasher(segment: &syn::PathSegment) -> bool {
+    let Some(needed) = hashed(&segment.ident) else { return false };
+    match &segment.arguments {
+        syn::PathArguments::AngleBracketed(given) => given.args.len() < needed,
+        _ => true,
+    }
 }
 
 fn last_word(receiver: &syn::Expr) -> String {
@@ -136,6 +162,8 @@ impl<'ast> Visit<'ast> for SourceFile {
     }
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let words: Vec<String> = path.segments.iter().map(|s| s.ident.to_string()).collect();
+        let random = path.segments.iter().filter(|segment| has_random_hasher(segment));
+        self.random_hashes.extend(random.map(|segment| segment.ident.to_string()));
         self.paths.push(words.join("::"));
         visit::visit_path(self, path);
     }

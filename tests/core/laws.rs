@@ -18,7 +18,7 @@ pub fn always(world: &World) {
     for entry in world.cloud.log() {
         match entry.event {
             LogEvent::Created { instance, tags, processors, .. } => {
-                let count = made.entry(tags.intent.clone()).or_default();
+                let count = made.entry(tags.intent).or_default();
                 *count += 1;
                 assert_eq!(*count, 1, "two machines of {} at {}", tags.machine, entry.at);
                 assert_eq!((&tags.deployment, &tags.space), (&world.deployment, &space()));
@@ -60,7 +60,7 @@ pub async fn at_peace(world: &World) -> usize {
     let loaded = world.store().load_space(&space()).await.expect("the state directory works");
     assert_eq!(loaded.corrupt, []);
     let live = loaded.records.iter().filter(|r| r.gone.is_none() && r.rejected.is_none());
-    let records: BTreeSet<_> = live.map(|record| record.intent().clone()).collect();
+    let records: BTreeSet<_> = live.map(|record| *record.intent()).collect();
     let exist = world.cloud.machines().into_iter().filter(|m| m.state != InstanceState::Gone);
     // A ghost is listed and does not exist.
     let real = |intent: &IntentToken| world.cloud.machines_of(intent) > 0;

@@ -258,6 +258,19 @@ impl World {
         self.machines.last_mut().unwrap()
     }
 
+    /// A remembered end of a machine that had run for some time.
+    pub(crate) fn past_run(
+        &mut self,
+        machinetype: &str,
+        ago: Duration,
+        ran: Duration,
+        kind: EndKind,
+    ) {
+        self.past(machinetype, ago, kind);
+        let end = self.past.last_mut().unwrap();
+        end.started = Some(end.at - ran);
+    }
+
     /// A remembered end.
     pub(crate) fn past(&mut self, machinetype: &str, ago: Duration, kind: EndKind) {
         let offering =
@@ -265,6 +278,7 @@ impl World {
         self.past.push(Ended {
             machinetype: machinetype_name(machinetype),
             offering,
+            started: None,
             at: self.now - ago,
             kind,
         });
@@ -317,8 +331,8 @@ impl World {
     fn apply_step(&mut self, step: &Step) {
         match step {
             Step::Learn { machine, fact } => learn(&mut self.view(machine).record, fact),
-            Step::Adopt { tags, instance, offering, processors, entry } => {
-                self.adopt(tags, instance, offering, *processors, entry);
+            Step::Adopt { tags, instance, offering, processors, memory, entry } => {
+                self.adopt(tags, instance, offering, (*processors, *memory), entry);
             }
             Step::Resolve { machine, intent: _, asked: _ } => self.resolve(machine),
             Step::Drain { machine, drain } => self.view(machine).record.drain = Some(drain.clone()),
@@ -337,7 +351,7 @@ impl World {
         tags: &Tags,
         instance: &InstanceId,
         offering: &OfferingId,
-        processors: Processors,
+        (processors, memory): (Processors, Megabytes),
         entry: &EntryRef,
     ) {
         let position = self.orphans.iter().position(|o| o.instance.id == *instance).unwrap();
@@ -347,10 +361,14 @@ impl World {
         record.entry = entry.clone();
         record.offering = offering.clone();
         record.processors = processors;
+        record.memory = memory;
         record.instance = Some(instance.clone());
         record.created = Some(self.now);
         let mut view = Self::unseen(record);
         view.sighting = Sighting::Seen(Box::new(orphan.instance));
+        // From now on the listing shows others of its intent beside it.
+        let twins = self.orphans.extract_if(.., |other| other.tags.intent == tags.intent);
+        view.duplicates = twins.map(|twin| twin.instance).collect();
         self.machines.push(view);
     }
 

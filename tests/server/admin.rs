@@ -24,6 +24,7 @@ fn machine(machinetype: &str, number: u64, phase: &str, age: i64) -> MachineRow 
         since: Timestamp::from_secs(NOW - age),
         intended: Timestamp::from_secs(NOW - 5000),
         deadline: Timestamp::from_secs(NOW + 90_000),
+        end_by: Some(Timestamp::from_secs(NOW + 80_000)),
         instance: Some(format!("i-{number}")),
         offering: OfferingId {
             flavour: "large".to_owned(),
@@ -276,6 +277,10 @@ async fn machines_can_be_chosen() {
     }
 }
 
+const NO_SUCH_PATH: &str = "there is no such path; there are: /metrics, /healthz, /api/v1/status, \
+                            /api/v1/spaces, /api/v1/spaces/SPACE, /api/v1/machines, \
+                            /api/v1/explain/SPACE, /api/v1/explain/SPACE/MACHINETYPE";
+
 #[tokio::test]
 async fn what_is_not_there_is_404_and_says_what_is() {
     let site = site().await;
@@ -292,6 +297,10 @@ async fn what_is_not_there_is_404_and_says_what_is() {
             "/api/v1/explain/a.example/cms",
             "space a.example has no machinetype \"cms\"; it has: dune, lhcb",
         ),
+        ("/", NO_SUCH_PATH),
+        ("/api/v2/status", NO_SUCH_PATH),
+        ("/api/v1/status/", NO_SUCH_PATH),
+        ("/machines/a.example/vcycle-dune-baaaaaaaaa/machinefeatures/hs06", NO_SUCH_PATH),
     ] {
         let response = reqwest::get(site.admin(path)).await.unwrap();
         assert_eq!(response.status(), 404, "{path}");
@@ -349,9 +358,38 @@ async fn health_is_503_with_the_reason_when_the_manager_cannot_work() {
     site.board.send_replace(Arc::new(waiting.clone()));
     assert_eq!(health().await.0, 200, "another manager works on it");
     waiting.idle_spaces.insert("d.example".parse().unwrap(), "no provider".into());
-    site.board.send_replace(Arc::new(waiting));
+    site.board.send_replace(Arc::new(waiting.clone()));
     let expected = "space d.example is not worked on: no provider\n";
     assert_eq!(health().await, (reqwest::StatusCode::SERVICE_UNAVAILABLE, expected.to_owned()));
+    let since = |secs| Timestamp::from_secs(NOW - secs);
+    waiting.idle_since.insert("d.example".parse().unwrap(), since(599));
+    site.board.send_replace(Arc::new(waiting.clone()));
+    assert_eq!(health().await.0, 200, "a space that was just added has a grace of its own");
+    waiting.idle_since.insert("d.example".parse().unwrap(), since(601));
+    site.board.send_replace(Arc::new(waiting.clone()));
+    assert_eq!(health().await.0, 503, "but not for ever");
+
+    waiting.idle_spaces.clear();
+    waiting.idle_spaces.insert("e.example".parse().unwrap(), Board::abandoned_words(3));
+    site.board.send_replace(Arc::new(waiting));
+    assert_eq!(health().await.0, 200, "the manager works; an alarm is in status and metrics");
+}
+
+#[tokio::test]
+async fn a_space_that_no_configuration_names_is_in_status_and_metrics() {
+    let site = site().await;
+    let mut abandoned = board();
+    let name: vcycle::model::SpaceName = "e.example".parse().unwrap();
+    abandoned.abandoned.insert(name.clone(), 3);
+    abandoned.idle_spaces.insert(name, Board::abandoned_words(3));
+    site.board.send_replace(Arc::new(abandoned));
+    let status = json(&site, "/api/v1/status").await;
+    assert_eq!(status["abandoned"]["e.example"], 3);
+    let why = status["idle_spaces"]["e.example"].as_str().unwrap();
+    assert!(why.contains("3 machines") && why.contains("put the space back"), "{why}");
+    let metrics = answer(reqwest::Client::new().get(site.admin("/metrics"))).await.1;
+    assert!(metrics.contains("vcycle_space_abandoned_machines{space=\"e.example\"} 3\n"));
+    assert!(metrics.contains("vcycle_space_owned{space=\"e.example\"} 0\n"));
 }
 
 #[tokio::test]

@@ -255,6 +255,7 @@ async fn machines_made_before_a_restart_still_trust_the_manager() {
     let before = Site::new().await;
     let vm = before.machine("dune").await;
     let ca_before = before.running.ca_pem.clone().unwrap();
+    assert!(ca_before.len() <= vcycle::library::LARGEST_MANAGER_CA, "checks of size count less");
     let Site { dir, running, ownership, .. } = before;
     running.shutdown().await;
     ownership.release().await;

@@ -312,6 +312,8 @@ pub(crate) fn empty_board() -> Board {
         store_problem: None,
         spaces: BTreeMap::new(),
         idle_spaces: BTreeMap::new(),
+        idle_since: BTreeMap::new(),
+        abandoned: BTreeMap::new(),
     }
 }
 

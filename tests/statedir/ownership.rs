@@ -421,7 +421,7 @@ async fn a_new_owner_sees_everything_that_the_old_one_wrote() {
         bench.clock.advance(TTL + JUST);
         own(&other, "m2").await;
         let mut loaded = other.load_space(&space()).await.unwrap().records;
-        loaded.sort_by_key(|record| record.tags.intent.clone());
+        loaded.sort_by_key(|record| record.tags.intent);
         assert_eq!(loaded, records);
     }
 }

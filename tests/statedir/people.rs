@@ -1,5 +1,7 @@
 //! What people and other managers read and ask.
 
+use std::collections::BTreeMap;
+
 use vcycle::model::{
     Generation, MachinetypeName, OperatorRequest, Processors, RequestId, RequestWhat,
     SpaceSnapshot, Timestamp,
@@ -103,6 +105,9 @@ async fn managers_show_themselves() {
             counter,
             spaces: vec![space()],
             address: Some("127.0.0.1:8080".parse().unwrap()),
+            config: None,
+            idle: BTreeMap::new(),
+            stopped: None,
         };
         for shown in [info("m2", 1), info("m1", 1), info("m2", 2)] {
             store.save_manager(&shown).await.unwrap();

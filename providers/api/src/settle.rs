@@ -28,13 +28,13 @@ impl Settling {
         if settle.is_zero() {
             return true;
         }
-        let first = *self.first_asked.entry(intent.clone()).or_insert_with(|| clock.monotonic());
+        let first = *self.first_asked.entry(*intent).or_insert_with(|| clock.monotonic());
         clock.monotonic().saturating_sub(first) >= settle && clock.now().since(since) >= settle
     }
 
     /// A create of this intent is being sent again: the wait begins anew.
     pub fn sent_again(&mut self, intent: &IntentToken, clock: &dyn Clock) {
-        self.first_asked.insert(intent.clone(), clock.monotonic());
+        self.first_asked.insert(*intent, clock.monotonic());
     }
 
     /// The intent is resolved: nobody will ask again.

@@ -18,7 +18,7 @@ use crate::script::Shebang;
 use crate::settings::{Capacity, Settings};
 
 /// Most bytes of `user_data`.
-pub(crate) const USER_DATA_LIMIT: usize = 1 << 20;
+pub const USER_DATA_LIMIT: usize = 1 << 20;
 
 /// Time between two removals of old tombstones.
 const CLEAN_UP_EVERY: Duration = Duration::from_secs(600);

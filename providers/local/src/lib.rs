@@ -49,5 +49,6 @@ mod settings;
 mod state;
 pub mod supervisor;
 
+pub use admit::USER_DATA_LIMIT;
 pub use provider::{Local, OpenError};
 pub use settings::{Settings, SupervisorCommand};

@@ -32,8 +32,9 @@ const TEMPORARY: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(crate) struct Machines {
     dir: PathBuf,
-    /// Device and inode of `machines/` when it was opened.
-    identity: (u64, u64),
+    /// Device and inode of `machines/` when it was opened; `None`: it was not there, and who only
+    /// observes does not make it.
+    identity: Option<(u64, u64)>,
 }
 
 /// What is in use. Everything that is not proven gone counts, whoever made it.
@@ -87,7 +88,21 @@ impl Machines {
         folder::make_private_dir(&dir.join("tmp"))?;
         // The supervisor works elsewhere, so the path must hold from anywhere.
         let dir = fs::canonicalize(dir)?;
-        let identity = folder::identity(&dir.join("machines"))?;
+        let identity = Some(folder::identity(&dir.join("machines"))?);
+        Ok(Self { dir, identity })
+    }
+
+    /// Opens the folder to look into it, and makes nothing. Where there is no folder there is no
+    /// machine.
+    pub(crate) fn observe(dir: &Path) -> io::Result<Self> {
+        let dir = match fs::canonicalize(dir) {
+            Err(error) if folder::is_absent(&error) => std::path::absolute(dir)?,
+            found => found?,
+        };
+        let identity = match folder::identity(&dir.join("machines")) {
+            Err(error) if folder::is_absent(&error) => None,
+            found => Some(found?),
+        };
         Ok(Self { dir, identity })
     }
 
@@ -98,7 +113,11 @@ impl Machines {
     /// Fails when the folder is not the one that was opened: on an unmounted disk every machine
     /// would seem gone.
     pub(crate) fn check(&self) -> io::Result<()> {
-        if folder::identity(&self.dir.join("machines"))? == self.identity {
+        let now = match folder::identity(&self.dir.join("machines")) {
+            Err(error) if self.identity.is_none() && folder::is_absent(&error) => None,
+            found => Some(found?),
+        };
+        if now == self.identity {
             Ok(())
         } else {
             Err(io::Error::other("the folder is not the one of before (another disk mounted?)"))
@@ -125,6 +144,9 @@ impl Machines {
     pub(crate) fn list(&self, now: Timestamp) -> io::Result<Seen> {
         self.check()?;
         let mut seen = Seen::default();
+        if self.identity.is_none() {
+            return Ok(seen);
+        }
         for entry in fs::read_dir(self.dir.join("machines"))? {
             let name = entry?.file_name();
             let Some(id) = name.to_str().and_then(|name| InstanceId::parse(name).ok()) else {

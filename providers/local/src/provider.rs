@@ -76,10 +76,24 @@ pub struct Local {
 impl Local {
     /// Opens the folder of `settings`, making it if need be. Starts nothing.
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
+        let machines = Machines::open(&settings.dir);
+        Self::of(settings, machines)
+    }
+
+    /// The half that only looks: it makes nothing, not even the folder, and cannot be made to act.
+    pub fn observe(settings: Settings) -> Result<impl Observe, OpenError> {
+        let machines = Machines::observe(&settings.dir);
+        Self::of(settings, machines)
+    }
+
+    fn of(settings: Settings, machines: io::Result<Machines>) -> Result<Self, OpenError> {
         let dir = settings.dir.clone();
         let folder_error = |source| OpenError::Folder { dir: dir.clone(), source };
-        let machines = Machines::open(&settings.dir).map_err(folder_error)?;
-        let file_system = settings::network_file_system(machines.dir()).map_err(folder_error)?;
+        let machines = machines.map_err(folder_error)?;
+        // Where the folder is not made yet, its disk is that of the nearest folder above it.
+        let on_disk = machines.dir().ancestors().find(|dir| dir.exists());
+        let file_system = settings::network_file_system(on_disk.unwrap_or(machines.dir()))
+            .map_err(folder_error)?;
         if let Some(file_system) = file_system {
             return Err(OpenError::NetworkFileSystem { dir, file_system });
         }
@@ -238,7 +252,7 @@ impl Act for Local {
         intent: &IntentToken,
         _since: Timestamp,
     ) -> Result<Resolution, ProviderError> {
-        let intent = intent.clone();
+        let intent = *intent;
         self.blocking(RESOLVE, ErrorKind::Unavailable, move |shared| {
             shared.resolve(&intent).map_err(|error| unavailable(RESOLVE, &error))
         })

@@ -37,6 +37,8 @@ pub struct StatusAnswer {
     pub spaces: Vec<SpaceSummary>,
     /// The others of its configuration, and why it does not work on them.
     pub idle_spaces: BTreeMap<SpaceName, String>,
+    /// Spaces of the state directory that no configuration names, and how many machines each may have.
+    pub abandoned: BTreeMap<SpaceName, u32>,
 }
 
 /// The certificate of the HTTPS listener.
@@ -124,7 +126,17 @@ pub struct ExplainAnswer {
 
 impl StatusAnswer {
     pub(super) fn new(board: &Board, certificate: Certificate, now: Timestamp) -> Self {
-        let Board { manager, version, started, config, store_problem, spaces, idle_spaces } = board;
+        let Board {
+            manager,
+            version,
+            started,
+            config,
+            store_problem,
+            spaces,
+            idle_spaces,
+            idle_since: _,
+            abandoned,
+        } = board;
         Self {
             format: FORMAT,
             now,
@@ -136,6 +148,7 @@ impl StatusAnswer {
             certificate,
             spaces: spaces.values().map(|snapshot| SpaceSummary::new(snapshot)).collect(),
             idle_spaces: idle_spaces.clone(),
+            abandoned: abandoned.clone(),
         }
     }
 }

@@ -23,10 +23,12 @@ pub(super) fn problems(board: &Board, cycle: Duration, now: Timestamp) -> Vec<St
             problems.push(format!("space {name} had no cycle for {} s", age.as_secs()));
         }
     }
-    if now.since(board.started) > cycle * PERIODS {
-        for (name, why) in board.waiting_spaces() {
-            problems.push(format!("space {name} is not worked on: {why}"));
-        }
-    }
+    // A space may be new, or change hands: each has its own grace. One that was taken out of the
+    // configuration is no fault of the manager's.
+    let waiting = board
+        .waiting_spaces()
+        .filter(|(_, why)| !why.starts_with(Board::ABANDONED))
+        .filter(|(name, _)| now.since(board.idle_since(name)) > cycle * PERIODS);
+    problems.extend(waiting.map(|(name, why)| format!("space {name} is not worked on: {why}")));
     problems
 }

@@ -35,6 +35,7 @@ pub(super) fn routes(context: &Arc<Context>) -> Router {
         .route("/api/v1/machines", get(machines))
         .route("/api/v1/explain/{space}", get(explain_space))
         .route("/api/v1/explain/{space}/{machinetype}", get(explain_machinetype))
+        .fallback(no_such_path)
         .layer(from_fn_with_state(Arc::clone(context), layers::in_time))
         .layer(from_fn_with_state(Arc::clone(context), layers::counted))
         .with_state(Arc::clone(context))
@@ -59,6 +60,16 @@ pub(super) struct Wanted {
     space: Option<String>,
     machinetype: Option<String>,
     phase: Option<String>,
+}
+
+/// Any other path. It is not repeated: who asks knows it.
+async fn no_such_path() -> NotFound {
+    NotFound {
+        error: "there is no such path; there are: /metrics, /healthz, /api/v1/status, \
+                /api/v1/spaces, /api/v1/spaces/SPACE, /api/v1/machines, /api/v1/explain/SPACE, \
+                /api/v1/explain/SPACE/MACHINETYPE"
+            .to_owned(),
+    }
 }
 
 async fn metrics(State(context): State<Arc<Context>>) -> Response {

@@ -198,7 +198,7 @@ impl World {
         };
         let script = self.script_for(&request.tags.machinetype, &mut rng);
         let id = self.admit(made, script, &mut rng);
-        let intent = request.tags.intent.clone();
+        let intent = request.tags.intent;
         let (machine, offering_id) = (request.machine.clone(), offering.id.clone());
         let token = Token { id: id.clone(), machine, offering: offering_id };
         self.tokens.entry(intent).or_insert(token);
@@ -275,7 +275,7 @@ impl World {
         self.by_id.insert(id.clone(), serial);
         self.by_name.entry(machine.instance.name.clone()).or_default().push(serial);
         if let Identity::Vcycle(tags) = &machine.instance.identity {
-            self.by_intent.entry(tags.intent.clone()).or_default().push(serial);
+            self.by_intent.entry(tags.intent).or_default().push(serial);
         }
         self.machines.insert(serial, machine);
         id
