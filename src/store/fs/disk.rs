@@ -170,7 +170,15 @@ impl Disk {
     }
 
     pub(super) fn read(&self, path: &StatePath) -> io::Result<Vec<u8>> {
-        let content = past_stale_handles(|| fs::read(self.full(path)))?;
+        let full = self.full(path);
+        let content = match fs::read(&full) {
+            // Opening by name may lead to the same old file again, from the cache of names: a listing makes that anew.
+            Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => {
+                let _ = fs::read_dir(self.parent(path)).map(Iterator::count);
+                past_stale_handles(|| fs::read(&full))
+            }
+            result => result,
+        }?;
         if *path == layout::deployment() {
             self.remember_marker(&content);
         }

@@ -58,7 +58,8 @@ async fn generations(store: &Store, space: &SpaceName) -> Result<Vec<Generation>
     Ok(numbers.map(Generation).collect())
 }
 
-/// What the log shows now.
+/// What the log shows now. The listing comes first: where names are cached (FUSE), it makes them anew, and the renewal
+/// that is then read is the last one.
 pub(super) async fn look(store: &Store, space: &SpaceName) -> Result<Option<Seen>, StoreError> {
     let Some(generation) = highest(store, space).await? else { return Ok(None) };
     let claim = store.read_optional(&layout::generation(space, generation)).await?;
