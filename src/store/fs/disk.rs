@@ -277,6 +277,9 @@ impl Disk {
         let mode = dir.directory_mode();
         match fs::DirBuilder::new().mode(mode).create(&full) {
             Ok(()) => fs::set_permissions(&full, fs::Permissions::from_mode(mode))?,
+            // Another mount is just making it, and it may not be seen yet. If it is no directory, what is put
+            // into it will say so.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(_) if full.is_dir() => {}
             Err(error) => return Err(error),
         }
