@@ -6,7 +6,8 @@
 #   - a manager whose mount is cut off, and joins again
 # first with clients that cache nothing, then with names and attributes that may be a minute old.
 #
-#   tests/shared-fs/run.sh [TIMEOUT...]      cache timeouts in seconds; default: 0 60
+#   tests/shared-fs/run.sh [TIMEOUT...]                 cache timeouts in seconds; default: 0 60
+#   tests/shared-fs/run.sh [TIMEOUT...] -- COMMAND...   only this, with VCYCLE_TEST_DIRS, VCYCLE_TEST_CUT, VCYCLE_TEST_JOIN set
 #
 # Needs root, FUSE, and the packages glusterfs-server and glusterfs-client (with INSTALL=yes it installs them by apt-get).
 # Says what it lacks, and ends with 2. Everything that it makes is removed, however it ends.
@@ -154,12 +155,20 @@ run() {
     timeout 900 "$@" || failed+=("$what")
 }
 
-step 'build'
-built=$(programs)
-lib=$(program vcycle) statedir=$(program statedir) managers=$(program managers)
-
-timeouts=("$@")
+timeouts=()
+while [ "$#" -gt 0 ] && [ "$1" != -- ]; do
+    timeouts+=("$1")
+    shift
+done
 [ "${#timeouts[@]}" -gt 0 ] || timeouts=(0 60)
+command=("${@:2}")
+
+if [ "${#command[@]}" = 0 ]; then
+    step 'build'
+    built=$(programs)
+    lib=$(program vcycle) statedir=$(program statedir) managers=$(program managers)
+fi
+
 step "$(glusterfs --version | head -1), Linux $(uname -r)"
 start_server
 for timeout in "${timeouts[@]}"; do
@@ -168,6 +177,11 @@ for timeout in "${timeouts[@]}"; do
     export VCYCLE_TEST_CUT="ip link set $id-c1 down" VCYCLE_TEST_JOIN="ip link set $id-c1 up"
     for n in "${clients[@]}"; do mkdir -p "$top/mnt$n/tmp"; done
     with="caches of $timeout s"
+    if [ "${#command[@]}" -gt 0 ]; then
+        run "${command[*]}, $with" "${command[@]}"
+        unmount_all
+        continue
+    fi
     run "suite of the filesystem, $with" env TMPDIR="$top/mnt1/tmp" "$lib" -q store::fs
     run "state directory on one mount, $with" env -u VCYCLE_TEST_DIRS TMPDIR="$top/mnt1/tmp" "$statedir" -q
     run "state directory across mounts, $with" "$statedir" -q mounts
