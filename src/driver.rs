@@ -6,6 +6,7 @@ mod abandoned;
 mod board;
 mod membership;
 mod placing;
+mod silence;
 mod space;
 
 use std::collections::BTreeMap;

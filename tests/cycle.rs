@@ -16,8 +16,8 @@ use support::world::{CYCLE, Manager, World, done, strict_cloud};
 use support::{laws, run};
 use vcycle::cycle::CycleEnd;
 use vcycle::model::{
-    Generation, InstanceState, MachineName, ManagerName, OfferingId, OperatorRequest, RequestId,
-    RequestWhat, Tags,
+    Generation, InstanceState, MachineName, ManagerName, OfferingId, OperatorRequest, Processors,
+    RequestId, RequestWhat, Tags,
 };
 use vcycle::store::testing::{Effect, FaultyFs, Vanishing, When};
 use vcycle::store::{Acquire, FeatureKind, OutputName, Ownership};
@@ -91,24 +91,49 @@ fn an_empty_queue_backs_off_and_says_so() {
     });
 }
 
+/// What a manager asks of the state directory in each of three steady cycles of a full space.
+async fn steady_operations(machines: u32) {
+    let site = Site::new(machines)
+        .with(&format!("creations_per_cycle = {machines}"))
+        .each("heartbeat = \"0s\"");
+    let mut settings = strict_cloud(3);
+    settings.processors = Some(Processors(machines));
+    let world = World::new(&site, settings);
+    let mut one = world.start("one", Fate::kind()).await.unwrap();
+    for _ in 0..4 {
+        one.cycle().await.unwrap().unwrap();
+        world.clock.advance(CYCLE);
+    }
+    assert_eq!(one.memory.records().len(), machines as usize);
+    let (_, _) = (one.fate.all_looks(), one.fate.writes());
+    for _ in 0..3 {
+        // No new heartbeat: what changes by itself is written.
+        world.clock.advance(CYCLE);
+        let end = one.cycle().await.unwrap().unwrap();
+        assert_eq!(end.outcomes.steps, []);
+        let writes = one.fate.writes();
+        assert_eq!(writes.len(), 1, "{writes:?}");
+        assert!(writes[0].ends_with(".renew"), "{writes:?}");
+        let looks = one.fate.all_looks();
+        let (owner, others): (Vec<_>, Vec<_>) =
+            looks.into_iter().partition(|path| path.contains("/owner"));
+        assert!(owner.len() <= 3, "{owner:?}");
+        // The first is the one that grows: one look-up a machine. The last is of the renewal, to compare clocks.
+        let requests = "spaces/a.example/requests".to_owned();
+        assert_eq!(others, [format!("times of {machines}"), requests, "times of 1".to_owned()]);
+    }
+}
+
 #[test]
 fn a_steady_cycle_writes_nothing_but_the_renewal_and_reads_only_times_and_requests() {
-    run(async {
-        let site = site().each("heartbeat = \"0s\"");
-        let (world, mut one) = full_with(&site, 3).await;
-        let (_, _) = (one.fate.looks(), one.fate.writes());
-        for _ in 0..3 {
-            // No new heartbeat: what changes by itself is written.
-            world.clock.advance(CYCLE);
-            let end = one.cycle().await.unwrap().unwrap();
-            assert_eq!(end.outcomes.steps, []);
-            let writes = one.fate.writes();
-            assert_eq!(writes.len(), 1, "{writes:?}");
-            assert!(writes[0].ends_with(".renew"), "{writes:?}");
-            // Of the heartbeats, and of the renewal, to compare clocks.
-            assert_eq!(one.fate.looks(), ["times of 4", "spaces/a.example/requests", "times of 1"]);
-        }
-    });
+    for machines in [1, 4, 100] {
+        run(steady_operations(machines));
+    }
+}
+
+#[test]
+fn a_steady_cycle_of_ten_thousand_machines_costs_the_same_operations_but_for_heartbeat_look_ups() {
+    run(steady_operations(10_000));
 }
 
 #[test]

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "driver/cost.rs"]
+mod cost;
+#[path = "driver/silence.rs"]
+mod silence;
 #[path = "core/mod.rs"]
 mod support;
 #[path = "driver/together.rs"]
@@ -27,8 +31,8 @@ use vcycle::library::Setup;
 use vcycle::model::{
     Board, ConfigStatus, DeploymentId, ManagerName, Processors, SpaceName, SpaceSnapshot, Timestamp,
 };
-use vcycle::store::Store;
 use vcycle::store::testing::{MemoryFs, Vanishing};
+use vcycle::store::{SharedFs, Store};
 use vcycle_api::{Act, Clock, ErrorKind, ProviderError};
 use vcycle_sim::{LogEvent, Settings, SimCloud};
 
@@ -131,7 +135,12 @@ impl World {
     }
 
     async fn start(&self, name: &str, setup: Arc<Setup>) -> Daemon {
-        let store = Store::new(Arc::new(self.disk.clone()), self.clock.clone());
+        self.start_on(name, setup, Arc::new(self.disk.clone())).await
+    }
+
+    /// The same on another view of the state directory.
+    async fn start_on(&self, name: &str, setup: Arc<Setup>, disk: Arc<dyn SharedFs>) -> Daemon {
+        let store = Store::new(disk, self.clock.clone());
         let deployment = store.open_deployment(DeploymentId::compose(5)).await.unwrap().id;
         let home = Home {
             manager: ManagerName::parse(name).unwrap(),

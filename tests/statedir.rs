@@ -13,9 +13,19 @@ mod faults;
 mod formats;
 #[path = "statedir/machines.rs"]
 mod machines;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of cycles")]
+#[path = "core/forward.rs"]
+mod forward;
+#[path = "core/mortal.rs"]
+#[allow(dead_code, unreachable_pub, reason = "only its filesystem is used here")]
+mod mortal;
+#[path = "statedir/mounts.rs"]
+mod mounts;
 #[path = "statedir/ownership.rs"]
 mod ownership;
 #[path = "statedir/people.rs"]
 mod people;
+#[path = "statedir/rolling.rs"]
+mod rolling;
 #[path = "statedir/simulation.rs"]
 mod simulation;

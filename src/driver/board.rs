@@ -32,6 +32,13 @@ pub(crate) enum News {
         /// What is wrong; `None`: nothing.
         trouble: Option<String>,
     },
+    /// The state directory gives no answer, or (`None`) does again; else all is as it was.
+    Silence {
+        /// Which.
+        space: SpaceName,
+        /// What is wrong with the state directory.
+        store_problem: Option<String>,
+    },
     /// It was given back and is not ours to show any more.
     Left {
         /// Which.
@@ -63,7 +70,8 @@ impl BoardKeeper {
             News::Cycle { snapshot, store_problem } => {
                 (snapshot.space.clone(), store_problem.clone())
             }
-            News::Idle { space, why: _, store_problem } => (space.clone(), store_problem.clone()),
+            News::Idle { space, why: _, store_problem }
+            | News::Silence { space, store_problem } => (space.clone(), store_problem.clone()),
             News::Left { space } => (space.clone(), None),
             News::Twin { trouble } => {
                 if *trouble != self.twin {
@@ -94,6 +102,7 @@ impl BoardKeeper {
                 }
                 // Told above.
                 News::Twin { trouble: _ } => {}
+                News::Silence { space: _, store_problem: _ } => {}
                 News::Left { space } => {
                     board.spaces.remove(&space);
                     forget_idle(board, &space);

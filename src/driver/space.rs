@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
@@ -16,6 +16,7 @@ use vcycle_api::{Act, BudgetSettings, Budgeted};
 use super::board::News;
 use super::membership::View;
 use super::placing::{self, LOOKS_PER_TTL, Place, Turn};
+use super::silence::Listener;
 use super::{Farewell, Shared, Stop};
 use crate::cycle::{CycleContext, CycleEnd, run_cycle};
 use crate::library::Setup;
@@ -32,6 +33,8 @@ const JITTER: f64 = 0.05;
 /// The part of the TTL that a call to the cloud may wait for its turn in the request budget: less than
 /// the fifth that an ownership keeps back, for the proof is checked before the wait.
 const PATIENCE_PER_TTL: u32 = 10;
+/// The state directory is silent when it has not answered for this part of the TTL.
+const ANSWERS_PER_TTL: u32 = 3;
 
 /// What reaches a worker from outside.
 pub(super) struct Inbox {
@@ -102,7 +105,10 @@ impl SpaceWorker {
             let ttl = self.setup.borrow().config.site.ownership_ttl;
             // Before the look: what is given back after it ends the pause.
             let given_back = self.members.borrow().given_back;
-            match self.place().acquire(ttl, self.above).await {
+            let listener = Listener { space: &self.space, news: &self.shared.news };
+            let place = self.place();
+            let acquire = place.acquire(ttl, self.above);
+            match listener.answer(ttl / ANSWERS_PER_TTL, acquire).await {
                 Ok(Turn::Ours(ownership)) => self.own(*ownership).await,
                 Ok(Turn::Wait { why, pause }) => {
                     self.idle(why, None).await;
@@ -130,10 +136,17 @@ impl SpaceWorker {
     /// cycle ends by itself: a cloud call that is under way is never abandoned half-way.
     async fn own(&mut self, ownership: Ownership) {
         info!(space = %self.space, generation = %ownership.generation(), "owns the space");
-        let over = watch::Sender::new(false);
+        let (over, silence) = (watch::Sender::new(false), OnceLock::new());
+        let shared = Arc::clone(&self.shared);
         let renewals = async {
-            let Lost(why) = renew_for_ever(&ownership).await;
+            let listener = Listener { space: ownership.space(), news: &shared.news };
+            let (Lost(why), silent) = listener.renew_for_ever(&ownership).await;
             warn!(space = %ownership.space(), %why, "lost the space");
+            if let Some(silent) = silent {
+                // The cycle may hang as well: it cannot tell.
+                let _ = silence.set(silent.clone());
+                listener.lost(why.to_string(), silent).await;
+            }
             over.send_replace(true);
             std::future::pending::<Infallible>().await
         };
@@ -168,7 +181,7 @@ impl SpaceWorker {
                 if self.above >= ownership.generation() {
                     ownership.release().await;
                 }
-                self.idle(why, None).await;
+                self.idle(why, silence.into_inner()).await;
             }
         }
     }
@@ -388,15 +401,6 @@ impl SpaceWorker {
     /// The receiver only ends with the process.
     async fn news(&self, news: News) {
         let _ = self.shared.news.send(news).await;
-    }
-}
-
-async fn renew_for_ever(ownership: &Ownership) -> Lost {
-    loop {
-        sleep(ownership.renew_every()).await;
-        if let Err(lost) = ownership.renew().await {
-            return lost;
-        }
     }
 }
 

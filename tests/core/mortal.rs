@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use vcycle::model::Timestamp;
 use vcycle::store::{Mode, NewFile, PutOutcome, SharedFs, StatePath};
 use vcycle_api::{ErrorKind, Listing, ProviderError};
@@ -47,6 +47,7 @@ pub struct Fate {
     shown: std::sync::Mutex<Option<usize>>,
     refused: std::sync::Mutex<Option<(&'static str, ErrorKind)>>,
     refusals: AtomicU64,
+    stalled: watch::Sender<bool>,
 }
 
 impl Fate {
@@ -73,8 +74,12 @@ impl Fate {
 
     /// What it has looked at in the state directory since it was asked last, without those of ownership.
     pub fn looks(&self) -> Vec<String> {
-        let looks = std::mem::take(&mut *self.looks.lock().unwrap());
-        looks.into_iter().filter(|path| !path.contains("/owner")).collect()
+        self.all_looks().into_iter().filter(|path| !path.contains("/owner")).collect()
+    }
+
+    /// The same with those of ownership.
+    pub fn all_looks(&self) -> Vec<String> {
+        std::mem::take(&mut *self.looks.lock().unwrap())
     }
 
     /// What it has written since it was asked last.
@@ -88,6 +93,20 @@ impl Fate {
 
     fn wrote(&self, path: &impl ToString) {
         self.writes.lock().unwrap().push(path.to_string());
+    }
+
+    /// From now on the state directory gives no answer.
+    pub fn stall(&self) {
+        self.stalled.send_replace(true);
+    }
+
+    /// It answers again, also what was asked meanwhile.
+    pub fn go_on(&self) {
+        self.stalled.send_replace(false);
+    }
+
+    async fn answered(&self) {
+        let _ = self.stalled.subscribe().wait_for(|stalled| !stalled).await;
     }
 
     /// From now on listings show only this many machines, and claim to be complete; `None`: all.
@@ -164,12 +183,18 @@ fn eio<T>() -> io::Result<T> {
 
 #[async_trait]
 impl SharedFs for MortalFs {
+    async fn must_be_mounted(&self) -> io::Result<()> {
+        self.fate.answered().await;
+        self.inner.must_be_mounted().await
+    }
     async fn read(&self, path: &StatePath) -> io::Result<Vec<u8>> {
         self.fate.looked(path);
+        self.fate.answered().await;
         self.inner.read(path).await
     }
     async fn write(&self, path: &StatePath, content: &[u8], mode: Mode) -> io::Result<()> {
         self.fate.wrote(path);
+        self.fate.answered().await;
         self.fate.pass(self.inner.write(path, content, mode), eio()).await
     }
     /// One by one: a process can die between any two.
@@ -186,32 +211,42 @@ impl SharedFs for MortalFs {
         mode: Mode,
     ) -> io::Result<PutOutcome> {
         self.fate.wrote(path);
+        self.fate.answered().await;
         self.fate.pass(self.inner.put_if_absent(path, content, mode), eio()).await
     }
     async fn list(&self, dir: &StatePath) -> io::Result<Vec<String>> {
         self.fate.looked(dir);
+        self.fate.answered().await;
         self.inner.list(dir).await
     }
     async fn modified(&self, paths: &[StatePath]) -> io::Result<Vec<Option<Timestamp>>> {
         self.fate.looked(&format!("times of {}", paths.len()));
+        self.fate.answered().await;
         self.inner.modified(paths).await
     }
     async fn sizes(&self, paths: &[StatePath]) -> io::Result<Vec<Option<u64>>> {
+        self.fate.looked(&format!("sizes of {}", paths.len()));
+        self.fate.answered().await;
         self.inner.sizes(paths).await
     }
     async fn make_dir(&self, dir: &StatePath) -> io::Result<()> {
         self.fate.wrote(dir);
+        self.fate.answered().await;
         self.fate.pass(self.inner.make_dir(dir), eio()).await
     }
     async fn rename(&self, from: &StatePath, to: &StatePath) -> io::Result<()> {
         self.fate.wrote(from);
+        self.fate.answered().await;
         self.fate.pass(self.inner.rename(from, to), eio()).await
     }
     async fn remove(&self, path: &StatePath) -> io::Result<()> {
         self.fate.wrote(path);
+        self.fate.answered().await;
         self.fate.pass(self.inner.remove(path), eio()).await
     }
     async fn sweep(&self, dir: &StatePath) -> io::Result<usize> {
+        self.fate.looked(dir);
+        self.fate.answered().await;
         self.inner.sweep(dir).await
     }
 }

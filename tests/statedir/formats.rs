@@ -9,7 +9,7 @@ use vcycle::store::{Fault, RealFs, Store};
 use crate::bench::{Bench, Place, clock, in_folder, make, own, space};
 
 /// A state directory as version 0.1.0 wrote it. Never changed: a new format gets a new folder.
-const STATE_V1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state-v1");
+pub(crate) const STATE_V1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state-v1");
 
 #[tokio::test]
 async fn the_state_directory_of_format_1_can_be_read() {
@@ -36,7 +36,7 @@ async fn the_state_directory_of_format_1_can_be_read() {
     let snapshot = store.load_snapshot(&space()).await.unwrap().unwrap();
     assert_eq!(snapshot.machinetypes[0].why, "3 of 30 machines: full");
     let managers = store.managers().await.unwrap();
-    assert_eq!((managers.len(), managers[0].version.as_str()), (1, "0.1.0"));
+    assert_eq!((managers.len(), managers[0].version.as_str()), (2, "0.1.0"));
 }
 
 #[tokio::test]

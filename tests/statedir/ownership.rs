@@ -13,6 +13,7 @@ use vcycle_api::SystemClock;
 use crate::bench::{Bench, Place, TTL, clock, files, held, in_folder, make, manager, own, space};
 
 const EIO: i32 = 5;
+const EROFS: i32 = 30;
 const JUST: Duration = Duration::from_millis(1);
 
 #[tokio::test]
@@ -323,6 +324,32 @@ async fn a_damaged_log_entry_is_waited_for_and_passed() {
     assert_eq!(held(&store, "m1").await, (manager("unknown"), 7));
     bench.clock.advance(Duration::from_secs(76));
     assert_eq!(own(&store, "m1").await.generation(), Generation(8));
+}
+
+#[tokio::test]
+async fn a_take_over_that_fails_is_repeated_and_the_silence_is_not_counted_anew() {
+    let bench = Bench::memory();
+    let _dead = own(&bench.store(), "m1").await;
+    let (store, faults) = bench.faulty();
+    held(&store, "m2").await;
+    bench.clock.advance(TTL + JUST);
+    // The disk takes no writes: that nobody owns the space must be seen at every look.
+    faults.add(When::EveryMutation, Effect::Fail(EROFS));
+    for _ in 0..10 {
+        Ownership::acquire(&store, &space(), &manager("m2"), TTL).await.unwrap_err();
+        bench.clock.advance(TTL / 5);
+    }
+    faults.heal();
+    assert_eq!(own(&store, "m2").await.generation(), Generation(2));
+}
+
+#[tokio::test]
+async fn a_look_at_a_space_of_another_writes_nothing() {
+    let bench = Bench::memory();
+    let _owner = own(&bench.store(), "m1").await;
+    let (store, faults) = bench.faulty();
+    held(&store, "m2").await;
+    assert_eq!(faults.log(), [""; 0]);
 }
 
 #[tokio::test]

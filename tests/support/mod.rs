@@ -2,8 +2,11 @@
 //! waiting on predicates. Each test program uses a part of it.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub(crate) mod site;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// The root of the sources.
@@ -50,21 +53,39 @@ pub(crate) fn call(args: &[&str]) -> Answer {
 }
 
 /// Waits until something is there, looking again and again, and gives it.
-#[expect(clippy::disallowed_methods, reason = "a deadline for real processes")]
 pub(crate) fn wait_for<T>(what: &str, longest: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    wait_until(what, longest, || look().ok_or_else(String::new))
+}
+
+/// The same, where each look says what is still missing.
+#[expect(clippy::disallowed_methods, reason = "a deadline for real processes")]
+pub(crate) fn wait_until<T>(
+    what: &str,
+    longest: Duration,
+    mut look: impl FnMut() -> Result<T, String>,
+) -> T {
     let until = Instant::now() + longest;
     loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < until, "not within {longest:?}: {what}");
+        let missing = match look() {
+            Ok(found) => return found,
+            Err(missing) => missing,
+        };
+        assert!(Instant::now() < until, "not within {longest:?}: {what}: {missing}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// A TCP port of the loopback interface that is free now.
+/// A TCP port of the loopback interface that is free now, and that no other call of this process gets. Below
+/// those that the kernel gives to outgoing connections: a daemon that is started again must find it free.
 pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 200 * 100).unwrap();
+    loop {
+        let port = 10_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 22_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Processes whose environment, arguments or working directory have to do with a folder.

@@ -17,6 +17,9 @@ use crate::store::{StatePath, layout};
 /// fails when it comes to the rename, and nothing was promised.
 const ABANDONED: Duration = Duration::from_secs(6 * 3600);
 
+/// How many times a file that is just being replaced is read before its error is believed.
+const READS: u32 = 4;
+
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) root: PathBuf,
@@ -52,6 +55,24 @@ fn or_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) if absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Reads a file that others may be replacing. Where names are cached (FUSE), opening by name again may lead to the same
+/// old file; a listing makes the names anew. What had a stale handle was there, so that then its absence is not
+/// believed at once either.
+fn read_by_name(file: &Path, dir: &Path) -> io::Result<Vec<u8>> {
+    let mut was_stale = false;
+    for _ in 0..READS {
+        match fs::read(file) {
+            Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => {
+                was_stale = true;
+                let _ = fs::read_dir(dir).map(Iterator::count);
+            }
+            Err(error) if was_stale && absent(&error) => {}
+            result => return result,
+        }
+    }
+    fs::read(file)
 }
 
 fn sync_directory(dir: &Path) -> io::Result<()> {
@@ -170,7 +191,7 @@ impl Disk {
     }
 
     pub(super) fn read(&self, path: &StatePath) -> io::Result<Vec<u8>> {
-        let content = past_stale_handles(|| fs::read(self.full(path)))?;
+        let content = read_by_name(&self.full(path), &self.parent(path))?;
         if *path == layout::deployment() {
             self.remember_marker(&content);
         }
@@ -269,6 +290,9 @@ impl Disk {
         let mode = dir.directory_mode();
         match fs::DirBuilder::new().mode(mode).create(&full) {
             Ok(()) => fs::set_permissions(&full, fs::Permissions::from_mode(mode))?,
+            // Another mount is just making it, and it may not be seen yet. If it is no directory, what is put
+            // into it will say so.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(_) if full.is_dir() => {}
             Err(error) => return Err(error),
         }

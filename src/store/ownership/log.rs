@@ -67,17 +67,20 @@ async fn generations(store: &Store, space: &SpaceName) -> Result<Vec<Generation>
     Ok(numbers.map(Generation).collect())
 }
 
-/// What the log shows now.
+/// What the log shows now. The listing comes first: where names are cached (FUSE), it makes them anew, and the renewal
+/// that is then read is the last one.
 pub(super) async fn look(store: &Store, space: &SpaceName) -> Result<Option<Seen>, StoreError> {
     let Some(generation) = highest(store, space).await? else { return Ok(None) };
     let claim = store.read_optional(&layout::generation(space, generation)).await?;
     let life = store.read_optional(&layout::renewal(space, generation)).await?;
     let claim: Option<Claim> = claim.and_then(|text| codec::decode(&text, FORMAT).ok());
-    let life: Option<Life> = life.and_then(|text| codec::decode(&text, FORMAT).ok());
     let renewal = match life {
         None => Renewal::None,
-        Some(Life { released: true, farewell, .. }) => Renewal::Released(farewell),
-        Some(Life { counter, .. }) => Renewal::Counter(counter),
+        Some(text) => match codec::decode(&text, FORMAT) {
+            Ok(Life { released: true, farewell, .. }) => Renewal::Released(farewell),
+            Ok(Life { counter, .. }) => Renewal::Counter(counter),
+            Err(_) => Renewal::Unreadable(text),
+        },
     };
     let ttl = claim.as_ref().and_then(|claim| claim.ttl_ms).map(Duration::from_millis);
     let manager = claim.map(|claim| claim.manager);

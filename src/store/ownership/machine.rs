@@ -33,6 +33,8 @@ pub(crate) enum Renewal {
     None,
     /// The owner is (was) alive.
     Counter(u64),
+    /// The same, in the words of a newer version: that they change is a sign of life.
+    Unreadable(Vec<u8>),
     /// Given back.
     Released(Farewell),
 }
@@ -77,7 +79,7 @@ pub(super) fn judge(
     let patience = match seen.renewal {
         // Its owner renews before it acts; perhaps only our look-up does not show it yet.
         Renewal::None => ttl.saturating_add(STALE_LOOKS),
-        Renewal::Counter(_) | Renewal::Released(_) => ttl,
+        Renewal::Counter(_) | Renewal::Unreadable(_) | Renewal::Released(_) => ttl,
     };
     if now.saturating_sub(since) > patience {
         return Verdict::Take(seen.generation.next());

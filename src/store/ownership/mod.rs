@@ -68,7 +68,7 @@ impl Ownership {
         }
     }
 
-    /// Looks who owns a space, without trying to.
+    /// Looks who owns a space, without trying to. Writes nothing.
     ///
     /// # Errors
     /// What the state directory said.
@@ -78,7 +78,6 @@ impl Ownership {
         manager: &ManagerName,
         ttl: Duration,
     ) -> Result<Look, StoreError> {
-        log::prepare(store, space).await?;
         let seen = log::look(store, space).await?;
         Ok(match Self::judged(store, (space, manager), seen.clone(), ttl) {
             Verdict::Wait(Observation { seen, since: _ }) => {
@@ -93,7 +92,9 @@ impl Ownership {
                 let lasts = now.saturating_sub(since);
                 let (left_by, farewell) = seen.map_or((None, None), |seen| match seen.renewal {
                     Renewal::Released(farewell) => (seen.manager, Some(farewell)),
-                    Renewal::None | Renewal::Counter(_) => (seen.manager, None),
+                    Renewal::None | Renewal::Counter(_) | Renewal::Unreadable(_) => {
+                        (seen.manager, None)
+                    }
                 });
                 Look::Vacant(Vacant { generation, left_by, farewell, lasts })
             }
@@ -112,8 +113,8 @@ impl Ownership {
     ) -> Result<Acquire, StoreError> {
         let Terms { manager, ttl, above } = terms;
         let generation = vacant.generation;
-        locked(&store.0.observations).remove(&(space.clone(), manager.clone()));
         if let Some(mut ownership) = Self::take(store, space, (manager, ttl), generation).await? {
+            locked(&store.0.observations).remove(&(space.clone(), manager.clone()));
             ownership.settle(above).await?;
             if let Some(farewell) = &vacant.farewell {
                 let keep = Duration::from_secs(farewell.keep_secs);
@@ -146,6 +147,7 @@ impl Ownership {
         let mut known = locked(&store.0.observations);
         let known = known.entry(key).or_default();
         let verdict = judge(known.observation.as_ref(), seen, now, ttl);
+        // What led to `Take` is kept: should the taking fail, its silence is not counted anew.
         if let Verdict::Wait(observation) = &verdict {
             *known = Known { observation: Some(observation.clone()), vacant: None };
         }
@@ -159,6 +161,7 @@ impl Ownership {
         (manager, ttl): (&ManagerName, Duration),
         generation: Generation,
     ) -> Result<Option<Self>, StoreError> {
+        log::prepare(store, space).await?;
         let begun = reading(store.clock());
         if !log::claim(store, space, (manager, ttl), generation).await? {
             return Ok(None);
