@@ -5,7 +5,7 @@
 //! program sees: [`Ownership`], and the [`Proof`] that every write and every mutating call takes.
 
 mod log;
-mod machine;
+pub(super) mod machine;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use vcycle_api::Clock;
 
 use super::{Store, StoreError, locked};
 use crate::model::{Generation, ManagerName, SpaceName};
-use machine::{Lease, Observation, Reading, Renewal, Verdict, judge};
+use machine::{Lease, Looked, Observation, Reading, Renewal, Verdict, judge};
 
 /// What this process has seen of the owners of spaces, by space and asking manager.
 pub(super) type Observations = HashMap<(SpaceName, ManagerName), Observation>;
@@ -103,8 +103,7 @@ impl Ownership {
         ttl: Duration,
     ) -> Result<Acquire, StoreError> {
         log::prepare(store, space).await?;
-        let seen = log::look(store, space).await?;
-        let generation = match Self::judged(store, (space, manager), seen, ttl) {
+        let generation = match Self::look(store, (space, manager), ttl).await? {
             Verdict::Wait(observation) => return Ok(held_by(&observation.seen)),
             Verdict::Take(generation) => generation,
         };
@@ -113,8 +112,7 @@ impl Ownership {
             return Ok(Acquire::Owned(ownership));
         }
         // Somebody was quicker: the count of its silence begins here.
-        let seen = log::look(store, space).await?;
-        Ok(match Self::judged(store, (space, manager), seen, ttl) {
+        Ok(match Self::look(store, (space, manager), ttl).await? {
             Verdict::Wait(observation) => held_by(&observation.seen),
             Verdict::Take(next) => held_by(&machine::Seen {
                 generation: generation.max(Generation(next.0 - 1)),
@@ -124,22 +122,24 @@ impl Ownership {
         })
     }
 
-    /// Judges what is seen, and remembers it for the next time.
-    fn judged(
+    /// Looks, judges what is seen, and remembers it for the next time.
+    async fn look(
         store: &Store,
         (space, manager): (&SpaceName, &ManagerName),
-        seen: Option<machine::Seen>,
         ttl: Duration,
-    ) -> Verdict {
+    ) -> Result<Verdict, StoreError> {
         let key = (space.clone(), manager.clone());
-        let now = store.clock().monotonic();
+        // Before and after: whoever is stopped in between judges by what was so long ago.
+        let asked = store.clock().monotonic();
+        let seen = log::look(store, space).await?;
+        let looked = Looked { asked, answered: store.clock().monotonic() };
         let mut known = locked(&store.0.observations);
-        let verdict = judge(known.get(&key), seen, now, ttl);
+        let verdict = judge(known.get(&key), seen, looked, ttl);
         match &verdict {
             Verdict::Wait(observation) => known.insert(key, observation.clone()),
             Verdict::Take(_) => known.remove(&key),
         };
-        verdict
+        Ok(verdict)
     }
 
     /// Makes one generation. `None`: somebody else did.
@@ -154,9 +154,8 @@ impl Ownership {
             return Ok(None);
         }
         // The first renewal comes before the first action: who does not see it waits longer.
-        let counter = 1;
-        log::renew(store, space, generation, counter).await?;
-        let lease = Lease { renewed: begun, ttl, counter };
+        let lease = Lease::first(begun, ttl);
+        log::renew(store, space, generation, lease.counter).await?;
         let ownership = Self {
             store: store.clone(),
             space: space.clone(),
@@ -167,10 +166,8 @@ impl Ownership {
             alarms: Vec::new(),
         };
         // Our listing may have been old: then there is a higher one, and ours counts for nothing.
-        match log::highest(store, space).await? {
-            Some(highest) if highest > generation => Ok(None),
-            Some(_) | None => Ok(Some(ownership)),
-        }
+        let highest = log::highest(store, space).await?;
+        Ok(machine::counts(generation, highest).then_some(ownership))
     }
 
     /// Looks at the records before the first action, and tidies up.
