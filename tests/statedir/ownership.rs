@@ -179,6 +179,24 @@ async fn an_observer_that_was_stopped_in_the_middle_of_a_look_does_not_rob_a_liv
 }
 
 #[tokio::test]
+async fn a_new_owner_sees_every_record_though_its_listing_of_the_machines_is_old() {
+    let bench = Bench::memory();
+    let (next, caches) = bench.faulty();
+    let first = bench.store();
+    let owner = own(&first, "m1").await;
+    assert_eq!(next.load_space(&space()).await.unwrap().records, []);
+    held(&next, "m2").await;
+    // Within the minute that a cache may lie: the intent of a call that may still be under way.
+    caches.freeze();
+    let record = make(&first, &owner, 1).await;
+    drop(owner);
+    bench.clock.advance(TTL + JUST);
+    let newer = own(&next, "m2").await;
+    assert_eq!(newer.generation(), Generation(2));
+    assert_eq!(next.load_space(&space()).await.unwrap().records, [record]);
+}
+
+#[tokio::test]
 async fn a_look_so_old_that_its_next_number_is_free_again_makes_no_owner() {
     let bench = Bench::memory();
     let (slow, caches) = bench.faulty();
