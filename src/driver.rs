@@ -4,6 +4,7 @@
 
 mod abandoned;
 mod board;
+mod line;
 mod membership;
 mod placing;
 mod silence;

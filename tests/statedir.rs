@@ -11,11 +11,11 @@ mod crashes;
 mod faults;
 #[path = "statedir/formats.rs"]
 mod formats;
-#[path = "statedir/machines.rs"]
-mod machines;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of cycles")]
 #[path = "core/forward.rs"]
 mod forward;
+#[path = "statedir/machines.rs"]
+mod machines;
 #[path = "core/mortal.rs"]
 #[allow(dead_code, unreachable_pub, reason = "only its filesystem is used here")]
 mod mortal;

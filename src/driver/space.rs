@@ -11,9 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
-use vcycle_api::{Act, BudgetSettings, Budgeted};
 
 use super::board::News;
+use super::line::Line;
 use super::membership::View;
 use super::placing::{self, LOOKS_PER_TTL, Place, Turn};
 use super::silence::Listener;
@@ -30,9 +30,6 @@ const SHORTEST_GAP_PART: u32 = 10;
 const SHORTEST_GAP_MOST: Duration = Duration::from_secs(2);
 /// Cycles of different spaces drift apart by up to this part of the period, either way.
 const JITTER: f64 = 0.05;
-/// The part of the TTL that a call to the cloud may wait for its turn in the request budget: less than
-/// the fifth that an ownership keeps back, for the proof is checked before the wait.
-const PATIENCE_PER_TTL: u32 = 10;
 /// The state directory is silent when it has not answered for this part of the TTL.
 const ANSWERS_PER_TTL: u32 = 3;
 
@@ -55,7 +52,7 @@ pub(super) struct SpaceWorker {
     wakes: mpsc::Receiver<()>,
     /// The highest generation that was seen on a VM of ours, if it is above the log.
     above: Generation,
-    provider: Option<(String, Arc<dyn Act>)>,
+    provider: Line,
     jitter: ChaCha8Rng,
     woken: bool,
     /// What was seen of the clocks so far; a step may end an ownership, and is not forgotten with it.
@@ -81,7 +78,7 @@ impl SpaceWorker {
         let above = Generation::default();
         let stopped = stop.signal.subscribe();
         let jitter = ChaCha8Rng::seed_from_u64(mix(shared.seed, &space, (Generation(0), 0)));
-        let (provider, woken, clock) = (None, false, ClockWatch::default());
+        let (provider, woken, clock) = (Line::default(), false, ClockWatch::default());
         Self {
             shared,
             space,
@@ -240,7 +237,8 @@ impl SpaceWorker {
     ) -> Vec<OperatorRequest> {
         let nothing = Vec::new();
         let Some(space) = setup.spaces.get(&self.space).cloned() else { return nothing };
-        let provider = match self.provider(setup, ownership.ttl()) {
+        let provider = match self.provider.get(&self.shared, (&self.space, setup), ownership.ttl())
+        {
             Ok(provider) => provider,
             Err(why) => {
                 self.idle(why, None).await;
@@ -302,36 +300,6 @@ impl SpaceWorker {
         };
         let now = self.shared.clock.now();
         Ok(SpaceMemory::new(loaded, saved, now).with_clock(self.clock.clone()))
-    }
-
-    /// The provider, made anew when its table or the TTL of the ownership has changed.
-    fn provider(&mut self, setup: &Setup, ttl: Duration) -> Result<Arc<dyn Act>, String> {
-        let Some(config) = setup.config.spaces.get(&self.space) else {
-            return Err("the space has rules, but no provider: internal error".to_owned());
-        };
-        let budget = BudgetSettings::DEFAULT;
-        let patience = budget.patience.min(ttl / PATIENCE_PER_TTL);
-        let table = format!("{:?}, {patience:?}", config.provider);
-        if let Some((made_from, provider)) = &self.provider
-            && *made_from == table
-        {
-            return Ok(Arc::clone(provider));
-        }
-        match (self.shared.providers)(config) {
-            Ok(provider) => {
-                // One budget for everything that this manager asks of the tenancy.
-                let paced = Budgeted::new(provider, BudgetSettings { patience, ..budget });
-                let provider: Arc<dyn Act> = Arc::new(paced);
-                self.provider = Some((table, Arc::clone(&provider)));
-                Ok(provider)
-            }
-            Err(problem) => {
-                self.provider = None;
-                let why = format!("its provider cannot be used: {problem:#}");
-                error!(space = %self.space, %why, "nothing is done");
-                Err(why)
-            }
-        }
     }
 
     /// Until the period is over, or something wakes us; never sooner than the shortest gap.

@@ -105,6 +105,10 @@ pub(super) fn request(name: &SpaceName, id: &RequestId) -> StatePath {
 pub(super) fn current(name: &SpaceName) -> StatePath {
     space(name).join("current")
 }
+/// Written by each new owner; no listing shows it.
+pub(super) fn current_mark(name: &SpaceName) -> StatePath {
+    current(name).join(".owner")
+}
 pub(super) fn machine(name: &SpaceName, machine: &MachineName) -> StatePath {
     current(name).join(machine.as_str())
 }

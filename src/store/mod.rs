@@ -41,6 +41,13 @@ use ownership::Observations;
 /// Filesystems for tests and for the deterministic simulation.
 pub mod testing {
     pub use super::example::example_record;
+    /// The rules of ownership, for the model that checks them (`tests/protocol.rs`).
+    pub mod ownership {
+        pub use crate::store::ownership::machine::{
+            Lease, Looked, Observation, Reading, Renewal, STALE_LOOKS, Seen, Verdict, counts,
+            judge, superseded,
+        };
+    }
     pub use super::fs::{Effect, FaultyFs, MemoryFs, Rates, Rule, Vanishing, When};
 }
 

@@ -189,6 +189,52 @@ async fn a_renewal_that_is_done_too_late_does_not_count_wherever_it_was_held_up(
 }
 
 #[tokio::test]
+async fn an_observer_that_was_stopped_in_the_middle_of_a_look_does_not_rob_a_living_owner() {
+    use std::task::{Context, Waker};
+    for polls in 0.. {
+        let bench = Bench::memory();
+        let (watching, _) = bench.faulty();
+        let owner = own(&bench.store(), "m1").await;
+        held(&watching, "m2").await;
+        bench.clock.advance(TTL / 3);
+        let (here, me) = (space(), manager("m2"));
+        let mut looking = std::pin::pin!(Ownership::acquire(&watching, &here, &me, TTL));
+        let mut context = Context::from_waker(Waker::noop());
+        if (0..polls).any(|_| looking.as_mut().poll(&mut context).is_ready()) {
+            assert!(polls > 6, "it was stopped nowhere");
+            break;
+        }
+        // Stopped, while the owner renews as it should; then it goes on with what it had read.
+        for _ in 0..4 {
+            owner.renew().await.unwrap();
+            bench.clock.advance(TTL / 3);
+        }
+        let outcome = looking.await.unwrap();
+        assert!(matches!(outcome, Acquire::HeldBy { .. }), "after {polls} polls: {outcome:?}");
+        owner.renew().await.unwrap();
+        owner.proof().unwrap().check().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_new_owner_sees_every_record_though_its_listing_of_the_machines_is_old() {
+    let bench = Bench::memory();
+    let (next, caches) = bench.faulty();
+    let first = bench.store();
+    let owner = own(&first, "m1").await;
+    assert_eq!(next.load_space(&space()).await.unwrap().records, []);
+    held(&next, "m2").await;
+    // Within the minute that a cache may lie: the intent of a call that may still be under way.
+    caches.freeze();
+    let record = make(&first, &owner, 1).await;
+    drop(owner);
+    bench.clock.advance(TTL + JUST);
+    let newer = own(&next, "m2").await;
+    assert_eq!(newer.generation(), Generation(2));
+    assert_eq!(next.load_space(&space()).await.unwrap().records, [record]);
+}
+
+#[tokio::test]
 async fn a_look_so_old_that_its_next_number_is_free_again_makes_no_owner() {
     let bench = Bench::memory();
     let (slow, caches) = bench.faulty();

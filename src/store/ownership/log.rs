@@ -216,6 +216,19 @@ async fn write(
     store.fs().write(&path, &codec::encode(life), Mode::Public).await.map_err(at("renew", &path))
 }
 
+/// Makes our next listing of the machines true: it may be a minute old, and lack the intents that our
+/// predecessor wrote in its last minute, whose calls may still be under way. A cache forgets a
+/// directory that its own host has changed.
+pub(super) async fn refresh(
+    store: &Store,
+    space: &SpaceName,
+    generation: Generation,
+) -> Result<(), StoreError> {
+    let path = layout::current_mark(space);
+    let content = format!("{generation}\n");
+    store.fs().write(&path, content.as_bytes(), Mode::Public).await.map_err(at("write", &path))
+}
+
 /// Removes generations that are long past. What cannot be removed stays: it does no harm.
 pub(super) async fn clean(store: &Store, space: &SpaceName, ours: Generation) {
     let Ok(all) = generations(store, space).await else { return };

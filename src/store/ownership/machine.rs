@@ -13,22 +13,24 @@ use crate::model::{Generation, Timestamp};
 
 /// How old a negative look-up or a listing may be on NFS: the longest that a directory's attributes
 /// are cached (`acdirmax`).
-pub(super) const STALE_LOOKS: Duration = Duration::from_secs(60);
+pub const STALE_LOOKS: Duration = Duration::from_secs(60);
 
 /// What the log shows of the highest generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) generation: Generation,
+pub struct Seen {
+    /// Its number.
+    pub generation: Generation,
     /// `None`: its file cannot be read.
-    pub(crate) manager: Option<ManagerName>,
+    pub manager: Option<ManagerName>,
     /// For how long its renewals last. `None`: it does not say.
-    pub(crate) ttl: Option<Duration>,
-    pub(crate) renewal: Renewal,
+    pub ttl: Option<Duration>,
+    /// What it says of its life.
+    pub renewal: Renewal,
 }
 
 /// What the log shows of its owner's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Renewal {
+pub enum Renewal {
     /// No renewal is seen: it has not been written yet, or our look-up is old.
     None,
     /// The owner is (was) alive.
@@ -41,14 +43,16 @@ pub(crate) enum Renewal {
 
 /// What is seen, and since when, on our monotonic clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Observation {
-    pub(crate) seen: Seen,
-    pub(crate) since: Duration,
+pub struct Observation {
+    /// What.
+    pub seen: Seen,
+    /// When the first look that showed it was over.
+    pub since: Duration,
 }
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// Try to make this generation.
     Take(Generation),
     /// Somebody is, or may be, alive: look again later.
@@ -58,12 +62,23 @@ pub(crate) enum Verdict {
 /// The longest that a dead owner is waited for, whatever its file says.
 const LONGEST_TTL: Duration = Duration::from_secs(24 * 3600);
 
-/// Judges what the log shows at `now`, knowing what was seen before. `ttl` is ours, for an owner that does
-/// not tell its own.
-pub(super) fn judge(
+/// When a look was begun and when it was over, on our monotonic clock. What it shows was so at some
+/// time between the two; we may have been stopped for long anywhere in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked {
+    /// Before the first question.
+    pub asked: Duration,
+    /// After the last answer.
+    pub answered: Duration,
+}
+
+/// Judges what a look has shown, knowing what was seen before. A silence is known to have begun when
+/// it was first seen (when that look was over), and to have lasted until this look began. `ttl` is ours, for an
+/// owner that does not tell its own.
+pub fn judge(
     before: Option<&Observation>,
     seen: Option<Seen>,
-    now: Duration,
+    looked: Looked,
     ttl: Duration,
 ) -> Verdict {
     let Some(seen) = seen else { return Verdict::Take(Generation(1)) };
@@ -72,7 +87,7 @@ pub(super) fn judge(
     }
     let since = match before {
         Some(before) if before.seen == seen => before.since,
-        Some(_) | None => now,
+        Some(_) | None => looked.answered,
     };
     // The owner stops by its own TTL, not by ours.
     let ttl = seen.ttl.unwrap_or(ttl).min(LONGEST_TTL.max(ttl));
@@ -81,7 +96,7 @@ pub(super) fn judge(
         Renewal::None => ttl.saturating_add(STALE_LOOKS),
         Renewal::Counter(_) | Renewal::Unreadable(_) | Renewal::Released(_) => ttl,
     };
-    if now.saturating_sub(since) > patience {
+    if looked.asked.saturating_sub(since) > patience {
         return Verdict::Take(seen.generation.next());
     }
     Verdict::Wait(Observation { seen, since })
@@ -89,33 +104,44 @@ pub(super) fn judge(
 
 /// A reading of both clocks of this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reading {
-    pub(crate) monotonic: Duration,
-    pub(crate) wall: Timestamp,
+pub struct Reading {
+    /// Never steps; may stand still while the host is suspended.
+    pub monotonic: Duration,
+    /// May step.
+    pub wall: Timestamp,
 }
 
 /// An owner's right to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lease {
+pub struct Lease {
     /// When the last renewal that counts was begun.
-    pub(crate) renewed: Reading,
-    pub(crate) ttl: Duration,
+    pub renewed: Reading,
+    /// How long the owner may be silent.
+    pub ttl: Duration,
     /// Of the last renewal that was tried.
-    pub(crate) counter: u64,
+    pub counter: u64,
 }
 
 impl Lease {
+    /// The lease of a new generation: counted from before it was made.
+    pub fn first(begun: Reading, ttl: Duration) -> Self {
+        Self { renewed: begun, ttl, counter: 1 }
+    }
+
     /// The part of the TTL that is kept back: for clocks that run at different speeds, and for the
     /// way from the check to the call.
     fn usable(&self) -> Duration {
         self.ttl - self.ttl / 5
     }
 
-    /// How long the owner may still act. `Err`: by how much it is too late.
+    /// How long the owner may still act.
     ///
     /// The wall clock is looked at too, since the monotonic one stands still while a host is
     /// suspended. It may step; a step forward costs a new generation, never a second owner.
-    pub(super) fn left(&self, now: Reading) -> Result<Duration, Duration> {
+    ///
+    /// # Errors
+    /// By how much it is too late.
+    pub fn left(&self, now: Reading) -> Result<Duration, Duration> {
         let monotonic = now.monotonic.saturating_sub(self.renewed.monotonic);
         let elapsed = monotonic.max(now.wall.since(self.renewed.wall));
         if elapsed < self.usable() {
@@ -125,8 +151,11 @@ impl Lease {
         }
     }
 
-    /// A renewal that was begun at `begun` has been done at `done`: the new lease, or too late by.
-    pub(super) fn renewed(&self, begun: Reading, done: Reading) -> Result<Self, Duration> {
+    /// A renewal that was begun at `begun` has been done at `done`: the new lease.
+    ///
+    /// # Errors
+    /// By how much it came too late to count.
+    pub fn renewed(&self, begun: Reading, done: Reading) -> Result<Self, Duration> {
         self.left(done)?;
         // Two renewals at once may end in any order; the later beginning counts.
         let later = begun.monotonic >= self.renewed.monotonic;
@@ -134,12 +163,18 @@ impl Lease {
     }
 }
 
+/// Whether a generation that we have just made counts: the look that led to it may have been so old
+/// that its number is long past and free again.
+pub fn counts(made: Generation, highest: Option<Generation>) -> bool {
+    highest.is_none_or(|highest| highest <= made)
+}
+
 /// What a look into the log means for the owner of `generation`. The log must show its own number
 /// as the highest: a lower one, or none, means that the log is not the one we wrote into.
-pub(super) fn superseded(
-    generation: Generation,
-    highest: Option<Generation>,
-) -> Result<(), Fenced> {
+///
+/// # Errors
+/// Why the generation does not stand.
+pub fn superseded(generation: Generation, highest: Option<Generation>) -> Result<(), Fenced> {
     match highest {
         Some(highest) if highest == generation => Ok(()),
         Some(by) if by > generation => Err(Fenced::Superseded { generation, by }),
@@ -162,12 +197,17 @@ mod tests {
         Seen { generation: Generation(generation), manager, ttl: None, renewal }
     }
 
+    /// A look that takes no time.
+    fn at_once(at: u64) -> Looked {
+        Looked { asked: secs(at), answered: secs(at) }
+    }
+
     /// What an observer that looks at these times does at the last.
     fn watch(looks: &[(u64, Option<Seen>)]) -> Verdict {
         let mut known = None;
         let mut last = None;
         for (at, seen) in looks {
-            let verdict = judge(known.as_ref(), seen.clone(), secs(*at), TTL);
+            let verdict = judge(known.as_ref(), seen.clone(), at_once(*at), TTL);
             known = match &verdict {
                 Verdict::Wait(observation) => Some(observation.clone()),
                 Verdict::Take(_) => None,
@@ -210,6 +250,23 @@ mod tests {
         // So does a new owner.
         let newer = || Some(seen(8, Renewal::Counter(3)));
         assert_eq!(takes(&watch(&[(100, alive(3)), (114, newer()), (128, newer())])), None);
+    }
+
+    #[test]
+    fn a_silence_is_not_proved_by_the_time_that_a_look_took() {
+        let alive = || Some(seen(7, Renewal::Counter(3)));
+        let Verdict::Wait(first) =
+            judge(None, alive(), Looked { asked: secs(90), answered: secs(100) }, TTL)
+        else {
+            panic!("a first look never steals")
+        };
+        assert_eq!(first.since, secs(100), "it may be what was so only at the end of the look");
+        // Asked after 10 s, and stopped for a minute before the answer was judged: it is that of then.
+        let stopped = Looked { asked: secs(110), answered: secs(170) };
+        let verdict = judge(Some(&first), alive(), stopped, TTL);
+        assert_eq!(verdict, Verdict::Wait(first.clone()));
+        let next = Looked { asked: secs(171), answered: secs(171) };
+        assert_eq!(takes(&judge(Some(&first), alive(), next, TTL)), Some(8));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 
 mod answers;
 mod log;
-mod machine;
+pub(super) mod machine;
+mod proof;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,8 @@ use super::{Store, StoreError, locked};
 use crate::model::{Generation, ManagerName, SpaceName, Timestamp};
 pub use answers::{Acquire, Farewell, Fenced, Look, Lost, Terms, Vacant};
 pub use log::Owner;
-use machine::{Lease, Observation, Reading, Renewal, Verdict, judge};
+use machine::{Lease, Looked, Observation, Reading, Renewal, Seen, Verdict, judge};
+pub use proof::Proof;
 
 /// What this process has seen of the owners of spaces, by space and asking manager.
 pub(super) type Observations = HashMap<(SpaceName, ManagerName), Known>;
@@ -78,8 +80,8 @@ impl Ownership {
         manager: &ManagerName,
         ttl: Duration,
     ) -> Result<Look, StoreError> {
-        let seen = log::look(store, space).await?;
-        Ok(match Self::judged(store, (space, manager), seen.clone(), ttl) {
+        let (verdict, seen) = Self::judged(store, (space, manager), ttl).await?;
+        Ok(match verdict {
             Verdict::Wait(Observation { seen, since: _ }) => {
                 Look::HeldBy { manager: name_of(&seen), generation: seen.generation }
             }
@@ -123,8 +125,7 @@ impl Ownership {
             return Ok(Acquire::Owned(ownership));
         }
         // Somebody was quicker: the count of its silence begins here.
-        let seen = log::look(store, space).await?;
-        Ok(match Self::judged(store, (space, manager), seen, ttl) {
+        Ok(match Self::judged(store, (space, manager), ttl).await?.0 {
             Verdict::Wait(observation) => held_by(&observation.seen),
             Verdict::Take(next) => held_by(&machine::Seen {
                 generation: generation.max(Generation(next.0 - 1)),
@@ -135,23 +136,25 @@ impl Ownership {
         })
     }
 
-    /// Judges what is seen, and remembers it for the next time.
-    fn judged(
+    /// Looks, judges what is seen, and remembers it for the next time.
+    async fn judged(
         store: &Store,
         (space, manager): (&SpaceName, &ManagerName),
-        seen: Option<machine::Seen>,
         ttl: Duration,
-    ) -> Verdict {
+    ) -> Result<(Verdict, Option<Seen>), StoreError> {
         let key = (space.clone(), manager.clone());
-        let now = store.clock().monotonic();
+        // Before and after: whoever is stopped in between judges by what was so long ago.
+        let asked = store.clock().monotonic();
+        let seen = log::look(store, space).await?;
+        let looked = Looked { asked, answered: store.clock().monotonic() };
         let mut known = locked(&store.0.observations);
         let known = known.entry(key).or_default();
-        let verdict = judge(known.observation.as_ref(), seen, now, ttl);
+        let verdict = judge(known.observation.as_ref(), seen.clone(), looked, ttl);
         // What led to `Take` is kept: should the taking fail, its silence is not counted anew.
         if let Verdict::Wait(observation) = &verdict {
             *known = Known { observation: Some(observation.clone()), vacant: None };
         }
-        verdict
+        Ok((verdict, seen))
     }
 
     /// Makes one generation. `None`: somebody else did.
@@ -167,9 +170,8 @@ impl Ownership {
             return Ok(None);
         }
         // The first renewal comes before the first action: who does not see it waits longer.
-        let counter = 1;
-        log::renew(store, space, generation, counter).await?;
-        let lease = Lease { renewed: begun, ttl, counter };
+        let lease = Lease::first(begun, ttl);
+        log::renew(store, space, generation, lease.counter).await?;
         let ownership = Self {
             store: store.clone(),
             space: space.clone(),
@@ -181,16 +183,15 @@ impl Ownership {
             keep_until: Duration::ZERO,
         };
         // Our listing may have been old: then there is a higher one, and ours counts for nothing.
-        match log::highest(store, space).await? {
-            Some(highest) if highest > generation => Ok(None),
-            Some(_) | None => Ok(Some(ownership)),
-        }
+        let highest = log::highest(store, space).await?;
+        Ok(machine::counts(generation, highest).then_some(ownership))
     }
 
     /// Looks at the records before the first action, and tidies up. `above` is the highest generation that was
     /// seen elsewhere, on a VM.
     async fn settle(&mut self, above: Generation) -> Result<(), StoreError> {
         log::clean(&self.store, &self.space, self.generation).await;
+        log::refresh(&self.store, &self.space, self.generation).await?;
         let written = self.store.highest_written(&self.space).await?.max(above);
         if written > self.generation {
             // The log is older than the records: it was restored from a backup, or removed. A
@@ -269,7 +270,7 @@ impl Ownership {
     /// [`Fenced::Expired`] when the renewal is overdue.
     pub fn proof(&self) -> Result<Proof<'_>, Fenced> {
         self.in_time(reading(self.store.clock()))?;
-        Ok(Proof { ownership: self })
+        Ok(Proof::of(self))
     }
 
     /// Gives the space back, so that another manager takes it at once.
@@ -346,61 +347,6 @@ pub struct Witness {
     pub modified: Timestamp,
     /// How long ago that can be at most, on our monotonic clock.
     pub age_at_most: Duration,
-}
-
-/// The proof of an ownership, borrowed from it: it cannot be kept, copied, or made by others, and
-/// while it is out the ownership cannot be given back.
-#[derive(Debug)]
-pub struct Proof<'a> {
-    ownership: &'a Ownership,
-}
-
-impl Proof<'_> {
-    /// To be called just before every mutating call: still in time, and no higher generation.
-    ///
-    /// # Errors
-    /// Any of [`Fenced`]: do not make the call.
-    pub async fn check(&self) -> Result<(), Fenced> {
-        self.allow().await.map_err(|error| match error {
-            StoreError::Fenced(why) => why,
-            other => Fenced::Unsure { generation: self.generation(), why: other.to_string() },
-        })
-    }
-
-    /// As [`Proof::check`], for the store's own writes: a fault of the state directory is said as
-    /// what it is.
-    pub(super) async fn allow(&self) -> Result<(), StoreError> {
-        let ownership = self.ownership;
-        ownership.stands().await?;
-        // Last, since looking may have taken a while.
-        Ok(ownership.in_time(reading(ownership.store.clock()))?)
-    }
-
-    /// What the file server's clock showed at our last renewal, to compare ours with. `None`: it
-    /// cannot be told now.
-    pub async fn witness(&self) -> Option<Witness> {
-        let Ownership { store, space, generation, .. } = self.ownership;
-        // Read first: a renewal that is written meanwhile can only be younger.
-        let begun = self.ownership.lease().renewed.monotonic;
-        let modified = log::renewed_at(store, space, *generation).await?;
-        let age_at_most = store.clock().monotonic().saturating_sub(begun);
-        Some(Witness { modified, age_at_most })
-    }
-
-    /// The fencing token.
-    pub fn generation(&self) -> Generation {
-        self.ownership.generation
-    }
-
-    /// The space.
-    pub fn space(&self) -> &SpaceName {
-        &self.ownership.space
-    }
-
-    /// The manager that owns it.
-    pub fn manager(&self) -> &ManagerName {
-        &self.ownership.manager
-    }
 }
 
 fn reading(clock: &dyn Clock) -> Reading {
