@@ -5,8 +5,8 @@ use super::checker::{Model, Way};
 use super::hand::Hand;
 use super::rules::{Judged, Times};
 use super::state::{
-    AGAIN, Calling, Known, Late, Life, Manager, NEXT, OLD, Owner, PREVIOUS, Place, Renewing, Sight,
-    Slot, State, TOP,
+    AGAIN, Calling, Known, Late, Life, Manager, OLD, Owner, PREVIOUS, Place, Renewing, Slot, State,
+    TOP,
 };
 
 /// A step that is done wrongly on purpose: the model must find what comes of it.
@@ -48,6 +48,15 @@ pub(crate) enum Stops {
     WhereTheyMatter,
 }
 
+/// With what the search begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begins {
+    /// Nobody has ever owned the space.
+    Empty,
+    /// The first manager owns it, and has just renewed.
+    Owned,
+}
+
 /// The model.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Protocol {
@@ -55,6 +64,7 @@ pub(crate) struct Protocol {
     pub(crate) times: Times,
     pub(crate) calls: Calls,
     pub(crate) stops: Stops,
+    pub(crate) begins: Begins,
     /// `None`: any number of faults.
     pub(crate) faults: Option<u8>,
     pub(crate) bent: Bent,
@@ -131,8 +141,15 @@ impl Model for Protocol {
         let old = self.times.stale + 1;
         let slot = Slot { life: Life::Released, shown: old, made: old };
         let manager = Manager { place: Place::Idle(None), floor: TOP, late: None };
-        let managers = vec![manager; self.managers];
-        State { previous: slot, top: slot, managers, faults: self.faults.unwrap_or(u8::MAX) }
+        let mut managers = vec![manager; self.managers];
+        let mut top = slot;
+        if self.begins == Begins::Owned {
+            let (renewing, calling) = (Renewing::Rest, Calling::Rest);
+            let owner = Owner { number: TOP, age: 0, settled: true, renewing, calling };
+            managers[0].place = Place::Owner(owner);
+            top.life = Life::Counter;
+        }
+        State { previous: slot, top, managers, faults: self.faults.unwrap_or(u8::MAX) }
     }
 
     fn ways(&self, from: &State, out: &mut Ways) {
