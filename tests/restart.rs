@@ -88,16 +88,16 @@ fn with<'a>(rows: &'a Value, field: &str, value: &str) -> Option<&'a Value> {
 
 #[test]
 fn what_a_manager_refuses_and_does_not_work_on_is_in_status_explain_and_its_file() {
-    let mut site = Site::new();
+    let site = site();
     let good = std::fs::read_to_string(site.config()).unwrap();
     // A folder below a file cannot be made.
     let broken = format!(
-        "[space.broken.local]\ndir = \"{}/vcycle.toml/machines\"\n\
+        "[space.broken.local]\ndir = \"{}/machines\"\n\
          [space.broken.machinetype.work]\nentry = \"example\"\ntarget_share = 1\n",
-        site.dir.path().display()
+        site.config()
     );
     std::fs::write(site.config(), format!("{good}{broken}")).unwrap();
-    let daemon = site.start();
+    let daemon = site.start("one");
     let status = || call(&["status", "--json", "--config", &site.config()]).json();
     let why = wait_for("why the space is not worked on", LONG, || {
         let status = status();
@@ -110,7 +110,7 @@ fn what_a_manager_refuses_and_does_not_work_on_is_in_status_explain_and_its_file
     let answer = call(&["explain", "broken", "--config", &site.config()]);
     assert_eq!(answer.code, Some(1), "{answer:?}");
     assert!(answer.stderr.contains(&why), "{answer:?}");
-    let file = site.dir.path().join("shared/managers/one.json");
+    let file = site.path().join("shared/managers/one.json");
     let own =
         || -> Value { serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap() };
     assert_eq!(own()["idle"]["broken"]["why"], why.as_str());
@@ -129,7 +129,7 @@ fn what_a_manager_refuses_and_does_not_work_on_is_in_status_explain_and_its_file
     std::fs::write(site.config(), good + &broken).unwrap();
     wait_for("nothing is refused", LONG, || refused(status()).is_none().then_some(()));
 
-    assert!(daemon.terminate().success(), "{}", site.explain_failure());
+    assert!(daemon.terminate().success(), "{}", site.explain());
     let own = own();
     assert!(own["stopped"].is_string() && own["idle"] == serde_json::json!({}), "{own}");
     assert_eq!(status()["managers"], serde_json::json!([]), "it ended in order");
@@ -137,17 +137,17 @@ fn what_a_manager_refuses_and_does_not_work_on_is_in_status_explain_and_its_file
 
 #[test]
 fn a_space_taken_out_of_the_configuration_with_machines_is_told_after_a_restart() {
-    let mut site = Site::new();
-    let daemon = site.start();
-    wait_for("three running machines", LONG, || (site.running().len() == 3).then_some(()));
-    assert!(daemon.terminate().success(), "{}", site.explain_failure());
+    let site = site();
+    let daemon = site.start("one");
+    wait_for("three running machines", LONG, || (site.running(SPACE).len() == 3).then_some(()));
+    assert!(daemon.terminate().success(), "{}", site.explain());
     let good = std::fs::read_to_string(site.config()).unwrap();
     let (head, _) = good.split_once("[space.").unwrap();
     let other = "[space.other.sim]\n[space.other.machinetype.work]\nentry = \"example\"\n\
                  target_share = 1\n";
     std::fs::write(site.config(), format!("{head}{other}")).unwrap();
-    let _daemon = site.start();
-    let file = site.dir.path().join("shared/managers/one.json");
+    let _daemon = site.start("one");
+    let file = site.path().join("shared/managers/one.json");
     let why = wait_for("the manager tells of the abandoned space", LONG, || {
         let own: Value = serde_json::from_str(&std::fs::read_to_string(&file).ok()?).ok()?;
         Some(own["idle"][SPACE]["why"].as_str()?.to_owned())
@@ -159,7 +159,7 @@ fn a_space_taken_out_of_the_configuration_with_machines_is_told_after_a_restart(
     let told = call(&["status", "--config", &site.config()]).stdout;
     assert_eq!(told.matches(&why).count(), 1, "said once: {told}");
     assert!(call(&["explain", SPACE, "--config", &site.config()]).stdout.contains(&why));
-    let log = site.explain_failure();
+    let log = site.explain();
     assert!(log.contains("no configuration names it"), "{log}");
-    assert!(supervised(site.dir.path()) >= 3, "nothing is deleted for it");
+    assert!(site.processes(SPACE) >= 3, "nothing is deleted for it");
 }
