@@ -92,9 +92,9 @@ fn what_a_manager_refuses_and_does_not_work_on_is_in_status_explain_and_its_file
     let good = std::fs::read_to_string(site.config()).unwrap();
     // A folder below a file cannot be made.
     let broken = format!(
-        "[space.broken.local]\ndir = \"{}/vcycle.toml/machines\"\n\
+        "[space.broken.local]\ndir = \"{}/machines\"\n\
          [space.broken.machinetype.work]\nentry = \"example\"\ntarget_share = 1\n",
-        site.path().display()
+        site.config()
     );
     std::fs::write(site.config(), format!("{good}{broken}")).unwrap();
     let daemon = site.start("one");

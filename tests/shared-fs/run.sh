@@ -70,6 +70,10 @@ clean_up() {
     trap - EXIT
     set +e
     unmount_all
+    # The brick's socket is outside, by a name that only its process knows.
+    local brick socket=
+    brick=$(cat "$top"/run/vols/state/*.pid 2>/dev/null) &&
+        socket=$(tr '\0' '\n' <"/proc/$brick/cmdline" | grep '^/var/run/gluster/.*\.socket$')
     [ -S "$top/run/glusterd.sock" ] && cluster volume stop state force >/dev/null
     for file in "$top"/run/vols/state/*.pid "$top/run/glusterd.pid"; do
         end_process "$file"
@@ -80,6 +84,7 @@ clean_up() {
     done
     ip link delete "$id-br" 2>/dev/null
     rm -rf --one-file-system "$top"
+    [ -z "$socket" ] || rm -f "$socket"
     rm -f "/var/log/glusterfs/bricks/$(echo "${top#/}" | tr / -)-brick.log"
     exit "$status"
 }
