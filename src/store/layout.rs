@@ -125,6 +125,11 @@ pub(super) fn long_lived(name: &SpaceName) -> [StatePath; 6] {
     [space(name), owner(name), requests(name), heartbeat_lists(name), current(name), deleted(name)]
 }
 
+/// Written by a new owner into the directories that it is about to list; no listing shows it.
+pub(super) fn touched(dir: &StatePath) -> StatePath {
+    dir.join(".owner")
+}
+
 /// What a machine has put, while it is in `current`.
 pub(super) fn outputs(name: &SpaceName, of: &MachineName) -> StatePath {
     machine(name, of).join(JOBOUTPUTS)

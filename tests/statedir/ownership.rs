@@ -206,6 +206,21 @@ async fn old_looks_never_make_two_owners() {
 }
 
 #[tokio::test]
+async fn a_new_owner_sees_every_machine_of_the_last_one_however_old_its_host_s_looks_are() {
+    let bench = Bench::memory();
+    let (slow, caches) = bench.faulty();
+    let one = own(&bench.store(), "m1").await;
+    // Somebody on the host of the next owner has just looked at the space.
+    assert_eq!(slow.load_space(&space()).await.unwrap().records, []);
+    caches.freeze();
+    let made = make(&bench.store(), &one, 1).await;
+    one.release().await;
+    let two = own(&slow, "m2").await;
+    assert_eq!(slow.load_space(&space()).await.unwrap().records, [made]);
+    two.proof().unwrap().check().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_owner_whose_first_renewal_is_hidden_by_a_cache_is_not_robbed() {
     let bench = Bench::memory();
     let (slow, caches) = bench.faulty();

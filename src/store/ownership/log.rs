@@ -128,6 +128,23 @@ async fn write(
     store.fs().write(&path, &codec::encode(life), Mode::Public).await.map_err(at("renew", &path))
 }
 
+/// Makes the next listings of the machines' folders true, however old what this host remembers of them is: no
+/// client of a file server trusts its cache of a directory that it has just changed itself. A new owner that
+/// misses a machine of the last one makes another in its place.
+pub(super) async fn look_anew(
+    store: &Store,
+    space: &SpaceName,
+    generation: Generation,
+) -> Result<(), StoreError> {
+    for dir in [layout::current(space), layout::deleted(space)] {
+        let path = layout::touched(&dir);
+        let content = format!("{generation}\n");
+        let written = store.fs().write(&path, content.as_bytes(), Mode::Public).await;
+        written.map_err(at("write", &path))?;
+    }
+    Ok(())
+}
+
 /// Removes generations that are long past. What cannot be removed stays: it does no harm.
 pub(super) async fn clean(store: &Store, space: &SpaceName, ours: Generation) {
     let Ok(all) = generations(store, space).await else { return };

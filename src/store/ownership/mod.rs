@@ -176,6 +176,7 @@ impl Ownership {
     /// Looks at the records before the first action, and tidies up.
     async fn settle(&mut self) -> Result<(), StoreError> {
         log::clean(&self.store, &self.space, self.generation).await;
+        log::look_anew(&self.store, &self.space, self.generation).await?;
         let written = self.store.highest_written(&self.space).await?;
         if written > self.generation {
             // The log is older than the records: it was restored from a backup, or removed. A
