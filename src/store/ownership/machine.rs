@@ -1,10 +1,12 @@
 //! Who owns a space: pure. What I know, and what I see now, to what I may do.
 //!
 //! Two rules make it safe without comparing clocks of hosts. An observer takes a space only when its
-//! owner's (generation, counter) has not changed for the TTL *on the observer's clock*, counted from
-//! when it was first seen. An owner acts only until the TTL less a margin *on its own clock*, counted
-//! from the start of its last renewal, and a renewal counts only if it was done before that. So the
-//! owner has stopped before any observer begins, and what has stopped never starts again.
+//! owner's (generation, counter) has not changed for the TTL *on the observer's clock*, counted from the end
+//! of the look that first found it so to the beginning of the one that still does: an answer that was long on its
+//! way, or an observer that was stopped with it in its hands, tells nothing of the time since. An owner acts
+//! only until the TTL less a margin *on its own clock*, counted from the start of its last renewal, and a
+//! renewal counts only if it was done before that. So the owner has stopped before any observer begins, and
+//! what has stopped never starts again.
 
 use std::time::Duration;
 
@@ -35,6 +37,13 @@ pub(crate) enum Renewal {
     Released,
 }
 
+/// When the log was looked at, on our monotonic clock: what was seen stood there at some time in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Look {
+    pub(crate) begun: Duration,
+    pub(crate) done: Duration,
+}
+
 /// What is seen, and since when, on our monotonic clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Observation {
@@ -51,11 +60,11 @@ pub(crate) enum Verdict {
     Wait(Observation),
 }
 
-/// Judges what the log shows at `now`, knowing what was seen before.
+/// Judges what a look has shown, knowing what was seen before.
 pub(super) fn judge(
     before: Option<&Observation>,
     seen: Option<Seen>,
-    now: Duration,
+    look: Look,
     ttl: Duration,
 ) -> Verdict {
     let Some(seen) = seen else { return Verdict::Take(Generation(1)) };
@@ -64,14 +73,14 @@ pub(super) fn judge(
     }
     let since = match before {
         Some(before) if before.seen == seen => before.since,
-        Some(_) | None => now,
+        Some(_) | None => look.done,
     };
     let patience = match seen.renewal {
         // Its owner renews before it acts; perhaps only our look-up does not show it yet.
         Renewal::None => ttl.saturating_add(STALE_LOOKS),
         Renewal::Counter(_) | Renewal::Released => ttl,
     };
-    if now.saturating_sub(since) > patience {
+    if look.begun.saturating_sub(since) > patience {
         return Verdict::Take(seen.generation.next());
     }
     Verdict::Wait(Observation { seen, since })
@@ -157,7 +166,8 @@ mod tests {
         let mut known = None;
         let mut last = None;
         for (at, seen) in looks {
-            let verdict = judge(known.as_ref(), seen.clone(), secs(*at), TTL);
+            let look = Look { begun: secs(*at), done: secs(*at) };
+            let verdict = judge(known.as_ref(), seen.clone(), look, TTL);
             known = match &verdict {
                 Verdict::Wait(observation) => Some(observation.clone()),
                 Verdict::Take(_) => None,
@@ -197,6 +207,20 @@ mod tests {
         // So does a new owner.
         let newer = || Some(seen(8, Renewal::Counter(3)));
         assert_eq!(takes(&watch(&[(100, alive(3)), (114, newer()), (128, newer())])), None);
+    }
+
+    #[test]
+    fn a_look_proves_silence_only_until_it_began_and_from_when_it_was_done() {
+        let alive = || Some(seen(7, Renewal::Counter(3)));
+        let look = |begun, done| Look { begun: secs(begun), done: secs(done) };
+        let Verdict::Wait(first) = judge(None, alive(), look(90, 100), TTL) else {
+            panic!("a first look never steals");
+        };
+        // The answer was long on its way, or we were stopped with it in our hands.
+        let late = judge(Some(&first), alive(), look(114, 200), TTL);
+        assert_eq!(late, Verdict::Wait(first.clone()));
+        assert_eq!(judge(Some(&first), alive(), look(115, 116), TTL), Verdict::Wait(first.clone()));
+        assert_eq!(takes(&judge(Some(&first), alive(), look(116, 116), TTL)), Some(8));
     }
 
     #[test]

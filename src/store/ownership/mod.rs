@@ -15,7 +15,7 @@ use vcycle_api::Clock;
 
 use super::{Store, StoreError, locked};
 use crate::model::{Generation, ManagerName, SpaceName};
-use machine::{Lease, Observation, Reading, Renewal, Verdict, judge};
+use machine::{Lease, Look, Observation, Reading, Renewal, Verdict, judge};
 
 /// What this process has seen of the owners of spaces, by space and asking manager.
 pub(super) type Observations = HashMap<(SpaceName, ManagerName), Observation>;
@@ -103,8 +103,9 @@ impl Ownership {
         ttl: Duration,
     ) -> Result<Acquire, StoreError> {
         log::prepare(store, space).await?;
+        let begun = store.clock().monotonic();
         let seen = log::look(store, space).await?;
-        let generation = match Self::judged(store, (space, manager), seen, ttl) {
+        let generation = match Self::judged(store, (space, manager), (seen, begun), ttl) {
             Verdict::Wait(observation) => return Ok(held_by(&observation.seen)),
             Verdict::Take(generation) => generation,
         };
@@ -113,8 +114,9 @@ impl Ownership {
             return Ok(Acquire::Owned(ownership));
         }
         // Somebody was quicker: the count of its silence begins here.
+        let begun = store.clock().monotonic();
         let seen = log::look(store, space).await?;
-        Ok(match Self::judged(store, (space, manager), seen, ttl) {
+        Ok(match Self::judged(store, (space, manager), (seen, begun), ttl) {
             Verdict::Wait(observation) => held_by(&observation.seen),
             Verdict::Take(next) => held_by(&machine::Seen {
                 generation: generation.max(Generation(next.0 - 1)),
@@ -124,17 +126,17 @@ impl Ownership {
         })
     }
 
-    /// Judges what is seen, and remembers it for the next time.
+    /// Judges what a look that was begun then has shown, and remembers it for the next time.
     fn judged(
         store: &Store,
         (space, manager): (&SpaceName, &ManagerName),
-        seen: Option<machine::Seen>,
+        (seen, begun): (Option<machine::Seen>, Duration),
         ttl: Duration,
     ) -> Verdict {
         let key = (space.clone(), manager.clone());
-        let now = store.clock().monotonic();
+        let look = Look { begun, done: store.clock().monotonic() };
         let mut known = locked(&store.0.observations);
-        let verdict = judge(known.get(&key), seen, now, ttl);
+        let verdict = judge(known.get(&key), seen, look, ttl);
         match &verdict {
             Verdict::Wait(observation) => known.insert(key, observation.clone()),
             Verdict::Take(_) => known.remove(&key),
