@@ -20,7 +20,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use support::forward::{Call, Forward, Line};
 use support::run;
-use support::site::{Site, space};
+use support::site::{Site, space, with_twin};
 use support::world::{START, strict_cloud};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -91,16 +91,7 @@ fn other() -> SpaceName {
 
 /// The site's space, and the same again under another name.
 fn two_spaces() -> Arc<Setup> {
-    let mut setup = (*site().setup()).clone();
-    let mut config = (*setup.config).clone();
-    let mut twin = (*setup.spaces[&space()]).clone();
-    twin.policy.space = other();
-    setup.spaces.insert(other(), Arc::new(twin));
-    let mut twin = config.spaces[&space()].clone();
-    twin.name = other();
-    config.spaces.insert(other(), twin);
-    setup.config = Arc::new(config);
-    Arc::new(setup)
+    Arc::new(with_twin(&site().setup(), &other()))
 }
 
 fn site() -> Site {

@@ -105,10 +105,6 @@ pub(super) fn request(name: &SpaceName, id: &RequestId) -> StatePath {
 pub(super) fn current(name: &SpaceName) -> StatePath {
     space(name).join("current")
 }
-/// Written by each new owner; no listing shows it.
-pub(super) fn current_mark(name: &SpaceName) -> StatePath {
-    current(name).join(".owner")
-}
 pub(super) fn machine(name: &SpaceName, machine: &MachineName) -> StatePath {
     current(name).join(machine.as_str())
 }
@@ -127,6 +123,11 @@ pub(super) fn heartbeat_list(name: &SpaceName, machinetype: &MachinetypeName) ->
 /// Directories of a space that outlive its machines.
 pub(super) fn long_lived(name: &SpaceName) -> [StatePath; 6] {
     [space(name), owner(name), requests(name), heartbeat_lists(name), current(name), deleted(name)]
+}
+
+/// Written by a new owner into the directories that it is about to list; no listing shows it.
+pub(super) fn touched(dir: &StatePath) -> StatePath {
+    dir.join(".owner")
 }
 
 /// What a machine has put, while it is in `current`.

@@ -88,6 +88,20 @@ impl Site {
     }
 }
 
+/// The same instructions, with another space that is like the first in everything but its name.
+pub fn with_twin(setup: &Setup, name: &SpaceName) -> Setup {
+    let mut setup = setup.clone();
+    let mut config = (*setup.config).clone();
+    let mut twin = (*setup.spaces[&space()]).clone();
+    twin.policy.space = name.clone();
+    setup.spaces.insert(name.clone(), Arc::new(twin));
+    let mut twin = config.spaces[&space()].clone();
+    twin.name = name.clone();
+    config.spaces.insert(name.clone(), twin);
+    setup.config = Arc::new(config);
+    setup
+}
+
 /// The rules of the test's space.
 pub fn space_of(setup: &Setup) -> Arc<SpaceSetup> {
     Arc::clone(&setup.spaces[&space()])

@@ -9,7 +9,8 @@ use vcycle::act::{Home, StepResult};
 use vcycle::cycle::{CycleContext, CycleEnd, run_cycle};
 use vcycle::library::Setup;
 use vcycle::model::{
-    DeploymentId, Identity, MachineName, MachinetypeName, ManagerName, Processors, Timestamp,
+    DeploymentId, Identity, MachineName, MachinetypeName, ManagerName, Processors, SpaceName,
+    Timestamp,
 };
 use vcycle::observe::SpaceMemory;
 use vcycle::plan::Step;
@@ -57,7 +58,38 @@ pub struct World {
     pub rates: Option<Rates>,
     /// The request budget of managers that start from now on; `None`: they ask as fast as they like.
     pub budget: Option<BudgetSettings>,
+    voices: Voices,
+}
+
+/// What the machines of a cloud have written so far.
+#[derive(Debug, Default)]
+pub struct Voices {
     heard: BTreeMap<MachineName, (Option<Timestamp>, bool)>,
+}
+
+impl Voices {
+    /// The machines write what they have to say since the last time. Says whether there were last words.
+    pub async fn speak(&mut self, cloud: &SimCloud, store: &Store, space: &SpaceName) -> bool {
+        let mut last_words = false;
+        for machine in cloud.machines() {
+            let Identity::Vcycle(tags) = &machine.identity else { continue };
+            let heard = self.heard.entry(tags.machine.clone()).or_default();
+            let put = async |name: &str, text: &str| {
+                let name = OutputName::parse(name).unwrap();
+                // A machine that is archived is told that it is not known.
+                let put = store.put_output(space, &tags.machine, &name, text.as_bytes(), 1 << 20);
+                put.await.is_ok()
+            };
+            if machine.last_heartbeat > heard.0 && put("heartbeat", "0 0 0 1 2").await {
+                heard.0 = machine.last_heartbeat;
+            }
+            if let Some(message) = machine.shutdown_message.as_deref().filter(|_| !heard.1) {
+                heard.1 = put("shutdown_message", message).await;
+                last_words |= heard.1;
+            }
+        }
+        last_words
+    }
 }
 
 /// One running copy of the daemon, as far as one space is concerned.
@@ -101,7 +133,7 @@ impl World {
             seed,
             rates: None,
             budget: None,
-            heard: BTreeMap::new(),
+            voices: Voices::default(),
         }
     }
 
@@ -178,23 +210,8 @@ impl World {
     /// Time passes, and the machines write what they have to say.
     pub async fn pass(&mut self, time: Duration) {
         self.clock.advance(time);
-        let (store, space) = (self.store(), space());
-        for machine in self.cloud.machines() {
-            let Identity::Vcycle(tags) = &machine.identity else { continue };
-            let heard = self.heard.entry(tags.machine.clone()).or_default();
-            let put = async |name: &str, text: &str| {
-                let name = OutputName::parse(name).unwrap();
-                // A machine that is archived is told that it is not known.
-                let put = store.put_output(&space, &tags.machine, &name, text.as_bytes(), 1 << 20);
-                put.await.is_ok()
-            };
-            if machine.last_heartbeat > heard.0 && put("heartbeat", "0 0 0 1 2").await {
-                heard.0 = machine.last_heartbeat;
-            }
-            if let Some(message) = machine.shutdown_message.as_deref().filter(|_| !heard.1) {
-                heard.1 = put("shutdown_message", message).await;
-            }
-        }
+        let store = self.store();
+        self.voices.speak(&self.cloud, &store, &space()).await;
     }
 
     /// Moves a machine's folder to the archive behind everybody's back.

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use vcycle::model::Generation;
@@ -165,7 +166,6 @@ async fn a_renewal_that_hangs_does_not_stretch_the_ownership() {
 
 #[tokio::test]
 async fn a_renewal_that_is_done_too_late_does_not_count_wherever_it_was_held_up() {
-    use std::task::{Context, Waker};
     for polls in 0.. {
         let bench = Bench::memory();
         let (store, _) = bench.faulty();
@@ -287,6 +287,43 @@ async fn old_looks_never_make_two_owners() {
     // Sees the log as it was, with generation 1; its file is read afresh and says released.
     assert_eq!(held(&slow, "m2").await.1, 2, "the exclusive link told the truth");
     second.proof().unwrap().check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_owner_sees_every_machine_of_the_last_one_however_old_its_host_s_looks_are() {
+    let bench = Bench::memory();
+    let (slow, caches) = bench.faulty();
+    let one = own(&bench.store(), "m1").await;
+    // Somebody on the host of the next owner has just looked at the space.
+    assert_eq!(slow.load_space(&space()).await.unwrap().records, []);
+    caches.freeze();
+    let made = make(&bench.store(), &one, 1).await;
+    one.release().await;
+    let two = own(&slow, "m2").await;
+    assert_eq!(slow.load_space(&space()).await.unwrap().records, [made]);
+    two.proof().unwrap().check().await.unwrap();
+}
+
+/// What its successor wrote must not look to it like the records of a restored backup.
+#[tokio::test]
+async fn a_new_owner_that_is_stopped_before_it_reads_the_records_does_not_rob_its_successor() {
+    let bench = Bench::memory();
+    let (slow, faults) = bench.faulty();
+    let (here, me) = (space(), manager("m1"));
+    let mut acquiring = Box::pin(Ownership::acquire(&slow, &here, &me, TTL));
+    let mut context = Context::from_waker(Waker::noop());
+    while bench.content("spaces/a.example/owner/00000001.renew").is_none() {
+        assert!(acquiring.as_mut().poll(&mut context).is_pending(), "{:?}", faults.log());
+    }
+    let other = bench.store();
+    held(&other, "m2").await;
+    bench.clock.advance(TTL + JUST);
+    let successor = own(&other, "m2").await;
+    make(&other, &successor, 1).await;
+    let woken = acquiring.await.unwrap_err();
+    assert_eq!(woken.fault(), Fault::Fenced, "{woken}");
+    assert_eq!(bench.content("spaces/a.example/owner/00000003"), None);
+    successor.proof().unwrap().check().await.unwrap();
 }
 
 #[tokio::test]

@@ -82,6 +82,11 @@ impl SimProvider {
         self.line().push(fault);
     }
 
+    /// From now on faults strike its calls as often as this.
+    pub fn set_rates(&self, rates: Rates) {
+        self.line().set_rates(rates);
+    }
+
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,7 +14,7 @@ use vcycle_api::{
 use crate::client::{ClientOptions, SimProvider};
 use crate::log;
 use crate::world::World;
-use crate::{EndCause, LogEntry, Script, Settings, WorldFault};
+use crate::{EndCause, FaultPlan, LogEntry, Script, Settings, WorldFault};
 
 /// A simulated cloud. Clones are the same cloud.
 #[derive(Debug, Clone)]
@@ -106,6 +106,11 @@ impl SimCloud {
     /// now on. An empty list takes it away again.
     pub fn set_scripts(&self, machinetype: MachinetypeName, scripts: Vec<(u32, Script)>) {
         self.world().set_scripts(machinetype, scripts);
+    }
+
+    /// From now on this goes wrong in the cloud itself. Clients that are there already keep their own rates.
+    pub fn set_faults(&self, faults: FaultPlan) {
+        self.world().settings.faults = faults;
     }
 
     /// Somebody else makes a machine, past every quota.

@@ -125,6 +125,19 @@ impl FaultyFs {
         self.state().rules.clear();
     }
 
+    /// From now on faults strike as often as this.
+    pub fn set_rates(&self, rates: Rates) {
+        self.state().rates = rates;
+    }
+
+    /// Forgets everything that was seen, as a cache does with what is old: what is frozen afterwards is
+    /// only as old as the looks since then.
+    pub fn forget(&self) {
+        let mut state = self.state();
+        state.listings.clear();
+        state.missing.clear();
+    }
+
     /// The process dies here: every later call fails.
     pub fn crash(&self) {
         self.state().crashed = true;
@@ -355,6 +368,11 @@ impl SharedFs for FaultyFs {
     }
 
     async fn make_dir(&self, dir: &StatePath) -> io::Result<()> {
+        {
+            // It may make any of its parents, too.
+            let mut state = self.state();
+            state.listings.retain(|listed, _| !dir.relative().starts_with(listed.relative()));
+        }
         self.mutate("make_dir", dir, self.inner.make_dir(dir)).await
     }
 

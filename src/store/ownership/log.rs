@@ -216,7 +216,7 @@ async fn write(
     store.fs().write(&path, &codec::encode(life), Mode::Public).await.map_err(at("renew", &path))
 }
 
-/// Makes our next listing of the machines true: it may be a minute old, and lack the intents that our
+/// Makes our next listings of the machines' folders true: they may be a minute old, and lack the intents that our
 /// predecessor wrote in its last minute, whose calls may still be under way. A cache forgets a
 /// directory that its own host has changed.
 pub(super) async fn refresh(
@@ -224,9 +224,13 @@ pub(super) async fn refresh(
     space: &SpaceName,
     generation: Generation,
 ) -> Result<(), StoreError> {
-    let path = layout::current_mark(space);
-    let content = format!("{generation}\n");
-    store.fs().write(&path, content.as_bytes(), Mode::Public).await.map_err(at("write", &path))
+    for dir in [layout::current(space), layout::deleted(space)] {
+        let path = layout::touched(&dir);
+        let content = format!("{generation}\n");
+        let written = store.fs().write(&path, content.as_bytes(), Mode::Public).await;
+        written.map_err(at("write", &path))?;
+    }
+    Ok(())
 }
 
 /// Removes generations that are long past. What cannot be removed stays: it does no harm.

@@ -1,10 +1,12 @@
 //! Who owns a space: pure. What I know, and what I see now, to what I may do.
 //!
 //! Two rules make it safe without comparing clocks of hosts. An observer takes a space only when its
-//! owner's (generation, counter) has not changed for the TTL *on the observer's clock*, counted from
-//! when it was first seen. An owner acts only until the TTL less a margin *on its own clock*, counted
-//! from the start of its last renewal, and a renewal counts only if it was done before that. So the
-//! owner has stopped before any observer begins, and what has stopped never starts again.
+//! owner's (generation, counter) has not changed for the TTL *on the observer's clock*, counted from the end
+//! of the look that first found it so to the beginning of the one that still does: an answer that was long on its
+//! way, or an observer that was stopped with it in its hands, tells nothing of the time since. An owner acts
+//! only until the TTL less a margin *on its own clock*, counted from the start of its last renewal, and a
+//! renewal counts only if it was done before that. So the owner has stopped before any observer begins, and
+//! what has stopped never starts again.
 
 use std::time::Duration;
 

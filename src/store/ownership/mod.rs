@@ -194,6 +194,8 @@ impl Ownership {
         log::refresh(&self.store, &self.space, self.generation).await?;
         let written = self.store.highest_written(&self.space).await?.max(above);
         if written > self.generation {
+            // If we were stopped since we took it, these may be the records of who came after us.
+            self.renew().await.map_err(|Lost(why)| why)?;
             // The log is older than the records: it was restored from a backup, or removed. A
             // generation at or below what they name could be that of a manager still alive.
             let problem = format!(

@@ -1,0 +1,15 @@
+//! Many managers in one world, deterministic by a seed.
+
+#![allow(unreachable_pub, reason = "a test has no users")]
+
+pub mod cloud;
+pub mod gate;
+pub mod host;
+pub mod judge;
+pub mod life;
+pub mod managers;
+pub mod peace;
+pub mod site;
+pub mod trace;
+pub mod weather;
+pub mod world;

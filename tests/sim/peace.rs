@@ -1,0 +1,110 @@
+//! When the trouble is over everything comes right within a bounded time: every VM has a record, every live
+//! record a VM, shares are met within one machine, every space has exactly one owner.
+
+use vcycle::model::MachinetypeName;
+
+use super::life::Life;
+use super::site::MACHINETYPES;
+use super::weather::TTL;
+use super::world::{size, space_name};
+use crate::support::laws::machines_and_records;
+
+/// In milliseconds. Machines of the trouble live for up to eight minutes more, stock-outs are remembered for some
+/// more, and after a refusal of credentials nothing is tried for ten.
+const LONGEST: u64 = 2_400_000;
+/// Between two looks.
+const LOOK: u64 = 5_000;
+
+/// Lives until everything is right; gives how long that took.
+pub async fn come(life: &mut Life) -> Result<u64, String> {
+    let begun = life.world.trace.now();
+    life.calm_down();
+    loop {
+        let now = life.world.trace.now();
+        life.until(now + LOOK).await?;
+        life.lay_ghosts();
+        match is_here(life).await {
+            Ok(()) => return Ok(life.world.trace.now() - begun),
+            Err(wrong) if now - begun > LONGEST => {
+                return Err(format!("no peace: {wrong}\n{}", reasons(life)));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// What the owners say, for whoever must find out why.
+fn reasons(life: &Life) -> String {
+    let mut text = String::new();
+    for running in life.running.values() {
+        let board = running.board.borrow();
+        for snapshot in board.spaces.values() {
+            text += &format!("{} {:?}\n", snapshot.space, snapshot.alarms);
+            for row in &snapshot.machinetypes {
+                text +=
+                    &format!("{} {} {}: {}\n", snapshot.space, snapshot.manager, row.name, row.why);
+            }
+            for row in &snapshot.machines {
+                text += &format!("  {} {} {:?}\n", row.name, row.phase, row.note);
+            }
+        }
+    }
+    text
+}
+
+/// Whether all is well. `Err`: what is not.
+async fn is_here(life: &Life) -> Result<(), String> {
+    for space in 0..life.world.shape.spaces {
+        has_one_owner(life, space)?;
+        shares_are_met(life, space)?;
+    }
+    let store = life.world.store();
+    for (space, cloud) in life.world.clouds.iter().enumerate() {
+        let whose = (&life.world.deployment, &space_name(space));
+        machines_and_records(cloud, &store, whose).await?;
+    }
+    Ok(())
+}
+
+fn has_one_owner(life: &Life, space: usize) -> Result<(), String> {
+    let name = space_name(space);
+    let Some((owner, silent)) = life.world.judge().owner(space) else {
+        return Err(format!("{name} never had an owner"));
+    };
+    if silent > TTL.as_millis() as u64 {
+        return Err(format!("nobody renews {name} any more"));
+    }
+    let show = life.running.values().filter(|r| r.board.borrow().spaces.contains_key(&name));
+    let show: Vec<u32> = show.map(|running| running.process.number).collect();
+    if show != [owner] {
+        return Err(format!("{name} is owned by #{owner}, and shown as theirs by {show:?}"));
+    }
+    Ok(())
+}
+
+/// Counted in processors, of which a stock-out may have made a machine have more than one.
+fn shares_are_met(life: &Life, space: usize) -> Result<(), String> {
+    let machines = life.world.clouds[space].machines();
+    let exist: u32 = machines.iter().filter(|machine| machine.exists).map(size).sum();
+    let ours = life.machines(space);
+    let have: u32 = ours.iter().map(|(machine, _)| size(machine)).sum();
+    let one = ours.iter().map(|(machine, _)| size(machine)).max().unwrap_or(1);
+    let of = space_name(space);
+    let limit = life.setup.spaces[&of].policy.processors_limit;
+    let room = limit.map_or(0, |limit| limit.0).saturating_sub(exist - have);
+    if have + one < room || have > room {
+        return Err(format!("{have} processors in {of} with room for {room}"));
+    }
+    for machinetype in MACHINETYPES {
+        let name = MachinetypeName::parse(machinetype).unwrap();
+        let of_it = ours.iter().filter(|(_, tags)| tags.machinetype == name);
+        let have: u32 = of_it.map(|(machine, _)| size(machine)).sum();
+        let wanted = life.share(space, &name) * f64::from(room);
+        if (f64::from(have) - wanted).abs() > f64::from(one) {
+            return Err(format!(
+                "{have} processors of {machinetype} in {of}, its share is {wanted}"
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! The instructions of all lives: two machinetypes of one processor, in one to three spaces that are alike.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use vcycle::library::Setup;
+use vcycle::model::{MachinetypeName, Processors, Share};
+
+use super::weather::SPACES;
+use super::world::space_name;
+use crate::support::site::{Site, space, with_twin};
+
+/// In the order of their shares.
+pub const MACHINETYPES: [&str; 2] = ["batch", "other"];
+
+/// Read once from real files, so that they are as valid as in production.
+fn base() -> Arc<Setup> {
+    static BASE: OnceLock<Arc<Setup>> = OnceLock::new();
+    let read = || {
+        Site::new(4)
+            .machinetypes(&[("batch", 2), ("other", 1)])
+            .with("creations_per_cycle = 6")
+            .with("delete_pause = \"20s\"")
+            .with("delete_pause_max = \"1m\"")
+            .each("fizzle = \"30s\"\nbackoff = \"40s\"\nstart_timeout = \"2m\"")
+            .each("max_wallclock = \"6m\"\nheartbeat = \"1m\"")
+            .each("breaker.pause = \"1m\"\nbreaker.pause_max = \"2m\"")
+            .setup()
+    };
+    BASE.get_or_init(read).clone()
+}
+
+/// With so many spaces.
+pub fn setup(spaces: usize, cycle: Duration, ttl: Duration) -> Setup {
+    assert_eq!(space().as_str(), SPACES[0]);
+    let mut setup = (*base()).clone();
+    for number in 1..spaces {
+        setup = with_twin(&setup, &space_name(number));
+    }
+    let mut config = (*setup.config).clone();
+    config.site.cycle = cycle;
+    config.site.ownership_ttl = ttl;
+    setup.config = Arc::new(config);
+    setup
+}
+
+/// With another limit and other shares in a space.
+pub fn configured(setup: &Setup, space: usize, (limit, shares): (u32, (u32, u32))) -> Setup {
+    let mut setup = setup.clone();
+    let name = space_name(space);
+    let mut changed = (*setup.spaces[&name]).clone();
+    changed.policy.processors_limit = Some(Processors(limit));
+    for (machinetype, share) in MACHINETYPES.iter().zip([shares.0, shares.1]) {
+        let name = MachinetypeName::parse(machinetype).unwrap();
+        let policy = changed.policy.machinetypes.get_mut(&name).unwrap();
+        policy.target_share = Share::new(f64::from(share)).unwrap();
+    }
+    setup.spaces.insert(name, Arc::new(changed));
+    setup
+}
