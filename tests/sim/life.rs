@@ -264,11 +264,10 @@ impl Life {
             Event::Throttle { host, calls } => {
                 self.inject(host, &CallFault::Throttle { calls, after: None });
             }
-            Event::Credentials { host, revoked: true } => {
-                self.inject(host, &CallFault::RevokeCredentials);
-            }
-            Event::Credentials { host, revoked: false } => {
-                self.inject(host, &CallFault::RestoreCredentials);
+            Event::Credentials { host, revoked } => {
+                let restored = CallFault::RestoreCredentials;
+                let fault = if revoked { CallFault::RevokeCredentials } else { restored };
+                self.inject(host, &fault);
             }
         }
     }
@@ -384,7 +383,7 @@ impl Life {
                 any.iter().for_each(|running| running.waker.wake(&name));
             }
             self.world.look(space);
-            if self.ticks % (60_000 / TICK) == 0 {
+            if self.ticks.is_multiple_of(60_000 / TICK) {
                 self.look_at_everything(space).await;
             }
         }
