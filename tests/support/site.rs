@@ -109,7 +109,8 @@ impl Site {
 
     /// What `vcycle machines` shows of a space.
     pub(crate) fn machines(&self, space: &str) -> Vec<Value> {
-        let answer = call(&["machines", space, "--json", "--config", &self.config()]);
+        let answer = call(&["machines", "--space", space, "--json", "--config", &self.config()]);
+        assert_ne!(answer.code, Some(2), "{answer:?}");
         if answer.code != Some(0) {
             return Vec::new();
         }
