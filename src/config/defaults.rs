@@ -29,6 +29,8 @@ pub const OWNERSHIP_TTL: Duration = Duration::from_secs(15);
 pub const OWNERSHIP_TTL_MIN: Duration = Duration::from_secs(3);
 /// Longest that is not worth a warning: nobody manages a space for this long after a crash.
 pub const OWNERSHIP_TTL_LONG: Duration = minutes(2);
+/// Longest: other managers do not wait longer for a silent owner, whatever its file says (`store::ownership`).
+pub const OWNERSHIP_TTL_MAX: Duration = minutes(24 * 60);
 
 // [library]
 

@@ -35,6 +35,12 @@ pub(super) fn read_site(root: &Reader<'_>, host: &Host) -> Option<Site> {
     if ttl.value < defaults::OWNERSHIP_TTL_MIN {
         let wrong = Wrong::new("too short to be renewed in time", "3s or longer; usually \"15s\"");
         site.problems().add(Problem::at_value(&ttl, wrong));
+    } else if ttl.value > defaults::OWNERSHIP_TTL_MAX {
+        let wrong = Wrong::new(
+            "longer than other managers wait for a silent owner",
+            "2m or shorter; usually \"15s\"",
+        );
+        site.problems().add(Problem::at_value(&ttl, wrong));
     } else if ttl.value > defaults::OWNERSHIP_TTL_LONG {
         let wrong = Wrong::new(
             "after a crash nobody manages a space for this long",

@@ -312,7 +312,7 @@ async fn a_new_owner_that_is_stopped_before_it_reads_the_records_does_not_rob_it
     let (here, me) = (space(), manager("m1"));
     let mut acquiring = Box::pin(Ownership::acquire(&slow, &here, &me, TTL));
     let mut context = Context::from_waker(Waker::noop());
-    while bench.content("spaces/a.example/owner/00000001.renew").is_none() {
+    while bench.content("spaces/a.example/current/.owner").is_none() {
         assert!(acquiring.as_mut().poll(&mut context).is_pending(), "{:?}", faults.log());
     }
     let other = bench.store();

@@ -117,7 +117,11 @@ impl Ownership {
         let generation = vacant.generation;
         if let Some(mut ownership) = Self::take(store, space, (manager, ttl), generation).await? {
             locked(&store.0.observations).remove(&(space.clone(), manager.clone()));
-            ownership.settle(above).await?;
+            if let Err(problem) = ownership.settle(above).await {
+                // It has done nothing: so that nobody, we included, has to wait for its silence.
+                ownership.release().await;
+                return Err(problem);
+            }
             if let Some(farewell) = &vacant.farewell {
                 let keep = Duration::from_secs(farewell.keep_secs);
                 ownership.keep_until = store.clock().monotonic().saturating_add(keep);
@@ -213,6 +217,12 @@ impl Ownership {
             };
             *self = above;
             self.alarms.push(problem);
+        } else if above > Generation::default() {
+            self.alarms.push(format!(
+                "VMs of ours were made by generation {above}, of which the generation log of {} knew nothing: was the \
+                 state directory restored from a backup? they are adopted",
+                self.space
+            ));
         }
         // Reading may have taken a while.
         self.renew().await.map_err(|Lost(why)| why)?;
