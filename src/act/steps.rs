@@ -151,7 +151,8 @@ impl Hands<'_> {
         self.proof.check().await?;
         let provider = self.context.provider;
         // Until then "there is none" may only mean that the cloud does not show it yet.
-        let settled = self.now().since(record.asked) >= provider.capabilities().settle;
+        let since = self.record()?.settling_since();
+        let settled = self.now().since(since) >= provider.capabilities().settle;
         let believed = match self.context.absence {
             Absence::CanBeProven => settled,
             Absence::ProvesNothing => false,

@@ -247,6 +247,12 @@ impl MachineRecord {
         &self.tags.deployment
     }
 
+    /// From when the settle time of the cloud counts: the call may have gone out long after it was asked for, and
+    /// the answer longer after that.
+    pub fn settling_since(&self) -> Timestamp {
+        self.created.map_or(self.asked, |created| created.max(self.asked))
+    }
+
     /// Whether it may write outputs. One that may not (its record was lost) cannot give a heartbeat either, so
     /// its silence means nothing; its other limits end it.
     pub fn can_write_outputs(&self) -> bool {

@@ -229,7 +229,7 @@ pub struct Settled {
 
 impl Settled {
     fn covers(self, record: &MachineRecord) -> bool {
-        let known = record.asked.max(record.created.unwrap_or(record.asked)).max(self.known_since);
+        let known = record.settling_since().max(self.known_since);
         self.started >= known + self.settle
     }
 }
