@@ -14,7 +14,7 @@ use super::board::News;
 use super::{Farewell, Shared};
 use crate::cooperate::{Member, Members, Sign};
 use crate::library::Setup;
-use crate::model::{Board, ManagerName, SpaceName};
+use crate::model::{Board, ManagerName};
 use crate::store::{IdleSpace, ManagerInfo, StoreError};
 
 /// How many times within the TTL the others are looked at: a clean stop is to be followed within two seconds.
@@ -46,8 +46,10 @@ pub(super) struct Membership {
     ttl: Duration,
     /// The others' files as last read.
     others: BTreeMap<ManagerName, ManagerInfo>,
-    /// The counter of our own file as last read, if another process had written it.
-    twin: Option<u64>,
+    /// Another process writes our own file.
+    has_twin: bool,
+    /// The state directory did not take or give what we wanted the last time.
+    fails: bool,
     news: mpsc::Sender<News>,
 }
 
@@ -77,8 +79,9 @@ impl Membership {
             ttl_secs: ttl.as_secs(),
         };
         let (view, members) = (watch::Sender::default(), Members::new(ttl));
-        let (news, others, twin) = (shared.news.clone(), BTreeMap::new(), None);
-        Self { shared, info, setup, board, view, members, ttl, others, twin, news }
+        let (news, others) = (shared.news.clone(), BTreeMap::new());
+        let (has_twin, fails) = (false, false);
+        Self { shared, info, setup, board, view, members, ttl, others, has_twin, fails, news }
     }
 
     pub(super) fn view(&self) -> watch::Receiver<View> {
@@ -104,14 +107,13 @@ impl Membership {
                 }
                 if is_due { self.look_for_all().await } else { self.look_at_known().await }
             };
-            let trouble = match worked.await {
-                Ok(()) => self.twin.map(|_| self.twin_trouble()),
-                Err(problem) => {
-                    warn!(%problem, "cannot look at the other managers, or not be seen by them");
-                    None
-                }
-            };
-            self.publish(trouble).await;
+            let failure = worked.await.err();
+            // Said once: looks are a second apart.
+            if let Some(problem) = failure.as_ref().filter(|_| !self.fails) {
+                warn!(%problem, "cannot look at the other managers, or not be seen by them");
+            }
+            self.fails = failure.is_some();
+            self.publish();
             tokio::select! {
                 biased;
                 _ = stopped.changed() => break,
@@ -132,11 +134,11 @@ impl Membership {
     }
 
     async fn show(&mut self, given_back: u64) -> Result<(), StoreError> {
-        let store = &self.shared.store;
+        let store = self.shared.store.clone();
         if self.info.counter > 0
             && let Some(there) = store.manager(&self.info.name).await?
         {
-            self.twin = (there.run != self.info.run).then_some(there.counter);
+            self.tell_twin(there.run != self.info.run).await;
         }
         self.info.counter += 1;
         self.info.given_back = given_back;
@@ -187,7 +189,7 @@ impl Membership {
         }
     }
 
-    async fn publish(&self, trouble: Option<String>) {
+    fn publish(&self) {
         let live = self.members.live(self.shared.clock.monotonic());
         let given_back = self.others.values().map(given_back).fold(0, u64::wrapping_add);
         self.view.send_if_modified(|view| {
@@ -195,18 +197,25 @@ impl Membership {
             *view = View { has_looked: true, live, given_back };
             is_news
         });
-        // The receiver only ends with the process.
-        let _ = self.news.send(News::Twin { trouble }).await;
     }
 
-    fn twin_trouble(&self) -> String {
+    /// Tells when another manager of our name comes or goes.
+    async fn tell_twin(&mut self, has_twin: bool) {
+        if std::mem::replace(&mut self.has_twin, has_twin) == has_twin {
+            return;
+        }
         let name = &self.info.name;
-        let trouble = format!(
-            "another manager runs under the name {name} on this state directory: give each its own \
-             `site.manager`; the spaces are safe, but who works on which changes without need"
-        );
-        error!("{trouble}");
-        trouble
+        let trouble = has_twin.then(|| {
+            format!(
+                "another manager runs under the name {name} on this state directory: give each its own \
+                 `site.manager`; the spaces are safe, but who works on which changes without need"
+            )
+        });
+        if let Some(trouble) = &trouble {
+            error!("{trouble}");
+        }
+        // The receiver only ends with the process.
+        let _ = self.news.send(News::Twin { trouble }).await;
     }
 }
 
@@ -222,9 +231,4 @@ fn sign(info: &ManagerInfo) -> Sign {
         is_leaving: info.stopped.is_some(),
         serves: info.serves.clone(),
     }
-}
-
-/// For the tasks of the spaces: the members of which one can work on a space are told apart by name alone.
-pub(super) fn names(live: &BTreeMap<ManagerName, Member>, space: &SpaceName) -> Vec<ManagerName> {
-    live.iter().filter(|(_, m)| m.serves(space)).map(|(name, _)| name.clone()).collect()
 }

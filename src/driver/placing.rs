@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::Shared;
-use super::membership::{View, names};
+use super::membership::View;
 use crate::cooperate::{Placing, Vacancy, best_other, place, turn};
 use crate::model::{Board, Generation, ManagerName, OperatorRequest, RequestWhat, SpaceName};
 use crate::store::{Acquire, Farewell, Look, Ownership, StoreError, Terms};
@@ -91,7 +91,7 @@ impl Place<'_> {
     fn wish(&self, to: Option<&ManagerName>, keep_secs: u64) -> Option<Farewell> {
         let (me, live) = (&self.shared.home.manager, &self.members.borrow().live);
         let to = match to {
-            Some(to) => Some(to.clone()).filter(|to| names(live, self.space).contains(to)),
+            Some(to) => live.get(to).filter(|m| m.serves(self.space)).map(|_| to.clone()),
             None => best_other(self.space, me, live),
         }?;
         (to != *me).then_some(Farewell { to: Some(to), keep_secs })

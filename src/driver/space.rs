@@ -133,6 +133,8 @@ impl SpaceWorker {
     /// cycle ends by itself: a cloud call that is under way is never abandoned half-way.
     async fn own(&mut self, ownership: Ownership) {
         info!(space = %self.space, generation = %ownership.generation(), "owns the space");
+        // The log itself is above it now.
+        self.above = Generation::default();
         let (over, silence) = (watch::Sender::new(false), OnceLock::new());
         let shared = Arc::clone(&self.shared);
         let renewals = async {
@@ -267,8 +269,8 @@ impl SpaceWorker {
             run_cycle(&context, &proof, memory).await
         };
         match result.await {
-            Ok(end) => {
-                let requests = end.requests.clone();
+            Ok(mut end) => {
+                let requests = std::mem::take(&mut end.requests);
                 self.tell(ownership, end).await;
                 requests
             }

@@ -31,7 +31,8 @@ impl ManagerInfo {
     }
 }
 
-/// One manager, as it shows itself to the others and to people. Nothing rests on it.
+/// One manager, as it shows itself to the others and to people. Who takes a space first follows from
+/// it, never whether two may have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManagerInfo {
     /// Version of this format: 1.

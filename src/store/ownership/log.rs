@@ -71,9 +71,8 @@ async fn generations(store: &Store, space: &SpaceName) -> Result<Vec<Generation>
 /// that is then read is the last one.
 pub(super) async fn look(store: &Store, space: &SpaceName) -> Result<Option<Seen>, StoreError> {
     let Some(generation) = highest(store, space).await? else { return Ok(None) };
-    let claim = store.read_optional(&layout::generation(space, generation)).await?;
+    let claim = claim_of(store, space, generation).await?;
     let life = store.read_optional(&layout::renewal(space, generation)).await?;
-    let claim: Option<Claim> = claim.and_then(|text| codec::decode(&text, FORMAT).ok());
     let renewal = match life {
         None => Renewal::None,
         Some(text) => match codec::decode(&text, FORMAT) {
@@ -85,6 +84,16 @@ pub(super) async fn look(store: &Store, space: &SpaceName) -> Result<Option<Seen
     let ttl = claim.as_ref().and_then(|claim| claim.ttl_ms).map(Duration::from_millis);
     let manager = claim.map(|claim| claim.manager);
     Ok(Some(Seen { generation, manager, ttl, renewal }))
+}
+
+/// Who made a generation; `None`: its file is gone, or cannot be read.
+async fn claim_of(
+    store: &Store,
+    space: &SpaceName,
+    generation: Generation,
+) -> Result<Option<Claim>, StoreError> {
+    let text = store.read_optional(&layout::generation(space, generation)).await?;
+    Ok(text.and_then(|text| codec::decode(&text, FORMAT).ok()))
 }
 
 /// When the last renewal was written, by the file server's clock.
@@ -126,12 +135,8 @@ impl Store {
     /// # Errors
     /// What the filesystem said.
     pub async fn owners(&self) -> Result<Vec<Owner>, StoreError> {
-        let dir = layout::spaces();
-        let names = self.fs().list(&dir).await.map_err(at("list", &dir))?;
-        let mut spaces: Vec<SpaceName> = names.iter().filter_map(|n| n.parse().ok()).collect();
-        spaces.sort_unstable();
         let mut owners = Vec::new();
-        for space in spaces {
+        for space in self.spaces().await? {
             owners.extend(owner_of(self, space).await?);
         }
         Ok(owners)
@@ -140,19 +145,16 @@ impl Store {
 
 async fn owner_of(store: &Store, space: SpaceName) -> Result<Option<Owner>, StoreError> {
     let Some(generation) = highest(store, &space).await? else { return Ok(None) };
-    let claim = store.read_optional(&layout::generation(&space, generation)).await?;
-    let claim: Option<Claim> = claim.and_then(|text| codec::decode(&text, FORMAT).ok());
-    let path = layout::renewal(&space, generation);
-    let life = store.read_optional(&path).await?;
+    let claim = claim_of(store, &space, generation).await?;
+    let life = store.read_optional(&layout::renewal(&space, generation)).await?;
     let life: Option<Life> = life.and_then(|text| codec::decode(&text, FORMAT).ok());
-    let renewed =
-        store.fs().modified(std::slice::from_ref(&path)).await.map_err(at("look at", &path))?;
+    let renewed = renewed_at(store, &space, generation).await;
     Ok(Some(Owner {
         space,
         generation,
         since: claim.as_ref().map(|claim| claim.at),
         manager: claim.map(|claim| claim.manager),
-        renewed: renewed.into_iter().flatten().next(),
+        renewed,
         is_given_back: life.is_some_and(|life| life.released),
     }))
 }
