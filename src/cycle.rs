@@ -88,8 +88,19 @@ pub async fn run_cycle(
     let plan = lawful_plan(&input);
     let offerings = &seen.offerings;
     let absence = absence(&input);
-    let act =
-        ActContext { provider, store, clock, setup, space, home, offerings, absence, stopping };
+    let unsettled = &seen.unsettled;
+    let act = ActContext {
+        provider,
+        store,
+        clock,
+        setup,
+        space,
+        home,
+        offerings,
+        absence,
+        unsettled,
+        stopping,
+    };
     // What is about to be done, and why, is known even if we die of it; else nothing is done.
     let unannounced = announce(context, proof, (&input, &plan), memory).await.err();
     let plan = match &unannounced {

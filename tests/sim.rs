@@ -74,13 +74,12 @@ fn explore() {
     let longest = outcomes.iter().map(|outcome| outcome.peace).max();
     let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
     println!(
-        "{} lives: {} generations, {} machines, {} deletes, {} late arrivals, {} buried alive, {} events; longest way to peace {longest:?} ms",
+        "{} lives: {} generations, {} machines, {} deletes, {} late arrivals, {} events; longest way to peace {longest:?} ms",
         outcomes.len(),
         sum(|o| o.stats.generations),
         sum(|o| o.stats.machines),
         sum(|o| o.stats.deletes),
         sum(|o| o.stats.late),
-        sum(|o| o.stats.buried),
         sum(|o| o.events),
     );
     assert!(failed.is_empty(), "{} of them broke a law: {failed:#?}", failed.len());

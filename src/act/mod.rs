@@ -11,7 +11,7 @@ mod brake;
 mod create;
 mod steps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 
@@ -63,6 +63,8 @@ pub struct ActContext<'a> {
     pub offerings: &'a [Offering],
     /// Whether a delete that finds nothing may conclude anything.
     pub absence: Absence,
+    /// Machines that the cloud may not show yet.
+    pub unsettled: &'a HashSet<MachineName>,
     /// Set when the process is to end: steps that have not begun are left.
     pub stopping: &'a AtomicBool,
 }

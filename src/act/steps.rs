@@ -152,7 +152,8 @@ impl Hands<'_> {
         let provider = self.context.provider;
         // Until then "there is none" may only mean that the cloud does not show it yet.
         let since = self.record()?.settling_since();
-        let settled = self.now().since(since) >= provider.capabilities().settle;
+        let settled = !self.context.unsettled.contains(self.record()?.machine())
+            && self.now().since(since) >= provider.capabilities().settle;
         let believed = match self.context.absence {
             Absence::CanBeProven => settled,
             Absence::ProvesNothing => false,

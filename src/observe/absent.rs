@@ -1,6 +1,7 @@
 //! Machines that a complete listing lacks: how many may be missing before the listing itself is suspected,
 //! and direct questions for a few of them each cycle. Only `NotFound` proves absence.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
@@ -8,7 +9,7 @@ use futures::{FutureExt, StreamExt, stream};
 use tracing::warn;
 use vcycle_api::ErrorKind;
 
-use super::join::{Match, Settled, judge, must_be_listed};
+use super::join::{Match, judge, must_be_listed};
 use super::{READS_AT_ONCE, Sources, SpaceMemory};
 use crate::model::{
     Identity, Instance, InstanceId, ListingState, MachineName, MachineRecord, MachineView,
@@ -37,15 +38,13 @@ pub(super) struct Looked {
 pub(super) async fn look(
     from: &Sources<'_>,
     memory: &SpaceMemory,
-    answer: ListingState,
-    matches: Vec<Match>,
+    unsettled: &HashSet<MachineName>,
+    (answer, matches): (ListingState, Vec<Match>),
 ) -> Looked {
     let records = memory.records.values();
     let (listing, asked) = match &answer {
         ListingState::Complete { started } => {
-            let settle = from.provider.capabilities().settle;
-            let settled = Settled { started: *started, settle, known_since: memory.since };
-            suspects(settled, records.clone().zip(&matches), memory)
+            suspects((*started, unsettled), records.clone().zip(&matches), memory)
         }
         // Nothing follows from absence; `join` saw what there was to see.
         ListingState::Partial { why: _ }
@@ -83,13 +82,14 @@ struct Suspect<'a> {
 
 /// The verdict on a complete listing, and whom to ask for: those who were not asked for longest, then the oldest.
 fn suspects<'a, 'm>(
-    settled: Settled,
+    (started, unsettled): (Timestamp, &HashSet<MachineName>),
     records: impl Iterator<Item = (&'a MachineRecord, &'m Match)>,
     memory: &SpaceMemory,
 ) -> (ListingState, Vec<Suspect<'a>>) {
     let (mut expected, mut unexpected, mut deleted) = (0, Vec::new(), Vec::new());
     for (position, (record, matched)) in records.enumerate() {
-        let Some(id) = record.instance.as_ref().filter(|_| must_be_listed(record, settled)) else {
+        let Some(id) = record.instance.as_ref().filter(|_| must_be_listed(record, unsettled))
+        else {
             continue;
         };
         let ours = record.deletion.is_some();
@@ -99,7 +99,7 @@ fn suspects<'a, 'm>(
             suspects.push(Suspect { position, record, id });
         }
     }
-    let listing = judge(settled.started, expected, unexpected.len());
+    let listing = judge(started, expected, unexpected.len());
     let most = match listing {
         ListingState::Shrunken { expected, missing } => {
             warn!(expected, missing, "the listing has shrunk, so its absences are not believed");

@@ -206,32 +206,13 @@ const MISSING_ALLOWED: usize = 3;
 /// Percentage of the machines known to exist that may be missing as well.
 const MISSING_ALLOWED_PERCENT: usize = 30;
 
-/// Whether a machine must be in a complete listing that began at `started`: the cloud has told its id,
-/// nothing says that it ended for good, and the listing began when the cloud had had `settle` to
-/// know it. `known_since`: never trust times of before, written by another host's clock.
-pub fn must_be_listed(record: &MachineRecord, settled: Settled) -> bool {
+/// Whether a machine must be in a complete listing: the cloud has told its id, nothing says that it ended for
+/// good, and the cloud has had the time to show it.
+pub fn must_be_listed(record: &MachineRecord, unsettled: &HashSet<MachineName>) -> bool {
     record.instance.is_some()
         && record.gone.is_none()
         && record.rejected.is_none()
-        && settled.covers(record)
-}
-
-/// From when on the absence of a machine from a listing means something.
-#[derive(Debug, Clone, Copy)]
-pub struct Settled {
-    /// When the listing began.
-    pub started: Timestamp,
-    /// [`vcycle_api::Capabilities::settle`].
-    pub settle: std::time::Duration,
-    /// When this manager took the space over: the times in older records are another host's.
-    pub known_since: Timestamp,
-}
-
-impl Settled {
-    fn covers(self, record: &MachineRecord) -> bool {
-        let known = record.settling_since().max(self.known_since);
-        self.started >= known + self.settle
-    }
+        && !unsettled.contains(record.machine())
 }
 
 /// How far a listing that calls itself complete is believed. `expected`: machines that must be listed and
@@ -248,4 +229,4 @@ pub fn judge(started: Timestamp, expected: usize, missing: usize) -> ListingStat
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::clock_watch::ClockWatch;
+use super::settling::Settling;
 use crate::model::{
     Decision, Ended, InstanceId, MachineName, MachineRecord, MachineView, MachinetypeName,
     Offering, Processors, Quota, ShutdownMessage, Sighting, SpacePolicy, SpaceSnapshot, Timestamp,
@@ -33,7 +34,7 @@ pub struct SpaceMemory {
     pub(crate) records: BTreeMap<MachineName, MachineRecord>,
     /// Records that cannot be read: while there are any, our own knowledge is partial.
     pub(crate) corrupt: Vec<CorruptRecord>,
-    /// When this memory was filled: times in older records are another host's.
+    /// Since when we listen: heartbeats of before may have been missed.
     pub(crate) since: Timestamp,
     /// Last words that were read from machines which have not been archived.
     pub(crate) messages: HashMap<MachineName, ShutdownMessage>,
@@ -51,6 +52,8 @@ pub struct SpaceMemory {
     pub(crate) saved: Option<SpaceSnapshot>,
     /// The state directory has failed us since this was filled.
     pub(crate) stale: bool,
+    /// How long each machine has been known.
+    pub(crate) settling: Settling,
     /// Whether the time can be believed.
     pub(crate) clock: ClockWatch,
     /// When a VM of an archived machine was last asked for directly.
@@ -80,6 +83,7 @@ impl SpaceMemory {
             heartbeat_lists: BTreeMap::new(),
             saved,
             stale: false,
+            settling: Settling::default(),
             clock: ClockWatch::default(),
             ghosts_asked_for: HashMap::new(),
             asked_twice: AskedTwice::new(),
@@ -151,6 +155,7 @@ impl SpaceMemory {
         self.messages.remove(machine);
         self.silent.remove(machine);
         self.asked_for.remove(machine);
+        self.settling.forget(machine);
         if let Some(record) = self.records.remove(machine) {
             if let Some(past) = &mut self.past_of_archived {
                 past.extend(record.how_it_ended(fizzle_of(&self.fizzles, &record)));

@@ -6,7 +6,9 @@ mod absent;
 pub mod clock_watch;
 pub mod join;
 pub mod memory;
+mod settling;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -17,6 +19,8 @@ use vcycle_api::{Clock, Listing, Observe, ProviderError};
 pub use clock_watch::{ClockLook, ClockReading, ClockWatch, Stepped};
 pub use join::{Joined, Match, Ours, join};
 pub use memory::SpaceMemory;
+
+use settling::Began;
 
 use crate::model::{
     DeploymentId, Generation, Identity, Instance, InstanceState, ListingState, MachineName,
@@ -72,6 +76,8 @@ pub struct Observation {
     pub strangers: Strangers,
     /// How far absence can be believed.
     pub listing: ListingState,
+    /// Machines that the cloud may not show yet.
+    pub unsettled: HashSet<MachineName>,
     /// Limits of the tenancy.
     pub quota: Quota,
     /// What can be made; empty when that, or the quota, could not be learned.
@@ -112,6 +118,9 @@ pub async fn observe(
     let wanted = heartbeat_files(from.policy, memory);
     // Stamped before the call: what is asked for later cannot be missing from the answer.
     let started = from.clock.now();
+    let began = Began { wall: started, monotonic: from.clock.monotonic() };
+    let settle = from.provider.capabilities().settle;
+    let unsettled = memory.settling.unsettled(&memory.records, began, settle);
     let (listing, quota, offered, heartbeats, requests) = futures::join!(
         from.provider.list(),
         from.provider.quota(),
@@ -129,7 +138,7 @@ pub async fn observe(
     let records: Vec<&MachineRecord> = memory.records.values().collect();
     let joined = join(&ours, &records, answer.listed);
     let Joined { matches, orphans, mut strangers, tombstones: _ } = joined;
-    let looked = absent::look(from, memory, answer.state, matches).await;
+    let looked = absent::look(from, memory, &unsettled, (answer.state, matches)).await;
     let mut machines: Vec<MachineView> = looked.views;
     let listing = looked.listing;
     memory.asked_for.extend(looked.asked_for);
@@ -154,6 +163,7 @@ pub async fn observe(
         orphans,
         strangers,
         listing,
+        unsettled,
         quota,
         offerings,
         requests,

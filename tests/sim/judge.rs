@@ -43,8 +43,6 @@ pub struct Stats {
     pub machines: u64,
     pub deletes: u64,
     pub late: u64,
-    /// Machines that were archived though they existed.
-    pub buried: u64,
 }
 
 /// What is known of one space.
@@ -263,28 +261,18 @@ impl Judge {
         }
     }
 
-    /// What exists is not archived. Known and open: a wall clock that steps forward by more than the settle time just
-    /// after a create makes the machine look settled while the cloud does not show it yet. It is adopted again.
+    /// What exists is not archived.
     pub fn buries(
         &mut self,
         process: &Process,
         space: usize,
         (machine, tags): (&SimMachine, &Tags),
     ) {
-        let book = &mut self.spaces[space];
-        if book.late.contains_key(&machine.id) {
+        if self.spaces[space].late.contains_key(&machine.id) {
             return;
         }
-        match self.clocks {
-            Clocks::Wild => {
-                self.stats.buried += 1;
-                book.late.insert(machine.id.clone(), Processors(size(machine)));
-            }
-            Clocks::Mild => {
-                let who = process.who(Some(space));
-                self.breaks(format!("{who} archives {}, which exists: {machine:?}", tags.machine));
-            }
-        }
+        let who = process.who(Some(space));
+        self.breaks(format!("{who} archives {}, which exists: {machine:?}", tags.machine));
     }
 
     /// Everything that is there must be in the books.
