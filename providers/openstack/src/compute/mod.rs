@@ -1,0 +1,1 @@
+//! Servers: listed, described, made, resolved and deleted (Nova).

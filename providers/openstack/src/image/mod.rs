@@ -1,0 +1,1 @@
+//! Images: found by name or id, uploaded, and removed when nobody uses them (Glance).

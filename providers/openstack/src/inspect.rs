@@ -1,0 +1,1 @@
+//! What of a tenancy works and what does not, for `vcycle check --online`.

@@ -1,0 +1,1 @@
+//! Key pairs: one for each public key, named by its content.

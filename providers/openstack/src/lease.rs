@@ -1,0 +1,1 @@
+//! Reservations of hosts for a time: leases of Blazar.

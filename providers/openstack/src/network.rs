@@ -1,0 +1,1 @@
+//! Networks: which ones a server of ours is put on (Neutron).

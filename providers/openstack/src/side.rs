@@ -1,0 +1,1 @@
+//! Side resources of our deployment: ports and volumes together.

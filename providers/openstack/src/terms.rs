@@ -1,0 +1,1 @@
+//! What limits a tenancy in time: a lease, a credential that expires.

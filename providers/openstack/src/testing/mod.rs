@@ -1,0 +1,1 @@
+//! An OpenStack in this process, for tests.

@@ -1,0 +1,1 @@
+//! Volumes of ours: marked while their server lives, listed and removed when it is gone.
