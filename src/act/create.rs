@@ -36,6 +36,7 @@ pub(super) async fn create(hands: &mut Hands<'_>, new: &NewMachine) -> Result<No
         offering: new.offering.clone(),
         tags: new.tags.clone(),
         image: definition.image.clone(),
+        public_key: None,
         user_data,
         environment: environment(context, &new.tags),
     };

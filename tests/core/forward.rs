@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use vcycle::model::Timestamp;
 use vcycle_api::{
-    Act, Capabilities, CreateRequest, Created, Deletion, Instance, InstanceId, IntentToken,
-    Interruption, Listing, Observe, Offering, ProviderError, Quota, Resolution, SideResource,
+    Act, Capabilities, CreateRequest, Created, Deletion, Finding, Instance, InstanceId,
+    IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
+    Resolution, SideResource, Terms,
 };
 
 /// A call that has not been made yet.
@@ -71,10 +72,19 @@ impl<L: Line> Observe for Forward<L> {
     async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
         self.line.observe("side resources", self.inner.side_resources()).await
     }
+    async fn terms(&self) -> Result<Terms, ProviderError> {
+        self.line.observe("terms", self.inner.terms()).await
+    }
+    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
+        self.inner.inspect(needs).await
+    }
 }
 
 #[async_trait]
 impl<L: Line> Act for Forward<L> {
+    async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
+        self.line.act("prepare", self.inner.prepare(needs)).await
+    }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         self.line.act("create", self.inner.create(request)).await
     }

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use crate::budget::{Budget, BudgetSettings, BudgetState, Feedback, Priority, Shed, Ticket, Turn};
 use crate::{
-    Act, Capabilities, CreateRequest, Created, Deletion, ErrorKind, Instance, InstanceId,
-    IntentToken, Interruption, Listing, Observe, Offering, ProviderError, Quota, Resolution,
-    SideResource, Timestamp,
+    Act, Capabilities, CreateRequest, Created, Deletion, ErrorKind, Finding, Instance, InstanceId,
+    IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
+    Resolution, SideResource, Terms, Timestamp,
 };
 
 /// A provider with a request budget. It implements what the inner one implements: around an
@@ -192,10 +192,25 @@ impl<P: Observe + ?Sized> Observe for Budgeted<P> {
     async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
         self.pacer.paced((self.reads, "side resources"), self.inner.side_resources()).await
     }
+
+    async fn terms(&self) -> Result<Terms, ProviderError> {
+        self.pacer.paced((self.reads, "terms"), self.inner.terms()).await
+    }
+
+    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
+        let inspected = async { Ok(self.inner.inspect(needs).await) };
+        let answer = self.pacer.paced((self.reads, "inspect"), inspected).await;
+        answer.unwrap_or_else(|error| vec![Finding::unknown("login", error.to_string())])
+    }
 }
 
 #[async_trait]
 impl<P: Act + ?Sized> Act for Budgeted<P> {
+    // Before reads, because creates wait for it; after deletes, because those never wait for an image.
+    async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
+        self.pacer.paced((Priority::Create, "prepare"), self.inner.prepare(needs)).await
+    }
+
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         self.pacer.paced((Priority::Create, "create"), self.inner.create(request)).await
     }

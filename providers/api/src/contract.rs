@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    Instance, InstanceId, IntentToken, MachineName, Offering, ProviderError, Quota, Tags, Timestamp,
+    Finding, Instance, InstanceId, IntentToken, MachineName, Need, Offering, ProviderError, Quota,
+    Readiness, Tags, Terms, Timestamp, findings,
 };
 
 /// What a provider can do and how it behaves. Constant for the life of the provider.
@@ -82,6 +83,9 @@ pub struct CreateRequest {
     pub tags: Tags,
     /// Image, as the entry or the space gave it; a provider without images ignores it.
     pub image: Option<String>,
+    /// Text of the public key of root, for a provider that gives keys to machines; it also stands in
+    /// [`Need::public_key`].
+    pub public_key: Option<String>,
     /// Contextualisation.
     pub user_data: UserData,
     /// Variables that a provider without a metadata service sets in the machine's environment
@@ -174,12 +178,31 @@ pub trait Observe: Send + Sync {
 
     /// Side resources of our deployment. Empty where the cloud has none.
     async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError>;
+
+    /// What the cloud has promised. No terms where it promises nothing.
+    async fn terms(&self) -> Result<Terms, ProviderError> {
+        Ok(Terms::default())
+    }
+
+    /// What works with this tenancy and what does not, for people: login, quota, and what each machinetype
+    /// needs. Slow is allowed; what could not be told is said so.
+    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
+        findings::by_reading(self, needs).await
+    }
 }
 
 /// The changing half. Called only by `act`, each call under a proof of ownership.
 /// Nothing here retries: the next cycle is the retry.
 #[async_trait]
 pub trait Act: Observe {
+    /// Makes ready what machinetypes need (images, key pairs), and marks the side resources of our machines as
+    /// ours. Called before each plan: cheap when all is there. What takes long (an upload) is begun or
+    /// goes on in the background and is never waited for. One answer for each need, in their order; an error says
+    /// nothing of any.
+    async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
+        Ok(vec![Readiness::Ready; needs.len()])
+    }
+
     /// Makes the machine of an intent. The same intent makes at most one machine, whatever is lost.
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError>;
 

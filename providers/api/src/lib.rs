@@ -13,11 +13,14 @@ pub mod budgeted;
 pub mod clock;
 pub mod contract;
 pub mod error;
+pub mod findings;
 pub mod ids;
 pub mod instance;
 pub mod offering;
+pub mod prepare;
 pub mod settle;
 pub mod tags;
+pub mod terms;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
@@ -31,13 +34,16 @@ pub use contract::{
     Observe, Resolution, SideResource, UserData,
 };
 pub use error::{ErrorKind, ProviderError, Reaction};
+pub use findings::{Finding, Verdict};
 pub use ids::{
     DeploymentId, EntryName, Generation, InstanceId, IntentToken, InvalidName, MachineName,
     MachinetypeName, ManagerName, SpaceName,
 };
 pub use instance::{Instance, InstanceState};
 pub use offering::{Availability, Market, Money, Offering, OfferingId, Price, Quota};
+pub use prepare::{Need, Readiness};
 pub use settle::Settling;
 pub use tags::{Identity, Tags};
+pub use terms::Terms;
 pub use time::Timestamp;
 pub use units::{Hs06, Megabytes, Processors, Share};

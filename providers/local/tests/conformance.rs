@@ -194,6 +194,7 @@ impl Tenancy for Place {
         Template {
             offering: None,
             image: None,
+            public_key: None,
             user_data: UserData::new(SCRIPT),
             environment: vec![("JOBOUTPUTS".to_owned(), "https://example/".to_owned())],
         }

@@ -76,6 +76,7 @@ async fn request(client: &SimProvider) -> CreateRequest {
         offering,
         tags,
         image: None,
+        public_key: None,
         user_data: UserData::new("#!/bin/sh\n"),
         environment: Vec::new(),
     }

@@ -11,9 +11,10 @@ use async_trait::async_trait;
 use common::{SimSubject, Wrapped};
 use vcycle_api::testing::{Subject, Tenancy, all_cases, try_cases};
 use vcycle_api::{
-    Act, Capabilities, CreateRequest, Created, Deletion, ErrorKind, Identity, Instance, InstanceId,
-    InstanceState, IntentToken, Interruption, Listing, MachineName, Observe, Offering,
-    ProviderError, Quota, Resolution, SideResource, Tags, Timestamp, UserData,
+    Act, Capabilities, CreateRequest, Created, Deletion, ErrorKind, Finding, Identity, Instance,
+    InstanceId, InstanceState, IntentToken, Interruption, Listing, MachineName, Need, Observe,
+    Offering, ProviderError, Quota, Readiness, Resolution, SideResource, Tags, Timestamp, UserData,
+    Verdict,
 };
 
 /// A rule that is broken.
@@ -44,6 +45,8 @@ enum Flaw {
     CountsOnlyOurs,
     ChangesTheCloudWhenObserving,
     CallsRefusedCredentialsAbsence,
+    AnswersOneNeedForAll,
+    FindsThatAllWorks,
 }
 
 /// Each flaw, with the case that must find it.
@@ -75,6 +78,8 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::CountsOnlyOurs, "quota_counts_strangers"),
     (Flaw::ChangesTheCloudWhenObserving, "observing_changes_nothing"),
     (Flaw::CallsRefusedCredentialsAbsence, "revoked_credentials_give_nothing_but_auth_failed"),
+    (Flaw::AnswersOneNeedForAll, "each_need_gets_one_answer"),
+    (Flaw::FindsThatAllWorks, "an_inspection_says_that_the_login_fails"),
 ];
 
 #[tokio::test]
@@ -231,10 +236,26 @@ impl Observe for Flawed {
     async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
         self.inner.side_resources().await
     }
+
+    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
+        let mut findings = self.inner.inspect(needs).await;
+        if self.is(Flaw::FindsThatAllWorks) {
+            findings.iter_mut().for_each(|finding| finding.verdict = Verdict::Works);
+        }
+        findings
+    }
 }
 
 #[async_trait]
 impl Act for Flawed {
+    async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
+        let mut answers = self.inner.prepare(needs).await?;
+        if self.is(Flaw::AnswersOneNeedForAll) {
+            answers.truncate(1);
+        }
+        Ok(answers)
+    }
+
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         let calls = self.calls.fetch_add(1, Ordering::SeqCst);
         let mut request = request.clone();

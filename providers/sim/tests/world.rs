@@ -61,6 +61,7 @@ fn request(number: u64, offering: &Offering) -> CreateRequest {
             deadline: START + secs(7200),
         },
         image: None,
+        public_key: None,
         user_data: UserData::new("#!/bin/sh\n"),
         environment: vec![("MACHINEFEATURES".to_owned(), "/mf".to_owned())],
     }

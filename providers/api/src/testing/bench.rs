@@ -134,6 +134,7 @@ impl Bench {
                 deadline: Timestamp::from_secs(self.now().as_secs() + 3600),
             },
             image: template.image,
+            public_key: template.public_key,
             user_data: template.user_data,
             environment: template.environment,
         }

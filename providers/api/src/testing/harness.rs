@@ -71,6 +71,8 @@ pub struct Template {
     pub offering: Option<OfferingId>,
     /// As in [`crate::CreateRequest`].
     pub image: Option<String>,
+    /// As in [`crate::CreateRequest`].
+    pub public_key: Option<String>,
     /// Keeps the machine at work until it is ended. The suite may append lines that begin with
     /// `#`, to reach the limit of its size.
     pub user_data: UserData,

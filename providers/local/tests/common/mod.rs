@@ -126,6 +126,7 @@ pub fn request_for(offering: Offering, script: &str) -> CreateRequest {
             deadline: SystemClock::new().now() + LIFE,
         },
         image: None,
+        public_key: None,
         user_data: UserData::new(script),
         environment: vec![("JOBOUTPUTS".to_owned(), "https://example/secret-token".to_owned())],
     }

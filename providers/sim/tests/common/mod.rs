@@ -68,6 +68,7 @@ impl Tenancy for SimTenancy {
         Template {
             offering: None,
             image: None,
+            public_key: None,
             user_data: UserData::new("#!/bin/sh\nexec sleep 3600\n"),
             environment: Vec::new(),
         }

@@ -84,6 +84,8 @@ pub(super) async fn observing_changes_nothing(bench: &Bench) -> Outcome {
         provider.quota().await?;
         provider.interruptions().await?;
         provider.side_resources().await?;
+        provider.terms().await?;
+        drop(provider.inspect(&[]).await);
     }
     let after = (bench.list().await?, bench.tenancy().mutations());
     ensure!(before == after, "observing turned {before:?} into {after:?}");

@@ -4,6 +4,7 @@ mod creating;
 mod ending;
 mod failing;
 mod listing;
+mod preparing;
 mod selling;
 
 use std::future::Future;
@@ -45,6 +46,10 @@ pub fn all_cases() -> Vec<Case> {
         listing::observing_changes_nothing,
         selling::offerings_are_sane,
         selling::quota_is_sane_and_rises_with_use,
+        preparing::the_terms_of_an_open_tenancy_allow_its_use,
+        preparing::each_need_gets_one_answer,
+        preparing::what_is_needed_becomes_ready,
+        preparing::an_inspection_finds_a_good_tenancy_good,
         creating::the_same_request_again_makes_no_second_machine,
         creating::the_same_request_at_the_same_time_makes_no_second_machine,
         creating::user_data_up_to_the_limit_is_taken_and_beyond_it_refused,
@@ -75,6 +80,7 @@ pub fn all_cases() -> Vec<Case> {
         failing::a_throttle_storm_is_told_and_passes,
         failing::an_outage_proves_nothing,
         failing::revoked_credentials_give_nothing_but_auth_failed,
+        preparing::an_inspection_says_that_the_login_fails,
         failing::a_fast_client_clock_proves_no_absence,
         failing::a_slow_client_clock_harms_nothing,
     ]
