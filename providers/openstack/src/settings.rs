@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use vcycle_api::DeploymentId;
+
 /// Settings of the provider.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -35,8 +37,9 @@ pub struct Settings {
     pub request_time: Duration,
     /// How long after a lost reply a server may still appear ([`vcycle_api::Capabilities::settle`]).
     pub settle: Duration,
-    /// Where uploads of images keep their progress. `None`: nothing is uploaded.
-    pub image_dir: Option<PathBuf>,
+    /// Whose side resources and images are ours. `None`, for who only looks: nothing is, and nothing is
+    /// uploaded.
+    pub deployment: Option<DeploymentId>,
 }
 
 impl Settings {
@@ -57,7 +60,7 @@ impl Settings {
             requests_at_once: 8,
             request_time: Duration::from_secs(60),
             settle: Duration::from_secs(120),
-            image_dir: None,
+            deployment: None,
         }
     }
 }
