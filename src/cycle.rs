@@ -16,8 +16,8 @@ pub use input::{PlanFrame, Remembered, plan_input};
 use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, execute};
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{
-    ClockTrust, Decision, DeleteReason, DeploymentId, ErrorKind, ListingState, OperatorRequest,
-    Processors, SpaceSnapshot, Timestamp,
+    ClockTrust, Decision, DeleteReason, DeploymentId, Doors, ErrorKind, ListingState,
+    OperatorRequest, Processors, SpaceSnapshot, Timestamp,
 };
 use crate::observe::{
     ClockLook, ClockReading, Observation, Sources, SpaceMemory, Stepped, observe,
@@ -45,6 +45,8 @@ pub struct CycleContext<'a> {
     pub space: &'a SpaceSetup,
     /// Who we are.
     pub home: &'a Home,
+    /// Where machines are heard.
+    pub doors: &'a Doors,
     /// Never the same twice: names of new machines follow from it.
     pub seed: u64,
     /// Set when the process is to end.
@@ -69,13 +71,23 @@ pub async fn run_cycle(
     proof: &Proof<'_>,
     memory: &mut SpaceMemory,
 ) -> Result<CycleEnd, StoreError> {
-    let CycleContext { provider, store, clock, deployment, setup, space, home, seed, stopping } =
-        *context;
+    let CycleContext {
+        provider,
+        store,
+        clock,
+        deployment,
+        setup,
+        space,
+        home,
+        doors,
+        seed,
+        stopping,
+    } = *context;
     proof.check().await?;
     if memory.must_be_read_again() {
         memory.refill(store.load_space(proof.space()).await?);
     }
-    let from = Sources { provider, store, clock, deployment, policy: &space.policy };
+    let from = Sources { provider, store, clock, deployment, doors, policy: &space.policy };
     let mut seen = look(&from, memory).await?;
     not_outrun(proof, &seen)?;
     let trust = tell_time(proof, clock, memory, &mut seen).await;
@@ -110,14 +122,7 @@ pub async fn run_cycle(
     let mut outcomes = execute(&plan, &act, proof, memory).await;
     outcomes.store_problem =
         unannounced.map(|problem| problem.to_string()).or(outcomes.store_problem);
-    if let Some(why) = &outcomes.auth_refused {
-        memory.auth_refused(seen.now, why.clone());
-    }
-    if outcomes.quota_refused {
-        memory.quota_refused(seen.now, used.plus(created(&outcomes)), seen.quota);
-    }
-    asked_twice_again(&outcomes, memory);
-    memory.decided(outcomes.steps.iter().filter_map(decision));
+    remember(&outcomes, (&seen, used), memory);
     let frame = frame(provider.capabilities().provider, home, memory.decisions());
     let mut snapshot = snapshot(&input, &plan, frame);
     snapshot.continue_history(memory.saved.as_ref());
@@ -176,6 +181,22 @@ async fn tell_time(
 /// What a delete that finds nothing may conclude in this cycle.
 fn absence(input: &PlanInput<'_>) -> Absence {
     if lets_absence_be_proven(input) { Absence::CanBeProven } else { Absence::ProvesNothing }
+}
+
+/// Remembers what no record remembers.
+fn remember(
+    outcomes: &Outcomes,
+    (seen, used): (&Observation, Processors),
+    memory: &mut SpaceMemory,
+) {
+    if let Some(why) = &outcomes.auth_refused {
+        memory.auth_refused(seen.now, why.clone());
+    }
+    if outcomes.quota_refused {
+        memory.quota_refused(seen.now, used.plus(created(outcomes)), seen.quota);
+    }
+    asked_twice_again(outcomes, memory);
+    memory.decided(outcomes.steps.iter().filter_map(decision));
 }
 
 /// Remembers the calls that no record remembers.

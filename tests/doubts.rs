@@ -6,6 +6,7 @@
 #[path = "core/mod.rs"]
 mod support;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use support::mortal::Fate;
@@ -14,10 +15,10 @@ use support::world::{CYCLE, Manager, START, World, done, strict_cloud};
 use support::{laws, run};
 use vcycle::cycle::CycleEnd;
 use vcycle::model::{
-    InstanceId, MachineRecord, OfferingId, OperatorRequest, RequestId, RequestWhat,
+    Doors, InstanceId, MachineRecord, OfferingId, OperatorRequest, RequestId, RequestWhat,
 };
 use vcycle_api::{Clock, ErrorKind, Market};
-use vcycle_sim::{CallFault, Stranger, WorldFault};
+use vcycle_sim::{CallFault, Script, Stranger, WorldFault};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -393,5 +394,31 @@ fn requests_stay_standing_while_the_listing_cannot_be_believed() {
         }
         assert_eq!(requests(&two).await, 0, "it is carried out");
         assert_eq!(world.cloud.machines_of(hidden.intent()), 0);
+    });
+}
+
+/// A machine knows only the address that its maker gave it: while nobody answers there, its silence is not its own.
+#[test]
+fn who_reports_to_a_manager_that_does_not_live_is_not_deleted_for_its_silence() {
+    run(async {
+        // One machine: of several that are silent at once none would be deleted anyway.
+        let site = Site::new(1).each("fizzle = \"1m\"\nheartbeat = \"5m\"");
+        let world = World::new(&site, strict_cloud(12));
+        world.script("batch", Script { heartbeats: None, ..Script::never_ends() });
+        let (mut world, one) = full_of(world).await;
+        let door = record(&one).base_url;
+        drop(one);
+        let mut two = world.start("two", Fate::kind()).await.unwrap();
+        two.doors = Doors::Open(BTreeMap::from([("https://two:443".to_owned(), START)]));
+        assert_eq!(cycles(&mut world, &mut two, 60).await, [""; 0]);
+        let end = cycle(&mut world, &mut two).await;
+        assert!(end.snapshot.alarms[0].contains("does not live"), "{:?}", end.snapshot.alarms);
+        // Somebody answers there again: each has the time of a whole silence to be heard.
+        let opened = world.clock.now();
+        two.doors = Doors::Open(BTreeMap::from([(door, opened)]));
+        while cycles(&mut world, &mut two, 1).await.is_empty() {}
+        let silence = world.clock.now().since(opened);
+        assert!(silence > Duration::from_secs(300), "{silence:?}");
+        assert!(silence < Duration::from_secs(600), "{silence:?}");
     });
 }

@@ -119,6 +119,7 @@ mod tests {
             intended: at,
             asked: at,
             outputs_token_sha256: String::new(),
+            base_url: String::new(),
             instance: None,
             created: None,
             rejected: None,

@@ -134,6 +134,7 @@ fn fresh_record(
         intended: now,
         asked: now,
         outputs_token_sha256,
+        base_url: hands.context.home.base_url.clone(),
         instance: None,
         created: None,
         rejected: None,
@@ -157,8 +158,10 @@ pub(super) fn adopted(hands: &Hands<'_>, found: &Found<'_>) -> MachineRecord {
         memory: offering.map_or(found.memory, |o| o.memory),
     };
     let mut record = fresh_record(hands, parts, String::new());
+    record.base_url.clear();
     if let Some(archived) = hands.archived.filter(|a| a.tags.intent == found.tags.intent) {
         record.outputs_token_sha256.clone_from(&archived.outputs_token_sha256);
+        record.base_url.clone_from(&archived.base_url);
     }
     let at = record.intended;
     apply::exists(&mut record, found.instance, at);

@@ -14,7 +14,8 @@ use super::{PlanArgs, providers};
 use crate::cycle::{PlanFrame, Remembered, plan_input};
 use crate::library::{Setup, SpaceSetup, load_setup};
 use crate::model::{
-    ClockTrust, DeploymentId, Generation, ListingState, MachinetypeName, SpaceName, Timestamp,
+    ClockTrust, DeploymentId, Doors, Generation, ListingState, MachinetypeName, SpaceName,
+    Timestamp,
 };
 use crate::observe::{Sources, SpaceMemory, observe};
 use crate::plan::{Plan, check, listing_words, plan};
@@ -123,6 +124,7 @@ async fn look_and_plan(
         store,
         clock: clock.as_ref(),
         deployment: &deployment,
+        doors: &Doors::NotLookedAt,
         policy: &space.policy,
     };
     let seen = observe(&from, &mut memory).await.map_err(|error| chain(&error))?;

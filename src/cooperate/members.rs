@@ -17,6 +17,8 @@ pub struct Sign {
     pub is_leaving: bool,
     /// The spaces that it can work on; `None`: it does not say (an older version), so any.
     pub serves: Option<Vec<SpaceName>>,
+    /// The address at which it answers machines; empty: it does not say (an older version).
+    pub base_url: String,
 }
 
 /// A manager that lives, as far as this observer knows.
@@ -25,6 +27,8 @@ pub struct Member {
     /// Since when its signs have been coming without a gap, on the observer's clock. `None`: only one has been
     /// seen so far, so that it may be dead.
     pub steady_since: Option<Duration>,
+    /// The address at which it answers machines.
+    pub base_url: String,
     serves: Option<Vec<SpaceName>>,
 }
 
@@ -80,6 +84,7 @@ impl Members {
             |known: &&Known| !known.sign.is_leaving && now.saturating_sub(known.since) <= self.ttl;
         let member = |known: &Known| Member {
             steady_since: known.steady_since,
+            base_url: known.sign.base_url.clone(),
             serves: known.sign.serves.clone(),
         };
         self.known
@@ -105,7 +110,7 @@ mod tests {
     }
 
     fn sign(run: &str, counter: u64) -> Sign {
-        Sign { run: run.into(), counter, is_leaving: false, serves: None }
+        Sign { run: run.into(), counter, is_leaving: false, serves: None, base_url: String::new() }
     }
 
     /// Who lives at `now`, and since when steadily, after these looks.
@@ -157,7 +162,7 @@ mod tests {
     #[test]
     fn a_manager_that_does_not_say_what_it_serves_serves_everything() {
         let space = |name| SpaceName::parse(name).unwrap();
-        let member = |serves| Member { steady_since: None, serves };
+        let member = |serves| Member { steady_since: None, base_url: String::new(), serves };
         assert!(member(None).serves(&space("a")));
         assert!(member(Some(vec![space("a")])).serves(&space("a")));
         assert!(!member(Some(vec![space("a")])).serves(&space("b")));

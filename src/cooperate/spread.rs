@@ -146,7 +146,13 @@ mod tests {
         steady: u64,
     ) -> BTreeMap<ManagerName, Member> {
         let mut members = Members::new(Duration::from_secs(10_000));
-        let sign = |counter| Sign { run: "r".into(), counter, is_leaving: false, serves: None };
+        let sign = |counter| Sign {
+            run: "r".into(),
+            counter,
+            is_leaving: false,
+            serves: None,
+            base_url: String::new(),
+        };
         let numbers: Vec<_> = numbers.into_iter().collect();
         for counter in 0..2 {
             let signs = numbers.iter().map(|number| (manager(*number), sign(counter)));

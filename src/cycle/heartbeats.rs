@@ -38,8 +38,7 @@ fn lists(setup: &SpaceSetup, seen: &Observation) -> BTreeMap<MachinetypeName, St
     }
     for view in &seen.machines {
         let Some(beats) = beats.get_mut(view.record.machinetype()) else { continue };
-        let fresh = fresh(setup, view, seen.now).filter(|beat| *beat != seen.listening_since);
-        beats.extend(fresh.map(|beat| (beat, view)));
+        beats.extend(fresh(setup, view, seen.now).map(|beat| (beat, view)));
     }
     beats.into_iter().map(|(name, beats)| (name, text(beats))).collect()
 }

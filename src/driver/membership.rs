@@ -9,12 +9,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
+use vcycle_api::Clock;
 
 use super::board::News;
 use super::{Farewell, Shared};
 use crate::cooperate::{Member, Members, Sign};
 use crate::library::Setup;
-use crate::model::{Board, ManagerName};
+use crate::model::{Board, Doors, ManagerName, Timestamp};
 use crate::store::{IdleSpace, ManagerInfo, StoreError};
 
 /// How many times within the TTL the others are looked at: a clean stop is to be followed within two seconds.
@@ -33,6 +34,23 @@ pub(super) struct View {
     pub(super) live: BTreeMap<ManagerName, Member>,
     /// Changes when somebody has given a space back: it is worth a look.
     pub(super) given_back: u64,
+}
+
+impl View {
+    /// Where machines are heard at `now`, a reading of the clock on which the others were judged. A manager of
+    /// which there was one sign only may be dead: its door counts as just opened, and so proves nothing.
+    pub(super) fn doors(&self, ours: &str, clock: &dyn Clock) -> Doors {
+        let (wall, monotonic) = (clock.now(), clock.monotonic());
+        let mut doors = BTreeMap::from([(ours.to_owned(), Timestamp::from_millis(0))]);
+        for member in self.live.values() {
+            let steady =
+                member.steady_since.map_or(Duration::ZERO, |s| monotonic.saturating_sub(s));
+            let since = wall - steady;
+            let door = doors.entry(member.base_url.clone()).or_insert(since);
+            *door = since.min(*door);
+        }
+        Doors::Open(doors)
+    }
 }
 
 /// The task.
@@ -69,6 +87,7 @@ impl Membership {
             counter: 0,
             spaces: Vec::new(),
             address,
+            base_url: shared.home.base_url.clone(),
             host: shared.home.hostname.clone(),
             run: shared.run.clone(),
             serves: None,
@@ -230,5 +249,6 @@ fn sign(info: &ManagerInfo) -> Sign {
         counter: info.counter,
         is_leaving: info.stopped.is_some(),
         serves: info.serves.clone(),
+        base_url: info.base_url.clone(),
     }
 }

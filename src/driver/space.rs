@@ -255,6 +255,7 @@ impl SpaceWorker {
                 None => memory.insert(self.load().await?),
             };
             memory.listen |= std::mem::take(&mut self.woken);
+            let doors = self.members.borrow().doors(&shared.home.base_url, shared.clock.as_ref());
             let context = CycleContext {
                 provider: provider.as_ref(),
                 store: &shared.store,
@@ -263,6 +264,7 @@ impl SpaceWorker {
                 setup,
                 space: &space,
                 home: &shared.home,
+                doors: &doors,
                 seed: mix(shared.seed, &self.space, (proof.generation(), number)),
                 stopping: &self.stop.flag,
             };

@@ -21,7 +21,7 @@ pub use snapshot::{
     Board, ConfigStatus, Decision, MachineRow, MachinetypeRow, PhaseCounts, ReasonSince,
     SpaceSnapshot,
 };
-pub use view::{ClockTrust, ListingState, MachineView, Sighting, Strangers};
+pub use view::{ClockTrust, Doors, Hearing, ListingState, MachineView, Sighting, Strangers};
 
 // The vocabulary that providers share.
 pub use vcycle_api::{

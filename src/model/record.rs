@@ -39,6 +39,9 @@ pub struct MachineRecord {
     /// SHA-256 (hex) of the bearer token with which it may write its outputs; empty: the token is lost, it
     /// may not.
     pub outputs_token_sha256: String,
+    /// The manager's address that the machine reports to, as it was made. Empty: not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub base_url: String,
     /// The cloud's id, once known.
     pub instance: Option<InstanceId>,
     /// When the cloud is known to have accepted it.

@@ -1,5 +1,7 @@
 //! One machine as the planner sees it: our record joined with what the cloud shows.
 
+use std::collections::BTreeMap;
+
 use super::{Instance, MachineRecord, Processors, ShutdownMessage, Timestamp};
 
 /// What a cycle knows of a machine's existence.
@@ -25,8 +27,43 @@ pub struct MachineView {
     pub duplicates: Vec<Instance>,
     /// When its heartbeat file last arrived.
     pub heartbeat: Option<Timestamp>,
+    /// Whether its heartbeats would be heard.
+    pub hearing: Hearing,
     /// Its `shutdown_message`, as written by the machine itself.
     pub message: Option<ShutdownMessage>,
+}
+
+/// Whether a machine that gives a heartbeat is heard: its silence means nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearing {
+    /// The server that it reports to answers, and has been looked after since then.
+    Since(Timestamp),
+    /// No manager that lives answers at the address that it reports to.
+    Deaf,
+}
+
+/// The addresses that machines report to and that managers who live answer at, as far as one manager knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doors {
+    /// Nobody has looked: each counts as open.
+    NotLookedAt,
+    /// Since when each is known to be open.
+    Open(BTreeMap<String, Timestamp>),
+}
+
+impl Doors {
+    /// Whether a machine that reports to `url` is heard by a manager that has listened `since`. A record
+    /// of an older version does not tell the address.
+    pub fn hearing(&self, url: &str, since: Timestamp) -> Hearing {
+        match self {
+            Self::NotLookedAt => Hearing::Since(since),
+            Self::Open(_) if url.is_empty() => Hearing::Since(since),
+            Self::Open(doors) => match doors.get(url) {
+                Some(open) => Hearing::Since(since.max(*open)),
+                None => Hearing::Deaf,
+            },
+        }
+    }
 }
 
 /// VMs in the tenancy that are not this deployment's: counted and reported, never changed.
@@ -89,5 +126,21 @@ impl ClockTrust {
             Self::Trusted => true,
             Self::Doubted { why: _ } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_heard_from_when_its_door_is_open_and_we_listen() {
+        let at = Timestamp::from_secs;
+        let doors = Doors::Open(BTreeMap::from([("https://a:443".to_owned(), at(500))]));
+        assert_eq!(doors.hearing("https://a:443", at(400)), Hearing::Since(at(500)));
+        assert_eq!(doors.hearing("https://a:443", at(600)), Hearing::Since(at(600)));
+        assert_eq!(doors.hearing("https://b:443", at(600)), Hearing::Deaf);
+        assert_eq!(doors.hearing("", at(600)), Hearing::Since(at(600)), "of an older version");
+        assert_eq!(Doors::NotLookedAt.hearing("https://b:443", at(1)), Hearing::Since(at(1)));
     }
 }

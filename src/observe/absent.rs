@@ -12,7 +12,7 @@ use vcycle_api::ErrorKind;
 use super::join::{Match, judge, must_be_listed};
 use super::{READS_AT_ONCE, Sources, SpaceMemory};
 use crate::model::{
-    Identity, Instance, InstanceId, ListingState, MachineName, MachineRecord, MachineView,
+    Hearing, Identity, Instance, InstanceId, ListingState, MachineName, MachineRecord, MachineView,
     Sighting, Strangers, Timestamp,
 };
 use crate::plan::Orphan;
@@ -71,7 +71,10 @@ fn view(record: &MachineRecord, matched: Match, asked: Option<Sighting>) -> Mach
         Some(instance) => Sighting::Seen(Box::new(instance)),
         None => asked.unwrap_or(Sighting::NotSeen),
     };
-    MachineView { record: record.clone(), sighting, duplicates, heartbeat: None, message: None }
+    // Until the heartbeats are read nobody is silent.
+    let hearing = Hearing::Deaf;
+    let record = record.clone();
+    MachineView { record, sighting, duplicates, heartbeat: None, hearing, message: None }
 }
 
 struct Suspect<'a> {

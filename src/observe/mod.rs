@@ -9,7 +9,6 @@ pub mod memory;
 mod settling;
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -23,7 +22,7 @@ pub use memory::SpaceMemory;
 use settling::Began;
 
 use crate::model::{
-    DeploymentId, Generation, Identity, Instance, InstanceState, ListingState, MachineName,
+    DeploymentId, Doors, Generation, Identity, Instance, InstanceState, ListingState, MachineName,
     MachineRecord, MachineView, Offering, OperatorRequest, Quota, ShutdownMessage, Sighting,
     SpaceName, SpacePolicy, Strangers, Timestamp,
 };
@@ -35,9 +34,6 @@ const OFFERINGS_KEPT_CYCLES: u32 = 10;
 
 /// The file of a machine's last words.
 const SHUTDOWN_MESSAGE: &str = "shutdown_message";
-
-/// How long after we began to listen a heartbeat file that need only exist may still be missing.
-const EXISTENCE_GRACE: Duration = Duration::from_secs(600);
 
 /// Reads of the cloud or the state directory that are under way at once.
 const READS_AT_ONCE: usize = 8;
@@ -53,6 +49,8 @@ pub struct Sources<'a> {
     pub clock: &'a dyn Clock,
     /// Ours.
     pub deployment: &'a DeploymentId,
+    /// Where machines are heard.
+    pub doors: &'a Doors,
     /// The space's rules.
     pub policy: &'a SpacePolicy,
 }
@@ -84,9 +82,6 @@ pub struct Observation {
     pub offerings: Vec<Offering>,
     /// Standing requests of people.
     pub requests: Vec<OperatorRequest>,
-    /// Since when this manager listens to the space's machines: a heartbeat at exactly this time is not one, but
-    /// the benefit of the doubt.
-    pub listening_since: Timestamp,
     /// What could not be learned, for people.
     pub problems: Vec<String>,
 }
@@ -149,7 +144,8 @@ pub async fn observe(
         let machine = view.record.machine();
         view.message = memory.messages.get(machine).cloned();
         let beat = beats.next_if(|((of, _), _)| of == machine).and_then(|(_, beat)| beat);
-        view.heartbeat = benefit_of_doubt(from.policy, &view.record, (beat, memory.since), started);
+        view.heartbeat = beat;
+        view.hearing = from.doors.hearing(&view.record.base_url, memory.since);
     }
     let orphans = leave_unreadable_alone(orphans, memory);
     let orphans = absent::without_ghosts(from, memory, (orphans, &mut strangers)).await;
@@ -167,7 +163,6 @@ pub async fn observe(
         quota,
         offerings,
         requests,
-        listening_since: memory.since,
         problems,
     })
 }
@@ -310,26 +305,6 @@ async fn who_has_left_some<'v>(
     let files: Vec<_> = views.iter().map(name).collect();
     let left = from.store.heartbeats(from.space(), &files).await?;
     Ok(views.into_iter().zip(left).filter_map(|(view, left)| left.map(|_| view)).collect())
-}
-
-/// A heartbeat that is overdue, while we have not yet listened as long as a machine may be silent: nobody may
-/// have been there to hear it (a stopped host, a take-over), so the machine gets the time from when we began.
-fn benefit_of_doubt(
-    policy: &SpacePolicy,
-    record: &MachineRecord,
-    (beat, listening_since): (Option<Timestamp>, Timestamp),
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let policy = policy.machinetypes.get(record.machinetype());
-    let Some(rule) = policy.and_then(|policy| policy.heartbeat.as_ref()) else { return beat };
-    let longest = rule.every.unwrap_or(EXISTENCE_GRACE);
-    let overdue = match (beat, rule.every) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(beat), Some(every)) => now.since(beat) > every,
-    };
-    let heard_enough = now.since(listening_since) > longest;
-    if overdue && !heard_enough { Some(listening_since) } else { beat }
 }
 
 fn seems_ended(view: &MachineView) -> bool {

@@ -1,7 +1,7 @@
 //! What needs a human, most urgent first. One line for each kind of trouble, with the oldest
 //! case by name, so that a bad day does not drown people.
 
-use crate::model::{ClockTrust, InstanceState, MachineName, Phase, Timestamp};
+use crate::model::{ClockTrust, Hearing, InstanceState, MachineName, Phase, Timestamp};
 
 use super::PlanInput;
 use super::blast::Blast;
@@ -51,6 +51,7 @@ pub(super) fn alarms(concerns: &Concerns<'_, '_>, judged: &[Judged<'_>]) -> Vec<
     alarms.extend(held_back(concerns));
     alarms.extend(over_limit(concerns));
     alarms.extend(machines(concerns.input, judged));
+    alarms.extend(unheard(concerns.input, judged));
     alarms.extend(surplus(concerns));
     alarms.extend(breakers(concerns));
     alarms
@@ -96,6 +97,25 @@ fn held_back(concerns: &Concerns<'_, '_>) -> Option<String> {
          or delete machines by hand",
         concerns.held_back
     ))
+}
+
+/// Machines whose silence means nothing, since nobody is there to hear them.
+fn unheard(input: &PlanInput<'_>, judged: &[Judged<'_>]) -> Option<String> {
+    let mut trouble = Trouble::default();
+    for machine in judged {
+        let policy = input.policy.machinetypes.get(machine.record().machinetype());
+        let speaks = policy.is_some_and(|policy| policy.heartbeat.is_some());
+        if let (true, Hearing::Deaf, Some(started)) =
+            (speaks, machine.view.hearing, machine.started)
+        {
+            trouble.add(started, machine.record().machine());
+        }
+    }
+    trouble.line(
+        input.now,
+        "machines that report to a manager which does not live, so that their silence deletes nothing (start it again, \
+         or let its https_host lead to another manager)",
+    )
 }
 
 /// What others do outside us can pass a limit; we say so, and create nothing.

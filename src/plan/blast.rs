@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    BlastRadius, DeleteReason, EndKind, InstanceState, MachineView, MachinetypePolicy, Timestamp,
+    BlastRadius, DeleteReason, EndKind, Hearing, InstanceState, MachineView, MachinetypePolicy,
+    Timestamp,
 };
 
 use super::PlanInput;
@@ -125,9 +126,12 @@ pub(super) fn looks(machine: Sighted<'_>, now: Timestamp) -> Looks {
     }
 }
 
+/// How long a heartbeat file that need only exist may be missing.
+const EXISTENCE_GRACE: Duration = Duration::from_secs(600);
+
 /// Whether a running machine's heartbeat is overdue: it has run longer than both `fizzle` and
-/// the longest allowed silence, and its file is missing or older than that. Without an allowed
-/// silence (`"0s"`) the file need only exist.
+/// the longest allowed silence, its file is missing or older than that, and it would have been heard for as long.
+/// Without an allowed silence (`"0s"`) the file need only exist.
 pub(super) fn is_silent(
     policy: &MachinetypePolicy,
     started: Timestamp,
@@ -139,10 +143,12 @@ pub(super) fn is_silent(
     };
     let old_enough = now.since(started) > policy.fizzle.max(rule.every.unwrap_or(Duration::ZERO));
     old_enough
-        && match (view.heartbeat, rule.every) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(last), Some(every)) => now.since(last) > every,
+        && match (view.hearing, view.heartbeat, rule.every) {
+            (Hearing::Deaf, _, _) | (Hearing::Since(_), Some(_), None) => false,
+            (Hearing::Since(since), None, None) => now.since(since) > EXISTENCE_GRACE,
+            (Hearing::Since(since), last, Some(every)) => {
+                now.since(last.map_or(since, |last| last.max(since))) > every
+            }
         }
 }
 

@@ -39,6 +39,7 @@ pub fn example_record(number: u64) -> MachineRecord {
         intended,
         asked: intended,
         outputs_token_sha256: "0".repeat(64),
+        base_url: String::new(),
         instance: None,
         created: None,
         rejected: None,

@@ -49,6 +49,9 @@ pub struct ManagerInfo {
     pub spaces: Vec<SpaceName>,
     /// Where its server for people listens.
     pub address: Option<SocketAddr>,
+    /// Where it answers machines: the address that those are given which it makes.
+    #[serde(default)]
+    pub base_url: String,
     /// The host that it runs on.
     #[serde(default)]
     pub host: String,

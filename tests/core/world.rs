@@ -9,8 +9,8 @@ use vcycle::act::{Home, StepResult};
 use vcycle::cycle::{CycleContext, CycleEnd, run_cycle};
 use vcycle::library::Setup;
 use vcycle::model::{
-    DeploymentId, Identity, MachineName, MachinetypeName, ManagerName, Processors, SpaceName,
-    Timestamp,
+    DeploymentId, Doors, Identity, MachineName, MachinetypeName, ManagerName, Processors,
+    SpaceName, Timestamp,
 };
 use vcycle::observe::SpaceMemory;
 use vcycle::plan::Step;
@@ -102,6 +102,7 @@ pub struct Manager {
     pub fate: Arc<Fate>,
     pub setup: Arc<Setup>,
     pub deployment: DeploymentId,
+    pub doors: Doors,
     home: Home,
     clock: Arc<ManualClock>,
     seed: u64,
@@ -200,6 +201,7 @@ impl World {
             fate,
             setup: self.setup.clone(),
             deployment: self.deployment.clone(),
+            doors: Doors::NotLookedAt,
             home,
             clock: self.clock.clone(),
             seed: self.seed,
@@ -282,6 +284,7 @@ impl Manager {
             setup: &self.setup,
             space: &space,
             home: &self.home,
+            doors: &self.doors,
             seed: self.seed ^ (proof.generation().0 << 32) ^ self.number,
             stopping: &AtomicBool::new(false),
         };

@@ -196,6 +196,7 @@ impl World {
             intended: asked,
             asked,
             outputs_token_sha256: "0".repeat(64),
+            base_url: String::new(),
             instance: None,
             created: None,
             rejected: None,
@@ -214,6 +215,7 @@ impl World {
             sighting: Sighting::NotSeen,
             duplicates: Vec::new(),
             heartbeat: None,
+            hearing: Hearing::Since(Timestamp::from_millis(0)),
             message: None,
         }
     }

@@ -406,6 +406,7 @@ fn record_of(machine: &Machine) -> MachineRecord {
         memory: Megabytes(16_384),
         intended: now,
         asked: now,
+        base_url: String::new(),
         outputs_token_sha256: Sha256::digest(&machine.token)
             .iter()
             .map(|byte| format!("{byte:02x}"))

@@ -108,6 +108,7 @@ async fn managers_show_themselves() {
             config: None,
             idle: BTreeMap::new(),
             stopped: None,
+            base_url: String::new(),
             host: "h".to_owned(),
             run: "r".to_owned(),
             serves: None,

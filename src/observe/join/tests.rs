@@ -50,6 +50,7 @@ pub(in crate::observe) fn record(number: u64, instance: Option<u64>) -> MachineR
         intended: at,
         asked: at,
         outputs_token_sha256: String::new(),
+        base_url: String::new(),
         instance: instance.map(id),
         created: None,
         rejected: None,
