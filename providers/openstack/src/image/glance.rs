@@ -47,7 +47,7 @@ pub(crate) struct Image {
     pub(crate) os_hash_value: Option<String>,
     /// Everything else, with custom properties in it.
     #[serde(flatten)]
-    rest: BTreeMap<String, serde_json::Value>,
+    pub(crate) rest: BTreeMap<String, serde_json::Value>,
 }
 
 /// Where an image stands in its life.
