@@ -4,24 +4,7 @@ use std::borrow::Cow;
 
 use reqwest::Method;
 
-use super::Microversion;
-
-/// A service of the catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Service {
-    /// Keystone.
-    Identity,
-    /// Nova.
-    Compute,
-    /// Glance.
-    Image,
-    /// Neutron.
-    Network,
-    /// Cinder.
-    Volume,
-    /// Blazar.
-    Reservation,
-}
+use super::{Microversion, Service};
 
 /// One request. `path` comes after the versioned endpoint: `/servers/detail` for Compute,
 /// `/images` for Image (not `/v2/images`), `/networks` for Network (not `/v2.0/networks`),
@@ -154,4 +137,23 @@ pub(crate) fn segment(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_segment_changes_the_meaning_of_its_path() {
+        assert_eq!(segment("aba07ad8-9080-4ca8-b8f1-f9d0b40ea332").len(), 36);
+        assert_eq!(segment("../é?a#/"), "%2E%2E%2F%C3%A9%3Fa%23%2F");
+    }
+
+    #[test]
+    fn the_next_page_is_the_same_call_with_another_marker() {
+        let call = Call::get(Service::Compute, "/servers", "list").with_query("limit", "2");
+        let next = call.after("a").after("b");
+        let query = [("limit", "2".to_owned()), ("marker", "b".to_owned())];
+        assert_eq!(next.query, query);
+    }
 }
