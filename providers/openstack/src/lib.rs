@@ -15,24 +15,29 @@
 
 #![allow(dead_code, reason = "the modules of this crate land one after another")]
 
+mod cache;
 mod clouds;
 mod compute;
 mod image;
 mod inspect;
 mod keypair;
 mod lease;
+mod memory;
 mod network;
 mod port;
+mod prepare;
 mod provider;
 mod session;
 mod settings;
 mod side;
+mod site;
 mod terms;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod volume;
 
 pub use clouds::OpenError;
+pub use compute::USER_DATA_LIMIT;
 pub use provider::OpenStack;
 pub use settings::{
     BootVolume, CloudRef, ConfigDrive, Credential, DataVolume, Networks, Preemptible, Settings,

@@ -2,23 +2,104 @@
 
 use std::sync::Arc;
 
-use vcycle_api::Clock;
+use async_trait::async_trait;
+use vcycle_api::{
+    Act, Capabilities, Clock, CreateRequest, Created, Deletion, Idempotency, Instance, InstanceId,
+    IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
+    Resolution, SideResource, Timestamp,
+};
 
-use crate::session::Session;
-use crate::{OpenError, Settings};
+use crate::compute::USER_DATA_LIMIT;
+use crate::site::Site;
+use crate::{OpenError, Settings, compute, prepare, side};
 
 /// A tenancy on OpenStack.
 #[derive(Debug)]
 pub struct OpenStack {
-    session: Session,
-    settings: Settings,
-    clock: Arc<dyn Clock>,
+    site: Site,
+    capabilities: Capabilities,
 }
 
 impl OpenStack {
     /// Reads the credentials. Does not speak to the cloud.
+    #[expect(clippy::needless_pass_by_value, reason = "as the other providers are opened")]
     pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let session = Session::open(&settings, Arc::clone(&clock))?;
-        Ok(Self { session, settings, clock })
+        let capabilities = Capabilities {
+            provider: "openstack",
+            idempotency: Idempotency::ListAndMatch,
+            settle: settings.settle,
+            user_data_limit: USER_DATA_LIMIT,
+        };
+        Ok(Self { site: Site::open(settings, &clock)?, capabilities })
+    }
+
+    /// The half that only looks: it cannot be made to act.
+    pub fn observe(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<dyn Observe>, OpenError> {
+        Ok(Arc::new(Self::open(settings, clock)?))
+    }
+}
+
+#[async_trait]
+impl Observe for OpenStack {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn list(&self) -> Result<Listing, ProviderError> {
+        compute::list(&self.site).await
+    }
+
+    async fn get(&self, id: &InstanceId) -> Result<Instance, ProviderError> {
+        compute::get(&self.site, id).await
+    }
+
+    async fn offerings(&self) -> Result<Vec<Offering>, ProviderError> {
+        compute::offerings(&self.site).await
+    }
+
+    async fn quota(&self) -> Result<Quota, ProviderError> {
+        compute::quota(&self.site).await
+    }
+
+    /// OpenStack gives no notices. A machine that a site took back vanishes, or is stopped.
+    async fn interruptions(&self) -> Result<Vec<Interruption>, ProviderError> {
+        Ok(Vec::new())
+    }
+
+    async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
+        side::list(&self.site).await
+    }
+}
+
+#[async_trait]
+impl Act for OpenStack {
+    async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
+        prepare::prepare(&self.site, needs).await
+    }
+
+    async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
+        compute::create(&self.site, request).await
+    }
+
+    async fn resolve(
+        &self,
+        intent: &IntentToken,
+        since: Timestamp,
+    ) -> Result<Resolution, ProviderError> {
+        compute::resolve(&self.site, intent, since).await
+    }
+
+    async fn delete(&self, id: &InstanceId) -> Result<Deletion, ProviderError> {
+        compute::delete(&self.site, id).await
+    }
+
+    async fn delete_side_resource(
+        &self,
+        resource: &SideResource,
+    ) -> Result<Deletion, ProviderError> {
+        side::delete(&self.site, resource).await
     }
 }

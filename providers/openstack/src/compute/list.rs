@@ -1,0 +1,174 @@
+//! Every server of the project, page by page to the end.
+
+use std::collections::HashSet;
+
+use vcycle_api::{ErrorKind, Instance, InstanceId, Listing, ProviderError};
+
+use super::faults;
+use super::flavors::{self, FlavorTable};
+use super::instance::{Lens, Told, told};
+use super::server::Server;
+use crate::session::{Call, Service, segment};
+use crate::site::Site;
+
+const LIST: &str = "list servers";
+const GET: &str = "get server";
+
+/// Servers asked for in one page: what Nova allows where nobody changed it (`[api] max_limit`).
+const PAGE: u32 = 1000;
+
+/// How often a scan begins again because the server after which it was to go on is deleted.
+const RESTARTS: u32 = 3;
+
+/// No project has as many pages: a cloud that goes in circles must not keep us for ever.
+const PAGES: u32 = 10_000;
+
+/// What a scan saw.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// Each server once.
+    pub(crate) servers: Vec<Server>,
+    /// Why something may be missing; `None`: nothing is.
+    pub(crate) missing: Option<String>,
+}
+
+enum Walk {
+    ToTheEnd(Vec<Server>),
+    MarkerGone(Vec<Server>),
+}
+
+/// Everything, from the first page to the last. Absence from it proves something only if nothing is
+/// `missing` from it and it began after what is looked for had settled.
+pub(crate) async fn scan(site: &Site) -> Result<Scan, ProviderError> {
+    let mut seen = Vec::new();
+    for _ in 0..=RESTARTS {
+        match walk(site).await? {
+            Walk::ToTheEnd(servers) => {
+                let missing = dark_cells(&servers);
+                return Ok(Scan { servers, missing });
+            }
+            Walk::MarkerGone(servers) => seen = servers,
+        }
+    }
+    let why = "servers at which pages begin were deleted again and again while it was read";
+    Ok(Scan { servers: seen, missing: Some(why.to_owned()) })
+}
+
+async fn walk(site: &Site) -> Result<Walk, ProviderError> {
+    let limit = site.settings.page.unwrap_or(PAGE).to_string();
+    let call = Call::get(Service::Compute, "/servers/detail", LIST).with_query("limit", limit);
+    let call = site.dialect().await?.say(call);
+    let (mut servers, mut once) = (Vec::new(), HashSet::new());
+    let mut next = None;
+    for _ in 0..PAGES {
+        let call = match &next {
+            None => call.clone(),
+            Some(marker) => call.clone().after(String::clone(marker)),
+        };
+        let page = match site.session.page::<Server>(call, "servers").await {
+            Ok(page) => page,
+            Err(failure) if next.is_some() && faults::is_marker_gone(&failure) => {
+                return Ok(Walk::MarkerGone(servers));
+            }
+            Err(failure) => return Err(failure.of_read()),
+        };
+        // A server that moved between two pages stands in both.
+        servers.extend(page.items.into_iter().filter(|server| once.insert(server.id.clone())));
+        if page.next.is_none() {
+            return Ok(Walk::ToTheEnd(servers));
+        }
+        if page.next == next {
+            let message = "the cloud gives the same page again and again";
+            return Err(ProviderError::new(ErrorKind::Unavailable, LIST, message));
+        }
+        next = page.next;
+    }
+    let message = format!("no end after {PAGES} pages");
+    Err(ProviderError::new(ErrorKind::Unavailable, LIST, message))
+}
+
+/// Servers of a cell that is down have no more than an id and the status UNKNOWN (from 2.69; before, they
+/// are simply not listed, which nobody can see).
+fn dark_cells(servers: &[Server]) -> Option<String> {
+    let dark = |server: &&Server| !server.is_told() || matches!(server.status(), "UNKNOWN" | "");
+    let mut dark = servers.iter().filter(dark);
+    let example = dark.next()?;
+    let count = 1 + dark.count();
+    Some(format!(
+        "a part of the cloud is down: {count} servers are unknown to it, one is {}",
+        example.id
+    ))
+}
+
+/// The flavours, where servers only name theirs; nothing is asked where each tells its size.
+async fn sizes(
+    site: &Site,
+    servers: &[Server],
+) -> Result<std::sync::Arc<FlavorTable>, ProviderError> {
+    let named: HashSet<&str> = servers
+        .iter()
+        .filter_map(|server| server.flavor.as_ref())
+        .filter(|flavor| flavor.vcpus.is_none())
+        .filter_map(|flavor| flavor.id.as_deref())
+        .collect();
+    if named.is_empty() {
+        return Ok(std::sync::Arc::default());
+    }
+    flavors::table_with(site, |table| named.iter().all(|id| table.by_id(id).is_some())).await
+}
+
+/// Everything in the project, ours and foreign.
+pub(crate) async fn list(site: &Site) -> Result<Listing, ProviderError> {
+    let Scan { servers, missing } = scan(site).await?;
+    let flavors = sizes(site, &servers).await?;
+    let lens = Lens {
+        flavors: &flavors,
+        settings: &site.settings,
+        soft_deleted: site.memory.soft_deleted(),
+    };
+    let seen: Vec<Instance> = servers
+        .iter()
+        .filter_map(|server| match told(server, lens) {
+            Told::Whole(instance) | Told::Dim(instance) => Some(instance),
+            // Whose it is cannot be told: as a foreign one it would be taken for an impostor of ours.
+            Told::Dark => None,
+        })
+        .collect();
+    site.memory.saw(&servers, missing.is_none());
+    Ok(match missing {
+        None => Listing::Complete(seen),
+        Some(why) => Listing::Partial { seen, why },
+    })
+}
+
+/// One server, directly.
+pub(crate) async fn get(site: &Site, id: &InstanceId) -> Result<Instance, ProviderError> {
+    let server = get_server(site, id).await?;
+    let flavors = sizes(site, std::slice::from_ref(&server)).await?;
+    let lens = Lens {
+        flavors: &flavors,
+        settings: &site.settings,
+        soft_deleted: site.memory.soft_deleted(),
+    };
+    site.memory.met(&server);
+    match told(&server, lens) {
+        Told::Whole(instance) | Told::Dim(instance) => Ok(instance),
+        Told::Dark => {
+            let message = "the part of the cloud that has this server is down";
+            Err(ProviderError::new(ErrorKind::Unavailable, GET, message))
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct One {
+    server: Server,
+}
+
+/// One server, as Nova shows it.
+pub(crate) async fn get_server(site: &Site, id: &InstanceId) -> Result<Server, ProviderError> {
+    let path = format!("/servers/{}", segment(id.as_str()));
+    let call = site.dialect().await?.say(Call::get(Service::Compute, path, GET));
+    let reply = site.session.call::<One>(call).await.map_err(|failure| failure.of_read())?;
+    Ok(reply.body.server)
+}
