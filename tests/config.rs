@@ -54,6 +54,16 @@ fn rules(setup: &Setup, text: &mut String) {
         writeln!(text, "{:#?}", space.policy).unwrap();
         for definition in space.machinetypes.values() {
             writeln!(text, "{:#?}", definition.options).unwrap();
+            if let Some(key) = &definition.public_key {
+                writeln!(text, "{key}").unwrap();
+            }
+        }
+    }
+    for space in setup.config.spaces.values() {
+        if let ProviderConfig::OpenStack(openstack) = &space.provider {
+            // Where the checkout is says nothing.
+            let here = format!("{}/", std::env::current_dir().unwrap().display());
+            write!(text, "{}", format!("{openstack:#?}\n").replace(&here, "")).unwrap();
         }
     }
 }
@@ -111,9 +121,9 @@ fn the_sample_and_the_minimal_configuration_load_without_a_warning() {
     }
 }
 
-/// Whether a line is the commented header of a table of the rehearsal space.
-fn is_rehearsal(line: &str) -> bool {
-    line.starts_with("# [space.\"rehearsal.")
+/// Whether a line is the commented header of a table of a space that is commented as a whole.
+fn is_commented_table(line: &str) -> bool {
+    line.starts_with("# [space.\"rehearsal.") || line.starts_with("# [space.\"cumulus.")
 }
 
 /// The key of a line such as `# cycle = "60s"`, or `cycle = "60s"`.
@@ -149,7 +159,7 @@ fn every_commented_setting_of_the_sample_can_be_uncommented() {
         .replace("../vm-library", library.to_str().unwrap())
         .lines()
         .map(|line| match key_of(line).filter(|key| !needs_files.contains(key)) {
-            None if is_rehearsal(line) => format!("{}\n", &line[2..]),
+            None if is_commented_table(line) => format!("{}\n", &line[2..]),
             Some("hostcert") | None => format!("{line}\n"),
             Some(_) => {
                 uncommented += u32::from(line.starts_with("# "));
@@ -163,7 +173,10 @@ fn every_commented_setting_of_the_sample_can_be_uncommented() {
     let setup = load(&main).setup.unwrap_or_else(|problems| panic!("{problems}"));
     let providers: Vec<_> = setup.config.spaces.values().map(|space| &space.provider).collect();
     assert!(
-        matches!(providers.as_slice(), [ProviderConfig::Local(_), ProviderConfig::Sim(_)]),
+        matches!(
+            providers.as_slice(),
+            [ProviderConfig::OpenStack(_), ProviderConfig::Local(_), ProviderConfig::Sim(_)]
+        ),
         "{providers:?}"
     );
 }
@@ -185,7 +198,7 @@ fn every_key_is_in_the_documentation_and_in_the_sample() {
     let sample = std::fs::read_to_string("etc/vcycle.toml").unwrap();
     let keys = known_keys("every-table-has-an-unknown-key");
     assert!(keys.len() > 60, "{keys:?}");
-    let later = ["openstack", "aws", "gcp"];
+    let later = ["aws", "gcp"];
     for key in keys.iter().filter(|key| !later.contains(&key.as_str())) {
         let documented = [format!("`{key}`"), format!("[{key}]")];
         let documented = documented.iter().any(|key| documentation.contains(key));

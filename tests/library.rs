@@ -20,6 +20,7 @@ fn definition(template: &str, options: &[(&str, &str, bool)]) -> Definition {
     Definition {
         entry: EntryRef { name: EntryName::parse("e").unwrap(), version: "1".to_owned() },
         image: Some("https://images.example/alma9.img".to_owned()),
+        public_key: None,
         template: template.into(),
         options: options.iter().map(option).collect(),
         https_x509dn: Vec::new(),

@@ -36,7 +36,7 @@ pub(super) async fn create(hands: &mut Hands<'_>, new: &NewMachine) -> Result<No
         offering: new.offering.clone(),
         tags: new.tags.clone(),
         image: definition.image.clone(),
-        public_key: None,
+        public_key: definition.public_key.clone(),
         user_data,
         environment: environment(context, &new.tags),
     };
@@ -177,7 +177,10 @@ fn files(context: &ActContext<'_>, record: &MachineRecord, user_data: UserData) 
     let space = &context.space.policy;
     let policy = space.machinetypes.get(record.machinetype());
     let (machinefeatures, jobfeatures) = match policy {
-        Some(machinetype) => features(record, &FeaturePolicy::of(space, machinetype)),
+        Some(machinetype) => {
+            let policy = FeaturePolicy::of(space, machinetype);
+            features(record, &FeaturePolicy { shutdown_time: context.end, ..policy })
+        }
         // Adopted, and its machinetype is not configured any more.
         None => (BTreeMap::new(), BTreeMap::new()),
     };

@@ -82,7 +82,7 @@ impl Manager {
                 deployment,
                 setup: setup.clone(),
                 config_status: pulse.subscribe(),
-                providers: providers::providers(clock),
+                providers: providers::providers(clock, &in_use.config.site.state_dir),
                 board: publish,
                 wakes,
                 address: Some(servers.admin_addr),

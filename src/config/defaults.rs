@@ -76,6 +76,19 @@ pub const SIM_LIFE: Duration = hours(2);
 /// Seed of the simulated cloud: any fixed number, so that two rehearsals agree.
 pub const SIM_SEED: u64 = 1;
 
+// [space."NAME".openstack]
+
+/// HTTP requests at one time: a fifth of what a small site's API serves, and enough for 20 servers a second.
+pub const OPENSTACK_REQUESTS_AT_ONCE: u32 = 8;
+/// One HTTP request: as long as the load balancers before these services wait for an answer.
+pub const OPENSTACK_REQUEST_TIME: Duration = minutes(1);
+/// A server may still appear after a lost reply: twice the time limit of the request.
+pub const OPENSTACK_SETTLE: Duration = minutes(2);
+/// Shortest that is not worth a warning: proxies hold requests for a minute.
+pub const OPENSTACK_SETTLE_SHORT: Duration = minutes(1);
+/// What a site promises that says nothing: a machine that it takes back may have just begun.
+pub const OPENSTACK_GUARANTEED: Duration = Duration::ZERO;
+
 // [space."NAME".machinetype.NAME] and [defaults] of an entry
 
 /// Share: nothing is made for a machinetype that nobody gave a share.

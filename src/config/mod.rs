@@ -4,13 +4,15 @@
 //! Reading order: `source` and `problem` (places, and what is wrong there), `tree` (TOML with
 //! places, layers merged), `values` and `reader` (typed reading that never stops), `settings`,
 //! `site`, `server`, `space`,
-//! `provider` (meaning), `load` (the only file here that reads files), `defaults`.
+//! `provider`, `openstack`, `public_key` (meaning), `load` (the only file here that reads files), `defaults`.
 //! docs/CONFIGURATION.md is the description for people.
 
 pub mod defaults;
 mod load;
+mod openstack;
 pub mod problem;
 mod provider;
+pub mod public_key;
 pub mod reader;
 mod server;
 pub mod settings;
@@ -25,7 +27,9 @@ pub use load::{
     Host, TextFile, Texts, check_server_files, find_state_dir, load, read_texts, validate,
 };
 pub(crate) use load::{plain, shown};
+pub use openstack::{CredentialConfig, NetworksConfig, OpenStackConfig, PreemptibleConfig};
 pub use problem::{At, Collector, Finding, Problem, ProblemRow, Problems, Severity, Wrong};
+pub use public_key::PublicKey;
 pub use source::{Place, Placed, Source};
 pub use space::option_value;
 pub use types::{

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::openstack;
 use super::problem::{Problem, Wrong};
 use super::reader::Reader;
 use super::source::Placed;
@@ -19,13 +20,16 @@ type ProviderReader = fn(&Reader<'_>, &mut LocalDirs) -> Option<ProviderConfig>;
 const PROVIDERS: [(&str, Option<ProviderReader>); 5] = [
     ("local", if cfg!(feature = "local") { Some(read_local) } else { None }),
     ("sim", if cfg!(feature = "sim") { Some(read_sim) } else { None }),
-    ("openstack", None),
+    ("openstack", if cfg!(feature = "openstack") { Some(read_openstack) } else { None }),
     ("aws", None),
     ("gcp", None),
 ];
 
-/// Reads the provider of a space: exactly one.
-pub(super) fn read_provider(space: &Reader<'_>, seen: &mut LocalDirs) -> Option<ProviderConfig> {
+/// Reads the provider of a space: exactly one, with its section.
+pub(super) fn read_provider(
+    space: &Reader<'_>,
+    seen: &mut LocalDirs,
+) -> Option<(ProviderConfig, Placed<()>)> {
     let present: Vec<_> = PROVIDERS
         .iter()
         .filter_map(|(name, read)| Some((*name, space.has(name)?, *read)))
@@ -51,8 +55,9 @@ pub(super) fn read_provider(space: &Reader<'_>, seen: &mut LocalDirs) -> Option<
             };
             let section = space.table(name)?;
             let provider = read(&section, seen);
+            let (place, key) = (section.place().clone(), section.path().to_owned());
             section.finish();
-            provider
+            Some((provider?, Placed { value: (), place, key }))
         }
         [(first, first_at, _), (second, second_at, _), ..] => {
             let wrong = Wrong::new(
@@ -105,6 +110,11 @@ fn read_sim(sim: &Reader<'_>, _: &mut LocalDirs) -> Option<ProviderConfig> {
         boot: sim.get_or("boot", values::duration, defaults::SIM_BOOT).value,
         life: sim.get_or("life", values::duration_above_zero, defaults::SIM_LIFE).value,
     }))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one type for all providers")]
+fn read_openstack(section: &Reader<'_>, _: &mut LocalDirs) -> Option<ProviderConfig> {
+    Some(ProviderConfig::OpenStack(Box::new(openstack::read_openstack(section))))
 }
 
 /// Local machines live on a local disk: never in the shared directory, nor around it.

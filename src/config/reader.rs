@@ -21,7 +21,7 @@ pub struct Reader<'a> {
 }
 
 /// Settings of the ancestor that have another name or another home here.
-const RENAMED: [(&str, &str); 12] = [
+const RENAMED: [(&str, &str); 13] = [
     ("flavor_names", "flavors"),
     ("cleanup_hours", "cleanup"),
     ("backoff_seconds", "backoff"),
@@ -34,6 +34,7 @@ const RENAMED: [(&str, &str); 12] = [
     ("image", "root_image"),
     ("wallclock", "max_wallclock"),
     ("creations", "creations_per_cycle"),
+    ("network_uuid", "networks"),
 ];
 
 impl<'a> Reader<'a> {

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use super::problem::Problem;
+use super::public_key::{self, PublicKey};
 use super::reader::Reader;
 use super::source::Placed;
 use super::values;
@@ -34,6 +36,7 @@ pub struct Settings {
     pub grace: Option<Placed<Duration>>,
     pub https_x509dn: Option<Placed<Vec<String>>>,
     pub root_image: Option<Placed<String>>,
+    pub root_public_key: Option<Placed<PublicKey>>,
     pub breaker_failures: Option<Placed<u32>>,
     pub breaker_pause: Option<Placed<Duration>>,
     pub breaker_pause_max: Option<Placed<Duration>>,
@@ -67,6 +70,7 @@ impl Settings {
             grace: from.duration("grace"),
             https_x509dn: from.get("https_x509dn", |v| values::one_or_more(v, values::line)),
             root_image: from.get("root_image", values::line),
+            root_public_key: read_public_key(from),
             breaker_failures: breaker.and_then(|b| b.get("failures", values::positive)),
             breaker_pause: breaker.and_then(|b| b.get("pause", values::duration_above_zero)),
             breaker_pause_max: breaker
@@ -105,9 +109,23 @@ impl Settings {
             grace,
             https_x509dn,
             root_image,
+            root_public_key,
             breaker_failures,
             breaker_pause,
             breaker_pause_max,
         )
+    }
+}
+
+/// A path starts from the folder of the file that has it.
+fn read_public_key(from: &Reader<'_>) -> Option<Placed<PublicKey>> {
+    let written = from.get("root_public_key", values::text)?;
+    match public_key::read(&written.value) {
+        Ok(key) => Some(written.with(key.resolved(|path| written.place.source.absolute(path)))),
+        Err(wrong) => {
+            // What stands there may be the private key.
+            from.problems().add(Problem::at_value(&written, wrong).hidden());
+            None
+        }
     }
 }

@@ -82,9 +82,11 @@ fn read_space(
     let shutdown_time = space.get("shutdown_time", values::time).map(|time| time.value);
     let cleanup = space.get_or("cleanup", values::duration, defaults::CLEANUP).value;
     let blast_radius = read_blast_radius(space);
+    let (provider, provider_section) = provider?;
     Some(SpaceConfig {
         name: name?,
-        provider: provider?,
+        provider,
+        provider_section,
         processors_limit: processors_limit.map(|limit| limit.value),
         machines_limit: machines_limit.map(|limit| limit.value),
         pace: pace.value,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::openstack::OpenStackConfig;
 use super::settings::Settings;
 use super::source::{Place, Placed};
 use crate::model::{
@@ -113,6 +114,8 @@ pub struct SpaceConfig {
     pub name: SpaceName,
     /// Its provider table: exactly one.
     pub provider: ProviderConfig,
+    /// That table, and the path of its key.
+    pub provider_section: Placed<()>,
     /// As in [`crate::model::SpacePolicy`].
     pub processors_limit: Option<Processors>,
     /// As in [`crate::model::SpacePolicy`].
@@ -140,6 +143,21 @@ pub enum ProviderConfig {
     Local(LocalConfig),
     /// `[space."NAME".sim]`
     Sim(SimConfig),
+    /// `[space."NAME".openstack]`
+    OpenStack(Box<OpenStackConfig>),
+}
+
+impl ProviderConfig {
+    /// From which age a preemptible machine that is not there any more was taken back. `None`: the
+    /// provider itself says when it takes one back.
+    pub fn taken_back_after(&self) -> Option<Duration> {
+        match self {
+            Self::Local(_) | Self::Sim(_) => None,
+            Self::OpenStack(openstack) => {
+                openstack.preemptible.as_ref().map(|preemptible| preemptible.guaranteed)
+            }
+        }
+    }
 }
 
 /// Machines are process groups on this host.

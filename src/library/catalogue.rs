@@ -9,7 +9,7 @@ use super::entry::Entry;
 use super::load::{entry_names, load_entry};
 use super::options::OptionKind;
 use crate::config::values::show_duration;
-use crate::config::{Collector, Placed, Problem, Problems, Wrong};
+use crate::config::{Collector, Placed, Problem, Problems, PublicKey, Wrong};
 use crate::model::{Effect, EntryName};
 
 pub use super::sample::{SampleError, render};
@@ -254,7 +254,16 @@ fn defaults(entry: &Entry) -> Vec<(String, String)> {
     row("heartbeat_file", shown(&d.heartbeat_file, Clone::clone));
     row("https_x509dn", shown(&d.https_x509dn, |v| v.join(", ")));
     row("root_image", shown(&d.root_image, Clone::clone));
+    row("root_public_key", shown(&d.root_public_key, key_words));
     rows
+}
+
+fn key_words(key: &PublicKey) -> String {
+    match key {
+        PublicKey::None => "none".to_owned(),
+        PublicKey::Text(text) => text.clone(),
+        PublicKey::File(path) => path.display().to_string(),
+    }
 }
 
 impl fmt::Display for EntryPage {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::model::{EntryRef, MachineName, MachinetypeName, SpaceName, SpacePolicy};
-use vcycle_api::UserData;
+use vcycle_api::{Need, UserData};
 
 /// The whole of a manager's instructions, valid, swapped as one.
 #[derive(Debug, Clone)]
@@ -27,6 +27,26 @@ pub struct SpaceSetup {
     pub machinetypes: BTreeMap<MachinetypeName, Definition>,
 }
 
+impl SpaceSetup {
+    /// What the machinetypes need of the cloud, by name. Those without a share are among them: their images
+    /// stay.
+    pub fn needs(&self) -> Vec<Need> {
+        let definitions = self.machinetypes.iter();
+        let need = |(name, definition): (&MachinetypeName, &Definition)| Need {
+            machinetype: name.clone(),
+            image: definition.image.clone(),
+            public_key: definition.public_key.clone(),
+            flavors: self
+                .policy
+                .machinetypes
+                .get(name)
+                .map(|p| p.flavors.clone())
+                .unwrap_or_default(),
+        };
+        definitions.map(need).collect()
+    }
+}
+
 /// What to make for a machinetype.
 #[derive(Debug, Clone)]
 pub struct Definition {
@@ -34,6 +54,8 @@ pub struct Definition {
     pub entry: EntryRef,
     /// Image, if the entry or the configuration names one (ancestor: `root_image`).
     pub image: Option<String>,
+    /// Public key of root, if the entry or the configuration names one (ancestor: `root_public_key`).
+    pub public_key: Option<String>,
     /// The `user_data` template.
     pub template: Arc<str>,
     /// Option values by name (`##user_data_option_NAME##`), and contents of files

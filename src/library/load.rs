@@ -12,7 +12,8 @@ use super::entry::{Entry, EntryTexts, read_entry};
 use super::resolve::{FileContents, resolve_space};
 use crate::config::reader::nearest;
 use crate::config::{
-    self, Collector, Config, Host, Placed, Problem, Problems, Texts, Warning, Wrong, plain, shown,
+    self, Collector, Config, Host, MachinetypeConfig, Placed, Problem, Problems, PublicKey, Texts,
+    Warning, Wrong, plain, shown,
 };
 use crate::model::EntryName;
 
@@ -90,7 +91,7 @@ fn complete(
         feed(&mut digest, texts.user_data.as_bytes());
         entries.extend(read_entry(&texts, problems).map(|entry| (name, entry)));
     }
-    let files = read_files(&config, watched, &mut digest);
+    let files = read_files((&config, &entries), watched, &mut digest);
     let spaces = config
         .spaces
         .iter()
@@ -191,21 +192,34 @@ pub fn load_entry(paths: &[PathBuf], name: &EntryName, problems: &Collector) -> 
 }
 
 fn read_files(
-    config: &Config,
+    (config, entries): (&Config, &BTreeMap<EntryName, Entry>),
     watched: &mut BTreeSet<PathBuf>,
     digest: &mut Sha256,
 ) -> FileContents {
     let mut contents = FileContents::new();
-    let machinetypes = config.spaces.values().flat_map(|space| space.machinetypes.values());
-    for file in machinetypes.flat_map(|machinetype| machinetype.files.values()) {
-        let path = &file.path.value;
+    let machinetypes = || config.spaces.values().flat_map(|space| space.machinetypes.values());
+    let files = machinetypes().flat_map(|machinetype| machinetype.files.values());
+    let keys = machinetypes().filter_map(|machinetype| key_file(machinetype, entries));
+    for path in files.map(|file| file.path.value.clone()).chain(keys) {
         watched.insert(path.clone());
-        contents.entry(path.clone()).or_insert_with(|| read_text(path).map(Arc::from));
+        contents.entry(path.clone()).or_insert_with(|| read_text(&path).map(Arc::from));
     }
     for text in contents.values().flatten() {
         feed(digest, text.as_bytes());
     }
     contents
+}
+
+/// The file of the public key of root, if it is one.
+fn key_file(
+    machinetype: &MachinetypeConfig,
+    entries: &BTreeMap<EntryName, Entry>,
+) -> Option<PathBuf> {
+    let of_entry = || entries.get(&machinetype.entry.value)?.defaults.root_public_key.as_ref();
+    match &machinetype.settings.root_public_key.as_ref().or_else(of_entry)?.value {
+        PublicKey::File(path) => Some(path.clone()),
+        PublicKey::Text(_) | PublicKey::None => None,
+    }
 }
 
 /// A text of a sane size; or why not, in words that do not have the text in them.

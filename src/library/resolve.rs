@@ -10,10 +10,11 @@ use std::time::Duration;
 use super::definition::{Definition, OptionText, SpaceSetup};
 use super::entry::Entry;
 use super::settle::Settle;
+use crate::config::public_key::key_of;
 use crate::config::reader::{nearest, one_of};
 use crate::config::settings::Settings;
 use crate::config::{
-    Collector, Finding, MachinetypeConfig, Placed, Problem, SpaceConfig, WrittenFile,
+    Collector, Finding, MachinetypeConfig, Placed, Problem, PublicKey, SpaceConfig, WrittenFile,
     WrittenOption, Wrong, defaults,
 };
 use crate::model::{
@@ -50,6 +51,7 @@ pub fn resolve_space(
         shutdown_time: space.shutdown_time,
         cleanup: space.cleanup,
         blast_radius: space.blast_radius,
+        taken_back_after: space.provider.taken_back_after(),
         delete_pause: space.delete_pause,
         delete_pause_max: space.delete_pause_max,
         machinetypes: policies,
@@ -145,11 +147,35 @@ fn definition(
     Definition {
         entry: EntryRef { name: entry.name.clone(), version: entry.version.clone() },
         image: value(settings.root_image.as_ref()),
+        public_key: public_key(settings, files, problems),
         template: Arc::clone(&entry.template),
         options: options.collect(),
         https_x509dn: or(settings.https_x509dn.as_ref(), Vec::new()),
         heartbeat_file: heartbeat(settings).map(|rule| rule.file),
     }
+}
+
+/// The public key of root: its text, or the first of its file.
+fn public_key(settings: &Settings, files: &FileContents, problems: &Collector) -> Option<String> {
+    let written = settings.root_public_key.as_ref()?;
+    let path = match &written.value {
+        PublicKey::None => return None,
+        PublicKey::Text(text) => return Some(text.clone()),
+        PublicKey::File(path) => path,
+    };
+    let found = match files.get(path) {
+        Some(Ok(text)) => key_of(text).ok_or("it does not begin with a public key".to_owned()),
+        Some(Err(why)) => Err(why.clone()),
+        None => Err("it was not read".to_owned()),
+    };
+    let refuse = |why: String| {
+        let wrong = Wrong::new(
+            format!("the file named here cannot be used: {why}"),
+            "the path of a file with a public key as ssh-keygen writes it (NAME.pub)",
+        );
+        problems.add(Problem::at_value(written, wrong));
+    };
+    found.map_err(refuse).ok()
 }
 
 /// The options and files of one machinetype.

@@ -27,6 +27,9 @@ pub struct SpacePolicy {
     pub cleanup: Duration,
     /// When to suspect ourselves.
     pub blast_radius: BlastRadius,
+    /// From which age a preemptible machine that is not there any more, without a delete of ours, was taken back.
+    /// `None`: the provider itself says when it takes one back.
+    pub taken_back_after: Option<Duration>,
     /// First pause before a delete is repeated; doubles up to `delete_pause_max`.
     pub delete_pause: Duration,
     /// Longest pause between two deletes of one machine (ancestor: 60 minutes).

@@ -198,7 +198,7 @@ pub(crate) fn state_paths(file: &SourceFile) -> Vec<String> {
 /// Calls of the changing half of a provider outside `act`. By name, whatever the receiver is: no
 /// other method in the house may be called so (but `create` of `OpenOptions` in `store`).
 pub(crate) fn mutating_calls(file: &SourceFile) -> Vec<String> {
-    const MUTATING: &[&str] = &["create", "delete", "resolve", "delete_side_resource"];
+    const MUTATING: &[&str] = &["create", "delete", "resolve", "delete_side_resource", "prepare"];
     if file.module() == "act" || file.path.starts_with("store/fs") {
         return Vec::new();
     }
@@ -233,7 +233,9 @@ pub(crate) fn provider_dependencies(name: &str, manifest: &str) -> Vec<String> {
     for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
         let Some(toml::Value::Table(dependencies)) = manifest.get(section) else { continue };
         for dependency in dependencies.keys().filter(|d| d.starts_with("vcycle")) {
-            if dependency != "vcycle-api" || name == "api" {
+            // Itself: so a crate's tests have its own features.
+            let is_own = *dependency == format!("vcycle-{name}");
+            if !is_own && (dependency != "vcycle-api" || name == "api") {
                 found.push(format!("providers/{name}/Cargo.toml [{section}]: {dependency}"));
             }
         }
