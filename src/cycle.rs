@@ -1,4 +1,4 @@
-//! One cycle of one space: ownership proven -> observe -> join -> plan -> check -> act -> record -> snapshot.
+//! One cycle of one space: ownership proven -> observe -> join -> prepare -> plan -> check -> act -> record -> snapshot.
 //! Takes no hint of what has changed; does nothing when it cannot know.
 
 mod changes;
@@ -6,6 +6,7 @@ mod heartbeats;
 mod input;
 mod memory;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use tracing::error;
@@ -13,11 +14,11 @@ use vcycle_api::{Act, Clock};
 
 pub use input::{PlanFrame, Remembered, plan_input};
 
-use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, execute};
+use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, execute, prepare};
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{
     ClockTrust, Decision, DeleteReason, DeploymentId, Doors, ErrorKind, ListingState,
-    OperatorRequest, Processors, SpaceSnapshot, Timestamp,
+    MachinetypeName, OperatorRequest, Processors, Readiness, SpaceSnapshot, Timestamp,
 };
 use crate::observe::{
     ClockLook, ClockReading, Observation, Sources, SpaceMemory, Stepped, observe,
@@ -93,7 +94,9 @@ pub async fn run_cycle(
     let trust = tell_time(proof, clock, memory, &mut seen).await;
     let remembered = Remembered::of(memory, &space.policy, &seen);
     let generation = proof.generation();
-    let under = PlanFrame { seed, clock: &trust, deployment, generation, policy: &space.policy };
+    let readiness = &make_ready(context, proof, &seen).await?;
+    let (policy, trust) = (&space.policy, &trust);
+    let under = PlanFrame { seed, clock: trust, deployment, generation, policy, readiness };
     let mut input = plan_input(&under, &seen, &remembered);
     let used = processors_in_use(&input);
     input.quota_stop = memory.quota_stop(seen.now, used, seen.quota);
@@ -101,6 +104,7 @@ pub async fn run_cycle(
     let offerings = &seen.offerings;
     let absence = absence(&input);
     let unsettled = &seen.unsettled;
+    let end = input.end().map(|end| end.at);
     let act = ActContext {
         provider,
         store,
@@ -111,6 +115,7 @@ pub async fn run_cycle(
         offerings,
         absence,
         unsettled,
+        end,
         stopping,
     };
     // What is about to be done, and why, is known even if we die of it; else nothing is done.
@@ -157,6 +162,22 @@ async fn look(from: &Sources<'_>, memory: &mut SpaceMemory) -> Result<Observatio
         seen.listing = ListingState::Failed { kind, message: why.to_owned() };
     }
     Ok(seen)
+}
+
+/// What machinetypes lack. A cloud that cannot be listed is not asked: nothing is made then anyway.
+async fn make_ready(
+    context: &CycleContext<'_>,
+    proof: &Proof<'_>,
+    seen: &Observation,
+) -> Result<BTreeMap<MachinetypeName, Readiness>, StoreError> {
+    match &seen.listing {
+        ListingState::Failed { kind: _, message: _ } => Ok(BTreeMap::new()),
+        ListingState::Complete { started: _ }
+        | ListingState::Shrunken { expected: _, missing: _ }
+        | ListingState::Partial { why: _ } => {
+            prepare(context.provider, proof, &context.space.needs()).await
+        }
+    }
 }
 
 /// The time of the cycle, and whether it can be believed.
@@ -298,6 +319,7 @@ fn decision(outcome: &StepOutcome) -> Option<Decision> {
         | Step::Drain { .. }
         | Step::Delete { .. }
         | Step::Create(_)
+        | Step::Sweep { .. }
         | Step::CloseRequest { .. } => true,
     };
     shown.then(|| Decision { at: *at, text: step.to_string(), outcome: result.to_string() })

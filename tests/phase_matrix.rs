@@ -124,6 +124,7 @@ fn steps(world: &World) -> String {
         | Step::Adopt { .. }
         | Step::Create(_)
         | Step::Expire { .. }
+        | Step::Sweep { .. }
         | Step::CloseRequest { .. } => step.word().to_owned(),
     };
     let steps: Vec<_> = world.plan().steps.iter().map(text).collect();

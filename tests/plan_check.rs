@@ -198,6 +198,47 @@ fn about_deletes() -> Vec<Case> {
     cases
 }
 
+/// A volume whose machine is gone for good, swept behind the back of a change.
+fn swept(law: &'static str, what: &'static str, change: impl FnOnce(&mut World)) -> Case {
+    let mut world = one();
+    world.policy.processors_limit = Some(Processors(0));
+    let tags = world.record("dune", "old", hours(50)).tags;
+    world.left_behind("v-1", tags);
+    let plan = world.plan();
+    assert_eq!(plan.steps.len(), 1);
+    change(&mut world);
+    broken(law, what, world, plan)
+}
+
+fn about_sweeps() -> Vec<Case> {
+    let law = "nothing of a machine that may stand is swept";
+    vec![
+        swept(law, "an intent", |world| {
+            world.intended("dune", "old", minutes(1));
+        }),
+        swept(law, "its VM without a record", |world| {
+            world.orphans = vec![orphan_of(world, "old", 1)];
+        }),
+        swept(law, "another machine of its intent", |world| {
+            let intent = world.side.proven[0].tags.intent;
+            world.running("dune", "new", hours(1)).record.tags.intent = intent;
+        }),
+        swept(law, "a VM that the cloud still shows", |world| {
+            let gone = Gone { at: world.now, evidence: Evidence::NotFound };
+            world.running("dune", "old", hours(1)).record.gone = Some(gone);
+        }),
+        swept("only what is proven unused is swept", "not proven", |world| {
+            world.side.proven.clear();
+        }),
+        swept("only side resources of this space are swept", "another space", |world| {
+            world.policy.space = SpaceName::parse("other.example").unwrap();
+        }),
+        swept("nothing is swept on a listing that cannot be believed", "partial", |world| {
+            world.listing = ListingState::Partial { why: "x".into() };
+        }),
+    ]
+}
+
 fn about_proof() -> Vec<Case> {
     let law = "a machine is only taken for gone with proof";
     let mut cases = Vec::new();
@@ -303,6 +344,20 @@ fn about_creates() -> Vec<Case> {
         }),
         made("a machine ends before its space does", "an earlier end", |world| {
             world.policy.shutdown_time = Some(NOON + hours(9));
+        }),
+        made("a machine ends before its space does", "a lease that ends earlier", |world| {
+            world.terms.closes = Some(NOON + hours(9));
+        }),
+        made("nothing is made before the lease begins", "a lease of tomorrow", |world| {
+            world.terms.opens = Some(NOON + hours(9));
+        }),
+        made("only what has all that it needs is made", "no image yet", |world| {
+            let not_yet = Readiness::NotYet { why: "uploading".into() };
+            world.readiness.insert(machinetype(), not_yet);
+        }),
+        made("only what has all that it needs is made", "no image ever", |world| {
+            let cannot = Readiness::Cannot { why: "no such image".into() };
+            world.readiness.insert(machinetype(), cannot);
         }),
         made("a new machine carries our identity", "another deployment", |world| {
             world.deployment = DeploymentId::compose(9);
@@ -480,6 +535,7 @@ fn all() -> Vec<Case> {
         about_the_spaces_limit(),
         about_other_limits(),
         about_failures(),
+        about_sweeps(),
     ]
     .into_iter()
     .flatten()

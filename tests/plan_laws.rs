@@ -154,12 +154,28 @@ fn world(spec: &Spec) -> World {
             None => world.past(name, ago, end_kind(*kind)),
         }
     }
+    if spec.flags & 16 != 0 {
+        world.terms.closes = spec.shutdown.map(|after| NOON + minutes(after / 2));
+        let cannot = Readiness::Cannot { why: "no image".into() };
+        world.readiness.insert(machinetype_name(TYPES[0]), cannot);
+    }
     add_requests(&mut world, spec);
+    add_left_behind(&mut world);
     add_orphans(&mut world, spec);
     for (name, age) in [("p1", 80), ("p2", 10)] {
         world.archived.push((machine_name("dune", name), NOON - hours(age)));
     }
     world
+}
+
+/// A volume of each machine, and of one that there never was.
+fn add_left_behind(world: &mut World) {
+    let tags: Vec<Tags> = world.machines.iter().map(|view| view.record.tags.clone()).collect();
+    for (index, tags) in tags.into_iter().enumerate() {
+        world.left_behind(&format!("v-{index}"), tags);
+    }
+    let tags = world.record("dune", "never", hours(99)).tags;
+    world.left_behind("v-never", tags);
 }
 
 fn set_quota(world: &mut World, spec: &Spec) {
@@ -508,6 +524,27 @@ proptest! {
             prop_assert!(!by_time, "{step}");
         }
         adds_no_delete(&trusted, &doubted)?;
+    }
+
+    #[test]
+    fn nothing_is_swept_of_a_machine_that_may_stand(spec in spec(), listing in 0..4_u8) {
+        let mut world = world(&spec);
+        if listing == 0 {
+            world.listing = ListingState::Partial { why: "x".into() };
+        }
+        let plan = world.plan();
+        let swept: Vec<&SideResource> = plan.steps.iter().filter_map(|step| match step {
+            Step::Sweep { resource } => Some(resource),
+            _ => None,
+        }).collect();
+        prop_assert!(swept.iter().all(|resource| resource.attached_to.is_none()));
+        for view in &world.machines {
+            let may_stand = view.record.gone.is_none();
+            let of_it = |resource: &&SideResource| resource.tags.machine == *view.record.machine();
+            prop_assert!(!may_stand || !swept.iter().copied().any(|resource| of_it(&resource)));
+        }
+        let never = swept.iter().any(|resource| resource.id == "v-never");
+        prop_assert_eq!(never, listing != 0, "what nobody can need goes, when all can be seen");
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Brake {
             | Step::Expire { .. }
             | Step::CloseRequest { .. } => pulled.leaves_alone(step),
             // Nothing more is asked of a cloud that refuses our credentials.
-            Step::Resolve { .. } | Step::Delete { .. } => {
+            Step::Resolve { .. } | Step::Delete { .. } | Step::Sweep { .. } => {
                 pulled.auth_refused.clone().or_else(|| pulled.leaves_alone(step))
             }
         })

@@ -9,6 +9,7 @@
 mod apply;
 mod brake;
 mod create;
+mod prepare;
 mod steps;
 
 use std::collections::{BTreeMap, HashSet};
@@ -24,6 +25,8 @@ use crate::library::{Setup, SpaceSetup};
 use crate::model::{MachineName, MachineRecord, ManagerName, Offering, Timestamp};
 use crate::plan::{Plan, Step};
 use crate::store::{Proof, Store};
+pub use prepare::prepare;
+
 use brake::{Brake, Pulled, Trouble};
 
 /// Steps under way at once.
@@ -65,6 +68,8 @@ pub struct ActContext<'a> {
     pub absence: Absence,
     /// Machines that the cloud may not show yet.
     pub unsettled: &'a HashSet<MachineName>,
+    /// When the space ends.
+    pub end: Option<Timestamp>,
     /// Set when the process is to end: steps that have not begun are left.
     pub stopping: &'a AtomicBool,
 }

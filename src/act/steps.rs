@@ -6,7 +6,7 @@ use vcycle_api::{Deletion, ErrorKind};
 use super::{Absence, ActContext, Change, Trouble, apply, create};
 use crate::model::{
     DeleteReason, Drain, EntryRef, Evidence, InstanceId, IntentToken, MachineName, MachineRecord,
-    Megabytes, OfferingId, Processors, Tags, Timestamp,
+    Megabytes, OfferingId, Processors, SideResource, Tags, Timestamp,
 };
 use crate::plan::{Fact, Step};
 use crate::store::Proof;
@@ -55,6 +55,7 @@ impl Hands<'_> {
                 self.changes.push(Change::Expired(machine.clone()));
                 Ok(None)
             }
+            Step::Sweep { resource } => self.sweep(resource).await,
             Step::CloseRequest { id, because } => {
                 self.context.store.close_request(self.proof, id).await?;
                 Ok(Some(because.clone()))
@@ -170,6 +171,22 @@ impl Hands<'_> {
             self.save(record).await?;
         }
         Ok(gone.map(|_| if believed { "it was gone already" } else { NOT_FOUND }.to_owned()))
+    }
+
+    /// Nothing is written: what is still there is listed again.
+    async fn sweep(&mut self, resource: &SideResource) -> Result<Note, Trouble> {
+        if self.record.as_ref().is_some_and(|record| record.gone.is_none()) {
+            return Err(Trouble::Senseless("its machine has a record, and is not gone"));
+        }
+        self.proof.check().await?;
+        match self.context.provider.delete_side_resource(resource).await {
+            Ok(Deletion::Accepted) => Ok(None),
+            Ok(Deletion::AlreadyGone) => Ok(Some("it was gone already".to_owned())),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                Ok(Some("it was gone already".to_owned()))
+            }
+            Err(error) => Err(Trouble::Provider(error)),
+        }
     }
 
     /// Our word for people, unless the machine had its own (trap 7.8). Only a lost ownership keeps the

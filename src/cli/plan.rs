@@ -1,6 +1,7 @@
 //! `vcycle plan`: looks at the clouds as the daemon would, and prints what it would do now, and
 //! why. It is given providers that can only observe, and no ownership: it cannot act.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -132,8 +133,10 @@ async fn look_and_plan(
     let remembered = Remembered::of(&mut memory, &space.policy, &seen);
     // Only the daemon watches its clock, and remembers refusals for quota.
     let clock = &ClockTrust::Trusted;
-    let frame =
-        PlanFrame { seed, clock, deployment: &deployment, generation, policy: &space.policy };
+    // Whoever can only observe cannot have anything made ready either.
+    let (policy, readiness) = (&space.policy, &BTreeMap::new());
+    let deployment = &deployment;
+    let frame = PlanFrame { seed, clock, deployment, generation, policy, readiness };
     let input = plan_input(&frame, &seen, &remembered);
     let planned = plan(&input);
     check(&input, &planned).map_err(|violation| violation.to_string())?;

@@ -17,6 +17,8 @@ pub(super) fn none(old: &SpaceSnapshot, new: &SpaceSnapshot) -> bool {
         processors,
         foreign_machines,
         foreign_processors,
+        credential_expires,
+        side_resources_left,
         listing,
         alarms,
         machinetypes,
@@ -32,6 +34,8 @@ pub(super) fn none(old: &SpaceSnapshot, new: &SpaceSnapshot) -> bool {
         && *processors == new.processors
         && *foreign_machines == new.foreign_machines
         && *foreign_processors == new.foreign_processors
+        && *credential_expires == new.credential_expires
+        && *side_resources_left == new.side_resources_left
         && same_listing(listing, &new.listing)
         && *alarms == new.alarms
         && *machinetypes == new.machinetypes

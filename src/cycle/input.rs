@@ -1,8 +1,11 @@
 //! From an observation to the input of the plan: one place, so that a dry run plans from the same as
 //! a cycle.
 
+use std::collections::BTreeMap;
+
 use crate::model::{
-    ClockTrust, DeploymentId, Ended, Generation, MachineName, SpacePolicy, Timestamp,
+    ClockTrust, DeploymentId, Ended, Generation, MachineName, MachinetypeName, Readiness,
+    SpacePolicy, Timestamp,
 };
 use crate::observe::{Observation, SpaceMemory};
 use crate::plan::{AskedTwice, PlanInput};
@@ -20,6 +23,8 @@ pub struct PlanFrame<'a> {
     pub generation: Generation,
     /// The rules of the space.
     pub policy: &'a SpacePolicy,
+    /// What machinetypes still lack; nothing, where the cloud was only looked at.
+    pub readiness: &'a BTreeMap<MachinetypeName, Readiness>,
 }
 
 /// What is remembered of the space: the plan borrows it.
@@ -47,7 +52,7 @@ pub fn plan_input<'a>(
     seen: &'a Observation,
     remembered: &'a Remembered,
 ) -> PlanInput<'a> {
-    let PlanFrame { seed, clock, deployment, generation, policy } = *frame;
+    let PlanFrame { seed, clock, deployment, generation, policy, readiness } = *frame;
     PlanInput {
         now: seen.now,
         clock,
@@ -65,6 +70,9 @@ pub fn plan_input<'a>(
         requests: &seen.requests,
         asked_twice: &remembered.asked_twice,
         quota_stop: None,
+        terms: &seen.terms,
+        readiness,
+        side: &seen.side,
         archived: &remembered.archived,
     }
 }

@@ -27,5 +27,6 @@ pub use view::{ClockTrust, Doors, Hearing, ListingState, MachineView, Sighting, 
 pub use vcycle_api::{
     Availability, DeploymentId, EntryName, ErrorKind, Generation, Hs06, Identity, Instance,
     InstanceId, InstanceState, IntentToken, MachineName, MachinetypeName, ManagerName, Market,
-    Megabytes, Offering, OfferingId, Price, Processors, Quota, Share, SpaceName, Tags, Timestamp,
+    Megabytes, Offering, OfferingId, Price, Processors, Quota, Readiness, Share, SideResource,
+    SpaceName, Tags, Terms, Timestamp,
 };

@@ -34,6 +34,12 @@ pub struct SpaceSnapshot {
     pub foreign_machines: u32,
     /// Their processors.
     pub foreign_processors: Processors,
+    /// Until when the credentials of the cloud are good, if it told.
+    #[serde(default)]
+    pub credential_expires: Option<Timestamp>,
+    /// Volumes and ports of ours that nothing uses any more, by the last look.
+    #[serde(default)]
+    pub side_resources_left: u32,
     /// Whether the listing could be believed, for people.
     pub listing: String,
     /// What needs a human, most urgent first. Empty: all is well.

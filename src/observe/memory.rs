@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use super::clock_watch::ClockWatch;
 use super::settling::Settling;
+use super::side::SideWatch;
+use super::terms::TermsMemory;
 use crate::model::{
     Decision, Ended, InstanceId, MachineName, MachineRecord, MachineView, MachinetypeName,
     Offering, Processors, Quota, ShutdownMessage, Sighting, SpacePolicy, SpaceSnapshot, Timestamp,
@@ -56,6 +58,10 @@ pub struct SpaceMemory {
     pub(crate) settling: Settling,
     /// Whether the time can be believed.
     pub(crate) clock: ClockWatch,
+    /// What was seen of volumes and ports.
+    pub(crate) side: SideWatch,
+    /// What the cloud has promised.
+    pub(crate) terms: TermsMemory,
     /// When a VM of an archived machine was last asked for directly.
     pub(crate) ghosts_asked_for: HashMap<MachineName, Timestamp>,
     asked_twice: AskedTwice,
@@ -85,6 +91,8 @@ impl SpaceMemory {
             stale: false,
             settling: Settling::default(),
             clock: ClockWatch::default(),
+            side: SideWatch::default(),
+            terms: TermsMemory::default(),
             ghosts_asked_for: HashMap::new(),
             asked_twice: AskedTwice::new(),
             archived: BTreeMap::new(),

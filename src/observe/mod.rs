@@ -7,6 +7,8 @@ pub mod clock_watch;
 pub mod join;
 pub mod memory;
 mod settling;
+mod side;
+mod terms;
 
 use std::collections::HashSet;
 
@@ -24,9 +26,9 @@ use settling::Began;
 use crate::model::{
     DeploymentId, Doors, Generation, Identity, Instance, InstanceState, ListingState, MachineName,
     MachineRecord, MachineView, Offering, OperatorRequest, Quota, ShutdownMessage, Sighting,
-    SpaceName, SpacePolicy, Strangers, Timestamp,
+    SpaceName, SpacePolicy, Strangers, Terms, Timestamp,
 };
-use crate::plan::Orphan;
+use crate::plan::{LeftBehind, Orphan};
 use crate::store::{Store, StoreError};
 
 /// Cycles for which offerings are kept: what a cloud sells changes seldom.
@@ -78,8 +80,12 @@ pub struct Observation {
     pub unsettled: HashSet<MachineName>,
     /// Limits of the tenancy.
     pub quota: Quota,
-    /// What can be made; empty when that, or the quota, could not be learned.
+    /// What can be made; empty when that, the quota, or the terms could not be learned.
     pub offerings: Vec<Offering>,
+    /// What the cloud has promised.
+    pub terms: Terms,
+    /// Volumes and ports of ours that nothing uses.
+    pub side: LeftBehind,
     /// Standing requests of people.
     pub requests: Vec<OperatorRequest>,
     /// What could not be learned, for people.
@@ -116,16 +122,20 @@ pub async fn observe(
     let began = Began { wall: started, monotonic: from.clock.monotonic() };
     let settle = from.provider.capabilities().settle;
     let unsettled = memory.settling.unsettled(&memory.records, began, settle);
-    let (listing, quota, offered, heartbeats, requests) = futures::join!(
+    let (listing, quota, offered, side, terms, heartbeats, requests) = futures::join!(
         from.provider.list(),
         from.provider.quota(),
         ask_for_offerings(from.provider, memory),
+        memory.side.ask(from.provider),
+        memory.terms.ask(from.provider, (began.wall, began.monotonic)),
         from.store.heartbeats(from.space(), &wanted),
         from.store.requests(from.space()),
     );
     let (heartbeats, requests) = (heartbeats?, requests?);
     let mut problems = Vec::new();
     remember_offerings(memory, offered, &mut problems);
+    let side = memory.side.learn(side, began.monotonic, settle);
+    let terms = memory.terms.learn(terms, began.monotonic);
     let answer = Answer::of(listing, started);
     let known_offerings = memory.offerings.as_ref().map_or(&[][..], |(_, known)| known);
     let ours =
@@ -150,8 +160,10 @@ pub async fn observe(
     let orphans = leave_unreadable_alone(orphans, memory);
     let orphans = absent::without_ghosts(from, memory, (orphans, &mut strangers)).await;
     let listing = doubt_ourselves(listing, memory);
-    let offerings = if quota.is_ok() { known_offerings_of(memory) } else { Vec::new() };
+    let can_make = quota.is_ok() && terms.is_ok();
+    let offerings = if can_make { known_offerings_of(memory) } else { Vec::new() };
     let quota = told("quota", quota, &mut problems).unwrap_or_default();
+    let terms = told("terms", terms, &mut problems).unwrap_or_default();
     let now = from.clock.now();
     Ok(Observation {
         now,
@@ -162,6 +174,8 @@ pub async fn observe(
         unsettled,
         quota,
         offerings,
+        terms,
+        side,
         requests,
         problems,
     })

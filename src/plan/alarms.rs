@@ -1,7 +1,9 @@
 //! What needs a human, most urgent first. One line for each kind of trouble, with the oldest
 //! case by name, so that a bad day does not drown people.
 
-use crate::model::{ClockTrust, Hearing, InstanceState, MachineName, Phase, Timestamp};
+use std::time::Duration;
+
+use crate::model::{ClockTrust, Hearing, InstanceState, MachineName, Phase, Readiness, Timestamp};
 
 use super::PlanInput;
 use super::blast::Blast;
@@ -48,13 +50,42 @@ pub(super) fn alarms(concerns: &Concerns<'_, '_>, judged: &[Judged<'_>]) -> Vec<
     let mut alarms = Vec::new();
     alarms.extend(clock(concerns.input));
     alarms.extend(listing(concerns.input));
+    alarms.extend(credential(concerns.input));
     alarms.extend(held_back(concerns));
     alarms.extend(over_limit(concerns));
     alarms.extend(machines(concerns.input, judged));
     alarms.extend(unheard(concerns.input, judged));
     alarms.extend(surplus(concerns));
     alarms.extend(breakers(concerns));
+    alarms.extend(unprepared(concerns.input));
     alarms
+        .extend(concerns.input.terms.notices.iter().map(|note| format!("the cloud says: {note}")));
+    alarms
+}
+
+/// Days ahead at which people are told, and told again, that credentials expire: time to ask for new ones, time to
+/// insist, and the last working days.
+const EXPIRY_DAYS: [u64; 3] = [3, 14, 30];
+
+fn credential(input: &PlanInput<'_>) -> Option<String> {
+    let expires = input.terms.credential_expires?;
+    let what_to_do = "give the space new ones (`fallback_cloud` lets both stand for a while)";
+    if input.now >= expires {
+        return Some(format!("the credentials of the cloud expired at {expires}: {what_to_do}"));
+    }
+    let left = expires.since(input.now);
+    let days = EXPIRY_DAYS.into_iter().find(|days| left <= Duration::from_secs(days * 86_400))?;
+    Some(format!(
+        "the credentials of the cloud expire at {expires}, in less than {days} days: {what_to_do}"
+    ))
+}
+
+/// Machinetypes that somebody must do something for. One that is being prepared needs only time.
+fn unprepared(input: &PlanInput<'_>) -> impl Iterator<Item = String> {
+    input.readiness.iter().filter_map(|(machinetype, readiness)| match readiness {
+        Readiness::Cannot { why } => Some(format!("{machinetype} cannot be made: {why}")),
+        Readiness::Ready | Readiness::NotYet { why: _ } => None,
+    })
 }
 
 fn clock(input: &PlanInput<'_>) -> Option<String> {

@@ -7,6 +7,7 @@
 mod creates;
 mod places;
 mod proof;
+mod side;
 mod silence;
 mod touch;
 
@@ -54,6 +55,7 @@ pub fn check(input: &PlanInput<'_>, plan: &Plan) -> Result<(), Violation> {
     doubt::law(input, plan)?;
     proof::gone_only_with_proof(input, plan, &machines)?;
     silence::deletes_are_few(input, plan, &machines)?;
+    side::only_left_behind(input, plan)?;
     creates::all(input, plan, &machines)
 }
 
@@ -81,7 +83,7 @@ fn reasons(input: &PlanInput<'_>, plan: &Plan) -> Verdict {
     Ok(())
 }
 
-/// Facts, housekeeping, resolves, drains, deletes, creates.
+/// Facts, housekeeping, resolves, drains, deletes, sweeps, creates.
 fn order(plan: &Plan) -> Verdict {
     let rank = |step: &Step| match step {
         Step::Learn { .. } => 0,
@@ -92,7 +94,8 @@ fn order(plan: &Plan) -> Verdict {
         Step::Resolve { .. } => 2,
         Step::Drain { .. } => 3,
         Step::Delete { .. } => 4,
-        Step::Create(_) => 5,
+        Step::Sweep { .. } => 5,
+        Step::Create(_) => 6,
     };
     ensure(plan.steps.is_sorted_by_key(rank), "steps come in their order", || {
         "out of order".to_owned()
@@ -109,6 +112,7 @@ fn news(plan: &Plan) -> impl Iterator<Item = &NewMachine> {
         | Step::Delete { .. }
         | Step::Archive { .. }
         | Step::Expire { .. }
+        | Step::Sweep { .. }
         | Step::CloseRequest { .. } => None,
     })
 }

@@ -260,7 +260,7 @@ impl<'a> Wave<'_, 'a> {
                 machine: machine.clone(),
                 intent,
                 generation: input.generation,
-                deadline: input.policy.shutdown_time.map_or(deadline, |end| end.min(deadline)),
+                deadline: input.ends_at().map_or(deadline, |end| end.min(deadline)),
             },
             entry: EntryRef { name: policy.entry.clone(), version: policy.entry_version.clone() },
             offering: offering.clone(),

@@ -114,7 +114,7 @@ fn reason(
         return None;
     }
     let told_to_end = record.drain.as_ref().map(|drain| drain.by);
-    if [input.policy.shutdown_time, told_to_end].into_iter().flatten().any(|end| now >= end) {
+    if [input.ends_at(), told_to_end].into_iter().flatten().any(|end| now >= end) {
         return Some(DeleteReason::ShutdownTime);
     }
     if now >= record.tags.deadline {

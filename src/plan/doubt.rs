@@ -44,6 +44,7 @@ pub(super) fn law(input: &PlanInput<'_>, plan: &Plan) -> Verdict {
             | Step::Adopt { .. }
             | Step::Expire { machine: _ }
             | Step::Resolve { .. }
+            | Step::Sweep { .. }
             | Step::Drain { .. } => true,
             Step::Delete { machine, instance: _, reason } => {
                 let record = input.machines.iter().map(|view| &view.record);

@@ -88,8 +88,7 @@ pub(super) fn plan_drain(
         });
     // The space's end is what it is, however near; machines that end before it need not know.
     let space_end = input
-        .policy
-        .shutdown_time
+        .ends_at()
         .filter(|end| *end < record.tags.deadline)
         .map(|by| Drain { by, reason: DrainReason::SpaceShutdown });
     let drain = asked.into_iter().chain(space_end).min_by_key(|drain| drain.by)?;

@@ -1,7 +1,7 @@
 //! Why a machinetype may not be made at all in this cycle, whatever the limits leave: the one
 //! constraint that binds first.
 
-use crate::model::{ClockTrust, MachinetypePolicy, Timestamp};
+use crate::model::{ClockTrust, MachinetypePolicy, Readiness, Timestamp};
 
 use super::blast::Blast;
 use super::breaker::Breakers;
@@ -10,7 +10,7 @@ use super::history::History;
 use super::judge::{Judged, is_trusted};
 use super::offerings::ends_at;
 use super::words::listing_words;
-use super::{PlanInput, Reason};
+use super::{EndOfSpace, PlanInput, Reason, SpaceEnd};
 
 /// What the gates look at.
 pub(super) struct Gatekeeper<'g, 'a> {
@@ -19,6 +19,20 @@ pub(super) struct Gatekeeper<'g, 'a> {
     pub(super) drains: &'g Drains<'a>,
     pub(super) history: &'g History<'a>,
     pub(super) breakers: &'g Breakers<'a>,
+}
+
+fn ended(SpaceEnd { at, why }: SpaceEnd) -> Reason {
+    match why {
+        EndOfSpace::ShutdownTime => Reason::SpaceShutDown { at },
+        EndOfSpace::Lease => Reason::LeaseEnded { at },
+    }
+}
+
+fn too_near(SpaceEnd { at, why }: SpaceEnd, needs_secs: u64) -> Reason {
+    match why {
+        EndOfSpace::ShutdownTime => Reason::ShutdownTooNear { shutdown: at, needs_secs },
+        EndOfSpace::Lease => Reason::LeaseTooNear { ends: at, needs_secs },
+    }
 }
 
 impl<'a> Gatekeeper<'_, 'a> {
@@ -34,9 +48,12 @@ impl<'a> Gatekeeper<'_, 'a> {
         if let ClockTrust::Doubted { why } = input.clock {
             return Some(Reason::ClockNotTrusted { why: why.clone() });
         }
-        let shutdown = input.policy.shutdown_time;
-        if let Some(at) = shutdown.filter(|at| input.now >= *at) {
-            return Some(Reason::SpaceShutDown { at });
+        if let Some(opens) = input.terms.opens.filter(|opens| input.now < *opens) {
+            return Some(Reason::LeaseNotBegun { opens });
+        }
+        let end = input.end();
+        if let Some(end) = end.filter(|end| input.now >= end.at) {
+            return Some(ended(end));
         }
         if !is_trusted(input.listing) {
             return Some(Reason::ListingNotTrusted { why: listing_words(input.listing) });
@@ -45,13 +62,19 @@ impl<'a> Gatekeeper<'_, 'a> {
             let Blast { dead, running, .. } = *self.blast;
             return Some(Reason::BlastRadius { dead, running });
         }
+        match input.readiness.get(&policy.name) {
+            Some(Readiness::NotYet { why }) => return Some(Reason::Preparing { why: why.clone() }),
+            Some(Readiness::Cannot { why }) => {
+                return Some(Reason::CannotPrepare { why: why.clone() });
+            }
+            Some(Readiness::Ready) | None => {}
+        }
         if input.offerings.is_empty() {
             let why = "the provider told of no offerings".to_owned();
             return Some(Reason::NoOfferings { why });
         }
-        let shutdown = shutdown.filter(|at| input.now + policy.min_wallclock > *at)?;
-        let needs_secs = policy.min_wallclock.as_secs();
-        Some(Reason::ShutdownTooNear { shutdown, needs_secs })
+        let end = end.filter(|end| input.now + policy.min_wallclock > end.at)?;
+        Some(too_near(end, policy.min_wallclock.as_secs()))
     }
 
     /// Of the reason that offerings give and the backoff the one that binds longer.

@@ -1,11 +1,17 @@
 //! Everything that a plan may depend on.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::model::{
-    ClockTrust, DeploymentId, Ended, Generation, InstanceId, ListingState, MachineView, Offering,
-    OperatorRequest, Processors, Quota, SpacePolicy, Strangers, Tags, Timestamp,
+    ClockTrust, DeploymentId, Ended, Generation, InstanceId, ListingState, MachineView,
+    MachinetypeName, Offering, OperatorRequest, Processors, Quota, Readiness, SideResource,
+    SpacePolicy, Strangers, Tags, Terms, Timestamp,
 };
+
+/// How long before the end of a lease the space ends for us: deletes need time until they are proven, and what
+/// the cloud takes away has no last words.
+const BEFORE_LEASE_END: Duration = Duration::from_secs(5 * 60);
 
 /// The input of one plan of one space. The order of the lists does not matter.
 #[derive(Debug, Clone)]
@@ -34,6 +40,12 @@ pub struct PlanInput<'a> {
     pub quota: Quota,
     /// What can be made. Empty when the provider could not tell: then nothing is made.
     pub offerings: &'a [Offering],
+    /// What the cloud has promised.
+    pub terms: &'a Terms,
+    /// What machinetypes still lack before machines can be made. One that is not here lacks nothing.
+    pub readiness: &'a BTreeMap<MachinetypeName, Readiness>,
+    /// Side resources of ours that nothing uses.
+    pub side: &'a LeftBehind,
     /// Ends that are remembered, archived machines included, in any order.
     pub past: &'a [Ended],
     /// Standing requests of people.
@@ -44,6 +56,52 @@ pub struct PlanInput<'a> {
     pub quota_stop: Option<QuotaStop>,
     /// Archived machines with the time of their archiving, for expiry.
     pub archived: &'a [(crate::model::MachineName, Timestamp)],
+}
+
+/// Side resources (volumes, ports) of this space that the cloud shows as used by nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LeftBehind {
+    /// How many are known.
+    pub known: u32,
+    /// Those that were seen so in two listings apart by more than the settle time, the second of them now.
+    pub proven: Vec<SideResource>,
+}
+
+/// The end of a space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SpaceEnd {
+    /// What runs then is deleted.
+    pub at: Timestamp,
+    /// Why.
+    pub why: EndOfSpace,
+}
+
+/// Why a space ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EndOfSpace {
+    /// `shutdown_time` of the configuration.
+    ShutdownTime,
+    /// The lease of the cloud ends shortly after.
+    Lease,
+}
+
+/// When the space ends: by the configuration, or shortly before the cloud takes it away.
+pub fn end_of_space(policy: &SpacePolicy, terms: &Terms) -> Option<SpaceEnd> {
+    let configured = policy.shutdown_time.map(|at| SpaceEnd { at, why: EndOfSpace::ShutdownTime });
+    let lease = |closes| SpaceEnd { at: closes - BEFORE_LEASE_END, why: EndOfSpace::Lease };
+    configured.into_iter().chain(terms.closes.map(lease)).min()
+}
+
+impl PlanInput<'_> {
+    /// When the space ends.
+    pub fn end(&self) -> Option<SpaceEnd> {
+        end_of_space(self.policy, self.terms)
+    }
+
+    /// The time at which it ends.
+    pub(super) fn ends_at(&self) -> Option<Timestamp> {
+        self.end().map(|end| end.at)
+    }
 }
 
 /// Second VMs of an intent, with the delete calls made for each so far.

@@ -186,7 +186,7 @@ pub(super) fn judge<'a>(input: &PlanInput<'_>, machine: Sighted<'a>) -> Judged<'
         Sight::Seen(instance) => Some(instance),
         Sight::Absent | Sight::Nothing => None,
     };
-    let mut facts = learn::facts(view, sight, now);
+    let mut facts = learn::facts(input, view, sight);
     if !input.clock.is_trusted() {
         facts.retain(doubt::can_be_learned);
     }

@@ -1,10 +1,14 @@
 //! Facts that a sighting adds to a record. Each is learned once: a fact that the record has is
 //! never learned again, so that a steady cycle writes nothing.
 
-use crate::model::{EndState, Evidence, Instance, InstanceState, MachineView, Timestamp};
+use std::time::Duration;
 
-use super::Fact;
+use crate::model::{
+    EndState, Evidence, Instance, InstanceState, MachineRecord, MachineView, Market, Timestamp,
+};
+
 use super::judge::{Sight, own_message};
+use super::{Fact, PlanInput};
 
 /// When a VM got power, if it did. Never in the future: clouds have clocks of their own.
 pub(super) fn start_of(instance: &Instance, now: Timestamp) -> Option<Timestamp> {
@@ -21,7 +25,8 @@ pub(super) fn start_of(instance: &Instance, now: Timestamp) -> Option<Timestamp>
 }
 
 /// New facts about a machine, in the order in which they must be written.
-pub(super) fn facts(view: &MachineView, sight: Sight<'_>, now: Timestamp) -> Vec<Fact> {
+pub(super) fn facts(input: &PlanInput<'_>, view: &MachineView, sight: Sight<'_>) -> Vec<Fact> {
+    let now = input.now;
     let record = &view.record;
     let mut facts = Vec::new();
     if record.gone.is_some() {
@@ -40,7 +45,7 @@ pub(super) fn facts(view: &MachineView, sight: Sight<'_>, now: Timestamp) -> Vec
             facts.extend(start_of(instance, now).map(|at| Fact::Started { at }));
         }
     }
-    facts.extend(end(view, sight, now));
+    facts.extend(end(input, view, sight));
     match sight {
         Sight::Seen(instance) if instance.state == InstanceState::Gone => {
             let at = instance.ended.unwrap_or(now).min(now);
@@ -53,8 +58,8 @@ pub(super) fn facts(view: &MachineView, sight: Sight<'_>, now: Timestamp) -> Vec
 }
 
 /// The end, if it is new, or last words that came after it.
-fn end(view: &MachineView, sight: Sight<'_>, now: Timestamp) -> Option<Fact> {
-    let record = &view.record;
+fn end(input: &PlanInput<'_>, view: &MachineView, sight: Sight<'_>) -> Option<Fact> {
+    let (record, now) = (&view.record, input.now);
     let message = || own_message(view).cloned();
     if let Some(known) = &record.ended {
         let late_words = if known.message.is_none() { message() } else { None }?;
@@ -74,9 +79,21 @@ fn end(view: &MachineView, sight: Sight<'_>, now: Timestamp) -> Option<Fact> {
         // Our own delete made it disappear: no end of its own, unless it said last words.
         (EndState::Vanished, Some(_)) if message.is_none() => return None,
         (EndState::Vanished, Some(_)) => EndState::Stopped,
+        (EndState::Vanished, None) if was_taken_back(input, record, at) => EndState::Preempted,
         (state, _) => state,
     };
     Some(Fact::Ended { at: at.min(now), state, message })
+}
+
+/// Where a site takes preemptible machines back by deleting them, nothing else tells (docs/decisions/0010). One
+/// that is gone before its guaranteed time has ended in some other way.
+fn was_taken_back(input: &PlanInput<'_>, record: &MachineRecord, at: Timestamp) -> bool {
+    let since = record.started.or(record.created).unwrap_or(record.intended);
+    let is_old_enough = |guaranteed: Duration| at.since(since) >= guaranteed;
+    match record.offering.market {
+        Market::Preemptible => input.policy.taken_back_after.is_some_and(is_old_enough),
+        Market::OnDemand => false,
+    }
 }
 
 fn end_state(state: &InstanceState) -> Option<EndState> {

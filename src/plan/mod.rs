@@ -2,7 +2,7 @@
 //! no unseeded randomness, not async. Time and seed are fields of the input.
 //!
 //! Reading order: `judge` and `learn` (what follows from a sighting), `blast` (when to suspect
-//! ourselves), `deletions`, `drains`, `housekeeping`; then for creations `usage`, `history`,
+//! ourselves), `deletions`, `drains`, `housekeeping`, `side`; then for creations `usage`, `history`,
 //! `breaker`, `offerings`, `gates`, `limits`, `creations`; last `alarms`, `doubt`, `check`, `snapshot`.
 
 mod alarms;
@@ -22,6 +22,7 @@ mod learn;
 mod limits;
 mod offerings;
 mod rng;
+mod side;
 mod snapshot;
 mod step;
 mod usage;
@@ -32,7 +33,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{DeleteReason, MachineName, Processors, Timestamp};
 
 pub use check::{Violation, check};
-pub use input::{Asked, AskedTwice, Orphan, PlanInput, QuotaStop};
+pub use input::{
+    Asked, AskedTwice, EndOfSpace, LeftBehind, Orphan, PlanInput, QuotaStop, SpaceEnd, end_of_space,
+};
 pub use judge::lets_absence_be_proven;
 pub use snapshot::{SnapshotFrame, snapshot};
 pub use step::{Fact, NewMachine, Plan, Reason, Report, Step};
@@ -78,6 +81,8 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
     steps.housekeeping.extend(adopted.map(|orphan| housekeeping::plan_adoption(input, orphan)));
     steps.housekeeping.extend(housekeeping::plan_expiries(input));
     steps.housekeeping.extend(housekeeping::plan_closings(input, &judged, adoptable));
+
+    steps.sweeps.extend(side::plan_sweeps(input));
 
     let breakers = Breakers::of(input, &history, &judged);
     let (blast, drains) = (&blast, &drains);
@@ -152,6 +157,7 @@ struct Steps {
     resolves: Vec<Step>,
     drains: Vec<Step>,
     deletes: Vec<Step>,
+    sweeps: Vec<Step>,
 }
 
 impl Steps {
@@ -195,6 +201,7 @@ impl Steps {
             | Step::Create(_)
             | Step::Archive { .. }
             | Step::Expire { .. }
+            | Step::Sweep { .. }
             | Step::CloseRequest { .. } => false,
         };
         let of_machine = |step: &&Step| step.machine() == Some(machine.record().machine());
@@ -212,10 +219,10 @@ impl Steps {
         // Two records of one VM must not happen; if it does, one call is enough.
         let mut asked = BTreeSet::new();
         self.deletes.retain(|step| asked.insert(delete_key(step).1.cloned()));
-        let Self { facts, housekeeping, resolves, drains, deletes } = self;
+        let Self { facts, housekeeping, resolves, drains, deletes, sweeps } = self;
         let records = facts.into_iter().chain(housekeeping).chain(resolves);
         let creates = creations.into_iter().map(Step::Create);
-        records.chain(drains).chain(deletes).chain(creates).collect()
+        records.chain(drains).chain(deletes).chain(sweeps).chain(creates).collect()
     }
 }
 
@@ -229,6 +236,7 @@ fn housekeeping_rank(step: &Step) -> u8 {
         | Step::Resolve { .. }
         | Step::Drain { .. }
         | Step::Delete { .. }
+        | Step::Sweep { .. }
         | Step::Create(_) => 4,
     }
 }
@@ -243,6 +251,7 @@ fn delete_key(step: &Step) -> (Option<&MachineName>, Option<&crate::model::Insta
         | Step::Create(_)
         | Step::Archive { .. }
         | Step::Expire { .. }
+        | Step::Sweep { .. }
         | Step::CloseRequest { .. } => None,
     };
     (step.machine(), instance)

@@ -218,6 +218,11 @@ pub(super) fn ends_at(reason: &Reason) -> Option<Timestamp> {
         | Reason::BreakerProbing { .. }
         | Reason::ShutdownTooNear { .. }
         | Reason::SpaceShutDown { .. }
+        | Reason::LeaseNotBegun { .. }
+        | Reason::LeaseTooNear { .. }
+        | Reason::LeaseEnded { .. }
+        | Reason::Preparing { .. }
+        | Reason::CannotPrepare { .. }
         | Reason::PaceLimit { .. }
         | Reason::OthersFirst { .. } => None,
     }

@@ -45,6 +45,8 @@ pub fn snapshot(input: &PlanInput<'_>, plan: &Plan, frame: SnapshotFrame) -> Spa
         processors: usage.ours.processors,
         foreign_machines: usage.foreign.machines,
         foreign_processors: usage.foreign.processors,
+        credential_expires: input.terms.credential_expires,
+        side_resources_left: input.side.known,
         listing: listing_words(input.listing),
         alarms: plan.report.alarms.clone(),
         machinetypes: machinetype_rows(input, plan, &usage, &history),
@@ -95,7 +97,7 @@ fn end_by(input: &PlanInput<'_>, machine: &Judged<'_>) -> Timestamp {
     let life = machine.policy.map(|policy| policy.max_wallclock);
     let worked = machine.started.zip(life).map(|(started, life)| started + life);
     let told = record.drain.as_ref().map(|drain| drain.by);
-    let ends = [worked, told, input.policy.shutdown_time];
+    let ends = [worked, told, input.ends_at()];
     ends.into_iter().flatten().fold(record.tags.deadline, Timestamp::min)
 }
 

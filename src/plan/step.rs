@@ -9,15 +9,15 @@ use super::words::{end_words, evidence_words};
 
 use crate::model::{
     DeleteReason, Drain, EndState, EntryRef, Evidence, InstanceId, IntentToken, MachineName,
-    MachinetypeName, Megabytes, Offering, OfferingId, Processors, RequestId, ShutdownMessage, Tags,
-    Timestamp,
+    MachinetypeName, Megabytes, Offering, OfferingId, Processors, RequestId, ShutdownMessage,
+    SideResource, Tags, Timestamp,
 };
 
 /// What to do in one cycle, and why; also why not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// In the order in which they are carried out: facts, housekeeping, resolves, drains,
-    /// deletes, creates.
+    /// deletes, sweeps, creates.
     pub steps: Vec<Step>,
     /// For every machinetype its one reason; for held-back machines theirs.
     pub report: Report,
@@ -84,6 +84,11 @@ pub enum Step {
     Expire {
         /// Which.
         machine: MachineName,
+    },
+    /// Remove a volume or port that outlived its machine.
+    Sweep {
+        /// Which.
+        resource: SideResource,
     },
     /// Take a request away that has been carried out.
     CloseRequest {
@@ -166,6 +171,11 @@ pub enum Reason {
     BreakerProbing { machine: MachineName },
     ShutdownTooNear { shutdown: Timestamp, needs_secs: u64 },
     SpaceShutDown { at: Timestamp },
+    LeaseNotBegun { opens: Timestamp },
+    LeaseTooNear { ends: Timestamp, needs_secs: u64 },
+    LeaseEnded { at: Timestamp },
+    Preparing { why: String },
+    CannotPrepare { why: String },
     PaceLimit { per_cycle: String },
     OthersFirst { next: MachinetypeName },
 }

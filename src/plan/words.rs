@@ -75,6 +75,11 @@ impl Reason {
             Self::BreakerProbing { .. } => "breaker-probing",
             Self::ShutdownTooNear { .. } => "shutdown-too-near",
             Self::SpaceShutDown { .. } => "space-shut-down",
+            Self::LeaseNotBegun { .. } => "lease-not-begun",
+            Self::LeaseTooNear { .. } => "lease-too-near",
+            Self::LeaseEnded { .. } => "lease-ended",
+            Self::Preparing { .. } => "preparing",
+            Self::CannotPrepare { .. } => "cannot-prepare",
             Self::PaceLimit { .. } => "pace-limit",
             Self::OthersFirst { .. } => "others-first",
         }
@@ -143,6 +148,20 @@ impl fmt::Display for Reason {
                 duration_words(Duration::from_secs(*needs_secs))
             ),
             Self::SpaceShutDown { at } => write!(f, "the space shut down at {at}"),
+            Self::LeaseNotBegun { opens } => {
+                write!(f, "the cloud gives us the space from {opens} on (the begin of its lease)")
+            }
+            Self::LeaseTooNear { ends, needs_secs } => write!(
+                f,
+                "the space ends at {ends}, shortly before its lease does, and that is sooner than \
+                 min_wallclock ({})",
+                duration_words(Duration::from_secs(*needs_secs))
+            ),
+            Self::LeaseEnded { at } => {
+                write!(f, "the space ended at {at}, shortly before its lease does")
+            }
+            Self::Preparing { why } => write!(f, "what it needs is not ready yet: {why}"),
+            Self::CannotPrepare { why } => write!(f, "what it needs cannot be had: {why}"),
             Self::PaceLimit { per_cycle } => write!(f, "no more than {per_cycle} a cycle"),
             Self::OthersFirst { next } => {
                 write!(f, "{next} is further below its target share and comes first")
@@ -163,6 +182,7 @@ impl Step {
             Self::Create(_) => "create",
             Self::Archive { .. } => "archive",
             Self::Expire { .. } => "expire",
+            Self::Sweep { .. } => "sweep",
             Self::CloseRequest { .. } => "close-request",
         }
     }
@@ -178,6 +198,7 @@ impl Step {
             | Self::Expire { machine } => Some(machine),
             Self::Adopt { tags, .. } => Some(&tags.machine),
             Self::Create(new) => Some(&new.tags.machine),
+            Self::Sweep { resource } => Some(&resource.tags.machine),
             Self::CloseRequest { id: _, because: _ } => None,
         }
     }
@@ -211,6 +232,11 @@ impl fmt::Display for Step {
             Self::Expire { machine } => {
                 write!(f, "remove the archived folder of {machine}: its time is over")
             }
+            Self::Sweep { resource } => write!(
+                f,
+                "delete {} {} of {}: nothing uses it, and its machine is gone",
+                resource.kind, resource.id, resource.tags.machine
+            ),
             Self::CloseRequest { id, because } => write!(f, "close request {}: {because}", id.0),
         }
     }

@@ -51,6 +51,8 @@ struct Derived {
     space_limit: Family<Space, Gauge>,
     foreign_machines: Family<Space, Gauge>,
     foreign_processors: Family<Space, Gauge>,
+    credential_expires: Family<Space, Gauge>,
+    side_resources: Family<Space, Gauge>,
     alarms: Family<Space, Gauge>,
     cycle_age: Family<Space, Float>,
     delete_age: Family<Space, Float>,
@@ -115,6 +117,10 @@ impl Derived {
         }
         set(&self.foreign_machines, i64::from(snapshot.foreign_machines));
         set(&self.foreign_processors, i64::from(snapshot.foreign_processors.0));
+        if let Some(expires) = snapshot.credential_expires {
+            set(&self.credential_expires, expires.as_secs());
+        }
+        set(&self.side_resources, i64::from(snapshot.side_resources_left));
         set(&self.alarms, i64::try_from(snapshot.alarms.len()).unwrap_or(i64::MAX));
         set(&self.generation, i64::try_from(snapshot.generation.0).unwrap_or(i64::MAX));
         self.cycle_age.get_or_create(&labels).set(now.since(snapshot.at).as_secs_f64());
@@ -255,6 +261,16 @@ impl Derived {
             "vcycle_space_foreign_processors",
             "Processors of others in the tenancy",
             self.foreign_processors.clone(),
+        );
+        r.register(
+            "vcycle_credential_expires_timestamp_seconds",
+            "Unix time until which the credentials of the cloud are good, if it tells",
+            self.credential_expires.clone(),
+        );
+        r.register(
+            "vcycle_space_side_resources_left",
+            "Volumes and ports of ours that nothing uses any more",
+            self.side_resources.clone(),
         );
         r.register("vcycle_space_alarms", "Things that need a human", self.alarms.clone());
         r.register(

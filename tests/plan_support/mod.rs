@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use vcycle::model::*;
 use vcycle::plan::{
-    AskedTwice, Fact, NewMachine, Orphan, Plan, PlanInput, QuotaStop, Step, check, plan,
+    AskedTwice, Fact, LeftBehind, NewMachine, Orphan, Plan, PlanInput, QuotaStop, Step, check, plan,
 };
 
 /// Midday of the day on which every test begins.
@@ -88,6 +88,9 @@ pub(crate) struct World {
     pub(crate) requests: Vec<OperatorRequest>,
     pub(crate) asked_twice: AskedTwice,
     pub(crate) quota_stop: Option<QuotaStop>,
+    pub(crate) terms: Terms,
+    pub(crate) readiness: BTreeMap<MachinetypeName, Readiness>,
+    pub(crate) side: LeftBehind,
     pub(crate) archived: Vec<(MachineName, Timestamp)>,
     /// What `Resolve` finds: `true`, the VM was made.
     pub(crate) lost_replies_made_vms: bool,
@@ -110,6 +113,7 @@ impl World {
                 shutdown_time: None,
                 cleanup: hours(72),
                 blast_radius: BlastRadius { machines: 3, fraction: 0.25 },
+                taken_back_after: None,
                 delete_pause: minutes(1),
                 delete_pause_max: hours(1),
                 machinetypes: machinetypes.into_iter().map(|m| (m.name.clone(), m)).collect(),
@@ -124,6 +128,9 @@ impl World {
             requests: Vec::new(),
             asked_twice: AskedTwice::new(),
             quota_stop: None,
+            terms: Terms::default(),
+            readiness: BTreeMap::new(),
+            side: LeftBehind::default(),
             archived: Vec::new(),
             lost_replies_made_vms: false,
             made: 0,
@@ -148,6 +155,9 @@ impl World {
             requests: &self.requests,
             asked_twice: &self.asked_twice,
             quota_stop: self.quota_stop,
+            terms: &self.terms,
+            readiness: &self.readiness,
+            side: &self.side,
             archived: &self.archived,
         }
     }
@@ -218,6 +228,14 @@ impl World {
             hearing: Hearing::Since(Timestamp::from_millis(0)),
             message: None,
         }
+    }
+
+    /// A volume with these tags that nothing uses.
+    pub(crate) fn left_behind(&mut self, id: &str, tags: Tags) -> &mut SideResource {
+        let (kind, id) = ("volume".to_owned(), id.to_owned());
+        self.side.known += 1;
+        self.side.proven.push(SideResource { kind, id, tags, attached_to: None });
+        self.side.proven.last_mut().unwrap()
     }
 
     /// A machine that has been running for some time and is seen so.
@@ -350,6 +368,7 @@ impl World {
             Step::Create(new) => self.create(new),
             Step::Archive { machine } => self.archive(machine),
             Step::Expire { machine } => self.archived.retain(|(name, _)| name != machine),
+            Step::Sweep { resource } => self.side.proven.retain(|other| other != resource),
             Step::CloseRequest { id, because: _ } => {
                 self.requests.retain(|request| request.id != *id);
             }

@@ -88,6 +88,18 @@ impl Story {
             ["past", name, ago, rest @ ..] => self.past(name, ago, rest)?,
             ["listing", state] => self.listing(state)?,
             ["request", rest @ ..] => self.request(rest)?,
+            ["lease", "begins", time] => {
+                self.world.terms.opens = Some(self.world.now + duration(time)?);
+            }
+            ["lease", "ends", time] => {
+                self.world.terms.closes = Some(self.world.now + duration(time)?);
+            }
+            ["credential", "expires", time] => {
+                self.world.terms.credential_expires = Some(self.world.now + duration(time)?);
+            }
+            ["cloud-says", words @ ..] => self.world.terms.notices.push(words.join(" ")),
+            ["needs", name, rest @ ..] => self.needs(name, rest)?,
+            ["left-behind", id, "of", name] => self.left_behind(id, name)?,
             ["archived", name, ago] => {
                 let at = self.world.now - duration(ago)?;
                 let machine = self.name(name)?;
@@ -156,6 +168,7 @@ impl Story {
             ["machines", limit] => policy.machines_limit = Some(number(limit)?),
             ["pace", machines, "machines"] => policy.pace = Pace::Machines(number(machines)?),
             ["pace", fraction] => policy.pace = Pace::FractionOfLimit(percent(fraction)?),
+            ["taken-back", time] => policy.taken_back_after = Some(duration(time)?),
             ["shutdown", time] => policy.shutdown_time = Some(now + duration(time)?),
             ["blast", machines, "or", fraction] => {
                 let machines = number(machines)?;
@@ -327,6 +340,25 @@ impl Story {
         Ok(())
     }
 
+    fn needs(&mut self, name: &str, words: &[&str]) -> Outcome {
+        let readiness = match words {
+            ["nothing"] => Readiness::Ready,
+            ["time", why @ ..] => Readiness::NotYet { why: why.join(" ") },
+            ["somebody", why @ ..] => Readiness::Cannot { why: why.join(" ") },
+            _ => return Err("a machinetype needs nothing, time or somebody".into()),
+        };
+        self.world.readiness.insert(machinetype_name(name), readiness);
+        Ok(())
+    }
+
+    fn left_behind(&mut self, id: &str, name: &str) -> Outcome {
+        self.name(name)?;
+        let (machinetype, short) = name.split_once('/').ok_or("a machine is TYPE/NAME")?;
+        let tags = self.world.record(machinetype, short, Duration::from_secs(3600)).tags;
+        self.world.left_behind(id, tags);
+        Ok(())
+    }
+
     fn request(&mut self, words: &[&str]) -> Outcome {
         let by = |time: &str, now: Timestamp| duration(time).map(|time| now + time);
         let now = self.world.now;
@@ -370,6 +402,7 @@ fn read_offering(
     let mut offering = offering(flavour, processors);
     for (key, value) in settings.iter().map(|setting| key_value(setting)) {
         match key {
+            "preemptible" => offering.id.market = Market::Preemptible,
             "zone" => offering.id.zone = value.to_owned(),
             "memory" => offering.memory = Megabytes(number(value)?.into()),
             "until" => offering.availability = Availability::NotUntil(now + duration(value)?),

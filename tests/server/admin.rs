@@ -78,6 +78,8 @@ fn board() -> Board {
         processors: Processors(40),
         foreign_machines: 3,
         foreign_processors: Processors(12),
+        credential_expires: Some(Timestamp::from_secs(NOW + 86_400)),
+        side_resources_left: 2,
         listing: "complete".to_owned(),
         alarms: vec!["a delete is not proven for 2 h: vcycle-dune-baaaaaaaaa".to_owned()],
         machinetypes: vec![

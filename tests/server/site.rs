@@ -448,6 +448,7 @@ fn setup_of(state_dir: PathBuf, server: ServerConfig) -> Arc<Setup> {
         shutdown_time: None,
         cleanup: Duration::from_secs(3600),
         blast_radius: BlastRadius { machines: 5, fraction: 0.5 },
+        taken_back_after: None,
         delete_pause: Duration::from_secs(60),
         delete_pause_max: Duration::from_secs(3600),
         machinetypes: BTreeMap::new(),
@@ -455,6 +456,7 @@ fn setup_of(state_dir: PathBuf, server: ServerConfig) -> Arc<Setup> {
     let definition = |dns: &[&str]| Definition {
         entry: entry(),
         image: None,
+        public_key: None,
         template: "#!/bin/sh\n".into(),
         options: BTreeMap::new(),
         https_x509dn: dns.iter().map(|dn| (*dn).to_owned()).collect(),

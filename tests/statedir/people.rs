@@ -77,6 +77,8 @@ async fn the_last_plan_and_the_heartbeat_lists_are_kept_for_readers() {
             processors: Processors(0),
             foreign_machines: 0,
             foreign_processors: Processors(0),
+            credential_expires: None,
+            side_resources_left: 0,
             listing: "complete".to_owned(),
             alarms: vec!["none".to_owned()],
             machinetypes: Vec::new(),

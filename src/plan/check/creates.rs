@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     Effect, Ended, MachineName, MachinetypeName, MachinetypePolicy, OfferingId, Processors,
-    RequestWhat, Timestamp,
+    Readiness, RequestWhat, Timestamp,
 };
 use crate::plan::breaker::Breakers;
 use crate::plan::history::{History, end_of};
@@ -62,12 +62,19 @@ fn one(input: &PlanInput<'_>, new: &NewMachine) -> Verdict {
         | RequestWhat::HandOver { .. } => false,
     });
     ensure(!is_drained, "what is drained is not made", detail)?;
-    let in_time = tags.deadline > input.now
-        && input.policy.shutdown_time.is_none_or(|end| tags.deadline <= end);
+    let in_time =
+        tags.deadline > input.now && input.ends_at().is_none_or(|end| tags.deadline <= end);
     ensure(in_time, "a machine ends before its space does", detail)?;
     let needs = policy.map(|policy| input.now + policy.min_wallclock);
-    let has_time = input.policy.shutdown_time.is_none_or(|end| needs.is_none_or(|at| at <= end));
+    let has_time = input.ends_at().is_none_or(|end| needs.is_none_or(|at| at <= end));
     ensure(has_time, "a machine has min_wallclock before its space ends", detail)?;
+    let has_begun = input.terms.opens.is_none_or(|opens| input.now >= opens);
+    ensure(has_begun, "nothing is made before the lease begins", detail)?;
+    let is_ready = match input.readiness.get(&tags.machinetype) {
+        Some(Readiness::Ready) | None => true,
+        Some(Readiness::NotYet { why: _ } | Readiness::Cannot { why: _ }) => false,
+    };
+    ensure(is_ready, "only what has all that it needs is made", detail)?;
     let identity = tags.deployment == *input.deployment
         && tags.space == input.policy.space
         && tags.generation == input.generation;

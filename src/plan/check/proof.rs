@@ -39,6 +39,7 @@ pub(super) fn gone_only_with_proof(
             | Step::Delete { .. }
             | Step::Create(_)
             | Step::Expire { .. }
+            | Step::Sweep { .. }
             | Step::CloseRequest { .. } => {}
         }
     }

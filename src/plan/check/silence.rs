@@ -38,6 +38,7 @@ pub(super) fn deletes_are_few(
             | Step::Create(_)
             | Step::Archive { .. }
             | Step::Expire { .. }
+            | Step::Sweep { .. }
             | Step::CloseRequest { .. } => {}
         }
     }
