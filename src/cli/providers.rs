@@ -1,6 +1,5 @@
 //! From the configuration of a space to its provider: the only place that knows the providers.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vcycle_api::{Act, Clock, Observe};
@@ -8,22 +7,20 @@ use vcycle_api::{Act, Clock, Observe};
 use crate::config::{ProviderConfig, SpaceConfig};
 use crate::driver::Providers;
 use crate::library::UserDataLimit;
-use crate::store::Store;
+use crate::model::DeploymentId;
 
 /// What providers are given beside their table.
-#[allow(dead_code, reason = "only some need a folder")]
+#[cfg_attr(not(feature = "openstack"), expect(dead_code, reason = "of no use to the others"))]
 struct Given<'a> {
     clock: &'a Arc<dyn Clock>,
-    /// Where an upload keeps its progress; `None`: nothing is uploaded.
-    uploads: Option<PathBuf>,
+    /// Whose images and volumes are ours; `None`: nothing is.
+    deployment: Option<&'a DeploymentId>,
 }
 
-/// For the driver. `state_dir` is where uploads keep their progress.
-pub(crate) fn providers(clock: Arc<dyn Clock>, state_dir: &Path) -> Providers {
-    let state_dir = state_dir.to_owned();
+/// For the driver.
+pub(crate) fn providers(clock: Arc<dyn Clock>, deployment: DeploymentId) -> Providers {
     Arc::new(move |space: &SpaceConfig| {
-        let uploads = Store::uploads(&state_dir, &space.name);
-        open(space, &Given { clock: &clock, uploads: Some(uploads) })
+        open(space, &Given { clock: &clock, deployment: Some(&deployment) })
     })
 }
 
@@ -40,7 +37,7 @@ pub(crate) fn observer(
     space: &SpaceConfig,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<dyn Observe>> {
-    let given = Given { clock, uploads: None };
+    let given = Given { clock, deployment: None };
     match &space.provider {
         ProviderConfig::Local(local) => local::observe(local, &given),
         ProviderConfig::Sim(sim) => sim::observe(sim, &given),
@@ -61,13 +58,18 @@ pub(crate) fn user_data_limit(space: &SpaceConfig) -> Option<UserDataLimit> {
     Some(UserDataLimit { provider, bytes: bytes? })
 }
 
+#[cfg(feature = "openstack")]
+mod openstack;
+
 #[cfg(not(feature = "local"))]
 use absent as local;
+#[cfg(not(feature = "openstack"))]
 use absent as openstack;
 #[cfg(not(feature = "sim"))]
 use absent as sim;
 
 /// A provider that is not in this build. Its table is refused when the configuration is read.
+#[cfg(not(all(feature = "local", feature = "sim", feature = "openstack")))]
 mod absent {
     use super::{Act, Arc, Given, Observe};
 

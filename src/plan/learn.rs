@@ -85,7 +85,7 @@ fn end(input: &PlanInput<'_>, view: &MachineView, sight: Sight<'_>) -> Option<Fa
     Some(Fact::Ended { at: at.min(now), state, message })
 }
 
-/// Where a site takes preemptible machines back by deleting them, nothing else tells (docs/decisions/0010). One
+/// Where a site takes preemptible machines back by deleting them, nothing else tells (docs/decisions/0011). One
 /// that is gone before its guaranteed time has ended in some other way.
 fn was_taken_back(input: &PlanInput<'_>, record: &MachineRecord, at: Timestamp) -> bool {
     let since = record.started.or(record.created).unwrap_or(record.intended);

@@ -120,10 +120,6 @@ pub(super) fn heartbeat_lists(name: &SpaceName) -> StatePath {
 pub(super) fn heartbeat_list(name: &SpaceName, machinetype: &MachinetypeName) -> StatePath {
     heartbeat_lists(name).join(machinetype.as_str())
 }
-/// What the provider of a space remembers of uploads that are under way; its own files.
-pub(super) fn uploads(name: &SpaceName) -> StatePath {
-    space(name).join("uploads")
-}
 /// Directories of a space that outlive its machines.
 pub(super) fn long_lived(name: &SpaceName) -> [StatePath; 6] {
     [space(name), owner(name), requests(name), heartbeat_lists(name), current(name), deleted(name)]

@@ -17,10 +17,9 @@ mod sweep;
 mod visitors;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use vcycle_api::{Clock, SpaceName};
+use vcycle_api::Clock;
 
 pub use codec::CorruptRecord;
 pub use deployment::Deployment;
@@ -77,12 +76,6 @@ impl Store {
             extras: Mutex::default(),
             puts: Mutex::default(),
         }))
-    }
-
-    /// Where the provider of a space keeps the progress of its uploads: the next owner goes on with them. The
-    /// provider makes it, and nobody else looks into it.
-    pub fn uploads(state_dir: &Path, space: &SpaceName) -> PathBuf {
-        state_dir.join(layout::uploads(space).relative())
     }
 
     fn fs(&self) -> &dyn SharedFs {
