@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use vcycle_api::ProviderError;
+use vcycle_api::{ErrorKind, ProviderError};
 
 use crate::session::{Call, Service};
 use crate::site::Site;
@@ -52,11 +52,26 @@ pub(crate) async fn ensure(site: &Site, public_key: &str) -> Result<String, Prov
         Ok(_) => {}
         // There already, perhaps by another manager in this moment. Its name says what is in it.
         Err(failure) if failure.status == Some(409) => {}
-        // Whether it arrived does not matter: importing it again is harmless.
-        Err(failure) => return Err(failure.of_create()),
+        Err(failure) => return Err(not_imported(failure.of_create())),
     }
     site.keys.known().insert(key.clone());
     Ok(key.1)
+}
+
+/// Whether it arrived does not matter, importing it again is harmless; and the quota of key pairs is none
+/// of machines.
+fn not_imported(error: ProviderError) -> ProviderError {
+    let kind = match error.kind {
+        ErrorKind::Ambiguous => ErrorKind::Unavailable,
+        ErrorKind::QuotaExceeded => ErrorKind::InvalidSpec,
+        ErrorKind::NotFound
+        | ErrorKind::InsufficientCapacity { offering: _ }
+        | ErrorKind::Throttled { after: _ }
+        | ErrorKind::AuthFailed
+        | ErrorKind::InvalidSpec
+        | ErrorKind::Unavailable => return error,
+    };
+    ProviderError { kind, ..error }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 use std::net::IpAddr;
 
 use vcycle_api::{
-    Identity, Instance, InstanceId, InstanceState, Megabytes, OfferingId, Processors, Timestamp,
+    DeploymentId, Identity, Instance, InstanceId, InstanceState, Megabytes, OfferingId, Processors,
+    Timestamp,
 };
 
 use super::faults;
@@ -35,6 +36,8 @@ pub(crate) struct Lens<'a> {
     /// For the sizes of servers that only name their flavour.
     pub(crate) flavors: &'a FlavorTable,
     pub(crate) settings: &'a Settings,
+    /// Whose machines are ours, when it is known.
+    pub(crate) deployment: Option<&'a DeploymentId>,
     pub(crate) soft_deleted: SoftDeleted,
 }
 
@@ -64,7 +67,7 @@ pub(crate) fn told(server: &Server, lens: Lens<'_>) -> Told {
 
 fn instance(id: InstanceId, server: &Server, lens: Lens<'_>) -> Instance {
     let identity = server.identity();
-    let state = state_of(server, &identity, lens.soft_deleted);
+    let state = state_of(server, &identity, lens);
     let made_of = MadeOf::read(server, lens.flavors);
     Instance {
         id,
@@ -81,15 +84,10 @@ fn instance(id: InstanceId, server: &Server, lens: Lens<'_>) -> Instance {
     }
 }
 
-fn state_of(server: &Server, identity: &Identity, soft_deleted: SoftDeleted) -> InstanceState {
+fn state_of(server: &Server, identity: &Identity, lens: Lens<'_>) -> InstanceState {
     match (server.status(), server.task.as_deref()) {
         ("DELETED", _) => InstanceState::Gone,
-        ("SOFT_DELETED", _) => match (identity, soft_deleted) {
-            (Identity::Vcycle(_), SoftDeleted::CanBeForced) => InstanceState::Deleting,
-            (Identity::Vcycle(_), SoftDeleted::IsFinal) | (Identity::Foreign, _) => {
-                InstanceState::Gone
-            }
-        },
+        ("SOFT_DELETED", _) => soft_deleted(identity, lens),
         (_, Some("deleting" | "soft-deleting")) => InstanceState::Deleting,
         ("BUILD", _) => InstanceState::Pending,
         // What an operator's action leaves switched on.
@@ -102,6 +100,17 @@ fn state_of(server: &Server, identity: &Identity, soft_deleted: SoftDeleted) -> 
         // REBUILD: somebody works on it by hand. It is shown and counted, and not fought over. UNKNOWN:
         // its cell is down.
         (word, _) => InstanceState::Unknown { word: word.to_owned() },
+    }
+}
+
+fn soft_deleted(identity: &Identity, lens: Lens<'_>) -> InstanceState {
+    let is_ours = match identity {
+        Identity::Vcycle(tags) => lens.deployment.is_none_or(|ours| tags.deployment == *ours),
+        Identity::Foreign => false,
+    };
+    match (is_ours, lens.soft_deleted) {
+        (true, SoftDeleted::CanBeForced) => InstanceState::Deleting,
+        (true, SoftDeleted::IsFinal) | (false, _) => InstanceState::Gone,
     }
 }
 

@@ -2,7 +2,7 @@
 //! could be brought to it.
 
 use serde_json::{Value, json};
-use vcycle_api::{DeploymentId, Generation, IntentToken, MachineName, MachinetypeName, Market};
+use vcycle_api::{Generation, IntentToken, MachineName, MachinetypeName, Market};
 use vcycle_api::{SpaceName, Tags};
 
 use super::*;
@@ -22,7 +22,9 @@ fn flavors() -> FlavorTable {
 
 fn seen_with(server: Value, settings: &Settings, soft_deleted: SoftDeleted) -> Told {
     let server: Server = serde_json::from_value(server).unwrap();
-    told(&server, Lens { flavors: &flavors(), settings, soft_deleted })
+    let ours = tags().deployment;
+    let (flavors, deployment) = (flavors(), Some(&ours));
+    told(&server, Lens { flavors: &flavors, settings, deployment, soft_deleted })
 }
 
 fn seen(server: Value) -> Instance {
@@ -175,6 +177,8 @@ fn a_server_that_the_site_keeps_is_being_deleted_as_long_as_we_may_force_it() {
     assert_eq!(state(ours(), SoftDeleted::CanBeForced), InstanceState::Deleting);
     assert_eq!(state(ours(), SoftDeleted::IsFinal), InstanceState::Gone);
     assert_eq!(state(json!({}), SoftDeleted::CanBeForced), InstanceState::Gone);
+    let other = Tags { deployment: DeploymentId::compose(8), ..tags() };
+    assert_eq!(state(json!(other.to_map()), SoftDeleted::CanBeForced), InstanceState::Gone);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Every server of the project, page by page to the end.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use vcycle_api::{ErrorKind, Instance, InstanceId, Listing, ProviderError};
+use vcycle_api::{DeploymentId, ErrorKind, Instance, InstanceId, Listing, ProviderError};
 
 use super::faults;
 use super::flavors::{self, FlavorTable};
@@ -13,9 +14,6 @@ use crate::site::Site;
 
 const LIST: &str = "list servers";
 const GET: &str = "get server";
-
-/// Servers asked for in one page: what Nova allows where nobody changed it (`[api] max_limit`).
-const PAGE: u32 = 1000;
 
 /// How often a scan begins again because the server after which it was to go on is deleted.
 const RESTARTS: u32 = 3;
@@ -40,11 +38,15 @@ enum Walk {
 /// Everything, from the first page to the last. Absence from it proves something only if nothing is
 /// `missing` from it and it began after what is looked for had settled.
 pub(crate) async fn scan(site: &Site) -> Result<Scan, ProviderError> {
+    let hidden = match site.settings.page {
+        Some(_) => hidden_cells(site).await?,
+        None => None,
+    };
     let mut seen = Vec::new();
     for _ in 0..=RESTARTS {
         match walk(site).await? {
             Walk::ToTheEnd(servers) => {
-                let missing = dark_cells(&servers);
+                let missing = dark_cells(&servers).or(hidden);
                 return Ok(Scan { servers, missing });
             }
             Walk::MarkerGone(servers) => seen = servers,
@@ -54,9 +56,14 @@ pub(crate) async fn scan(site: &Site) -> Result<Scan, ProviderError> {
     Ok(Scan { servers: seen, missing: Some(why.to_owned()) })
 }
 
+/// The first page is asked for without a length, unless one is configured: Nova leaves the servers of a
+/// cell that is down out without a word as soon as a filter, an order or a page is asked for
+/// (`_is_cell_down_supported` in its `servers.py`). Its own length is 1000 where nobody changed it.
 async fn walk(site: &Site) -> Result<Walk, ProviderError> {
-    let limit = site.settings.page.unwrap_or(PAGE).to_string();
-    let call = Call::get(Service::Compute, "/servers/detail", LIST).with_query("limit", limit);
+    let mut call = Call::get(Service::Compute, "/servers/detail", LIST);
+    if let Some(page) = site.settings.page {
+        call = call.with_query("limit", page.to_string());
+    }
     let call = site.dialect().await?.say(call);
     let (mut servers, mut once) = (Vec::new(), HashSet::new());
     let mut next = None;
@@ -88,23 +95,38 @@ async fn walk(site: &Site) -> Result<Walk, ProviderError> {
 }
 
 /// Servers of a cell that is down have no more than an id and the status UNKNOWN (from 2.69; before, they
-/// are simply not listed, which nobody can see).
+/// are simply not listed, which nobody can see; nor can it be seen where others fill the first page).
 fn dark_cells(servers: &[Server]) -> Option<String> {
     let dark = |server: &&Server| !server.is_told() || matches!(server.status(), "UNKNOWN" | "");
-    let mut dark = servers.iter().filter(dark);
+    missing(servers.iter().filter(dark).map(|server| server.id.as_str()))
+}
+
+#[derive(serde::Deserialize)]
+struct Brief {
+    id: String,
+    /// Only servers of a cell that is down have one here.
+    status: Option<String>,
+}
+
+/// What pages of a configured length hide: one question without details and without a length.
+async fn hidden_cells(site: &Site) -> Result<Option<String>, ProviderError> {
+    let call = site.dialect().await?.say(Call::get(Service::Compute, "/servers", LIST));
+    let page = site.session.page::<Brief>(call, "servers").await;
+    let page = page.map_err(|failure| failure.of_read())?;
+    let dark = page.items.iter().filter(|server| server.status.as_deref() == Some("UNKNOWN"));
+    Ok(missing(dark.map(|server| server.id.as_str())))
+}
+
+fn missing<'a>(mut dark: impl Iterator<Item = &'a str>) -> Option<String> {
     let example = dark.next()?;
     let count = 1 + dark.count();
     Some(format!(
-        "a part of the cloud is down: {count} servers are unknown to it, one is {}",
-        example.id
+        "a part of the cloud is down: it does not know {count} servers, such as {example}"
     ))
 }
 
 /// The flavours, where servers only name theirs; nothing is asked where each tells its size.
-async fn sizes(
-    site: &Site,
-    servers: &[Server],
-) -> Result<std::sync::Arc<FlavorTable>, ProviderError> {
+async fn sizes(site: &Site, servers: &[Server]) -> Result<Arc<FlavorTable>, ProviderError> {
     let named: HashSet<&str> = servers
         .iter()
         .filter_map(|server| server.flavor.as_ref())
@@ -112,20 +134,26 @@ async fn sizes(
         .filter_map(|flavor| flavor.id.as_deref())
         .collect();
     if named.is_empty() {
-        return Ok(std::sync::Arc::default());
+        return Ok(Arc::default());
     }
     flavors::table_with(site, |table| named.iter().all(|id| table.by_id(id).is_some())).await
+}
+
+fn lens<'a>(
+    site: &'a Site,
+    flavors: &'a FlavorTable,
+    deployment: Option<&'a DeploymentId>,
+) -> Lens<'a> {
+    let (settings, soft_deleted) = (&site.settings, site.memory.soft_deleted());
+    Lens { flavors, settings, deployment, soft_deleted }
 }
 
 /// Everything in the project, ours and foreign.
 pub(crate) async fn list(site: &Site) -> Result<Listing, ProviderError> {
     let Scan { servers, missing } = scan(site).await?;
     let flavors = sizes(site, &servers).await?;
-    let lens = Lens {
-        flavors: &flavors,
-        settings: &site.settings,
-        soft_deleted: site.memory.soft_deleted(),
-    };
+    let deployment = site.memory.deployment();
+    let lens = lens(site, &flavors, deployment.as_ref());
     let seen: Vec<Instance> = servers
         .iter()
         .filter_map(|server| match told(server, lens) {
@@ -145,11 +173,8 @@ pub(crate) async fn list(site: &Site) -> Result<Listing, ProviderError> {
 pub(crate) async fn get(site: &Site, id: &InstanceId) -> Result<Instance, ProviderError> {
     let server = get_server(site, id).await?;
     let flavors = sizes(site, std::slice::from_ref(&server)).await?;
-    let lens = Lens {
-        flavors: &flavors,
-        settings: &site.settings,
-        soft_deleted: site.memory.soft_deleted(),
-    };
+    let deployment = site.memory.deployment();
+    let lens = lens(site, &flavors, deployment.as_ref());
     site.memory.met(&server);
     match told(&server, lens) {
         Told::Whole(instance) | Told::Dim(instance) => Ok(instance),

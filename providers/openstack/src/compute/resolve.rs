@@ -1,9 +1,7 @@
 //! What became of an intent. Nova has no idempotency key, so it is looked for by our metadata, which
 //! was set in the create call itself. Tags and names only make a first look cheap.
 
-use vcycle_api::{
-    ErrorKind, InstanceId, IntentToken, MachineName, ProviderError, Resolution, Timestamp,
-};
+use vcycle_api::{InstanceId, IntentToken, MachineName, ProviderError, Resolution, Timestamp};
 
 use super::body::intent_tag;
 use super::list::{self, Scan};
@@ -48,7 +46,7 @@ fn is_found(site: &Site, intent: &IntentToken, id: InstanceId) -> Resolution {
 }
 
 /// The server of an intent, looked for by the name that it was given. For an intent that `resolve` knows
-/// nothing of any more, or that is sent twice.
+/// nothing of any more, or that is sent twice; it finds, and proves nothing.
 pub(crate) async fn by_name(
     site: &Site,
     machine: &MachineName,
@@ -56,20 +54,10 @@ pub(crate) async fn by_name(
 ) -> Result<Option<InstanceId>, ProviderError> {
     // Nova matches names as regular expressions; a machine's name holds none of their characters.
     let found = some(site, ("name", format!("^{machine}$"))).await?;
-    if let Some(id) = of_intent(&found, intent) {
-        return Ok(Some(id));
-    }
-    match found.iter().all(Server::is_told) {
-        true => Ok(None),
-        // Servers of a cell that is down are listed whatever is asked for.
-        false => {
-            let message = "a part of the cloud is down, so it cannot be told whether it is there";
-            Err(ProviderError::new(ErrorKind::Unavailable, RESOLVE, message))
-        }
-    }
+    Ok(of_intent(&found, intent))
 }
 
-/// Servers that pass a filter of Nova's.
+/// Servers that pass a filter of Nova's. Those of a cell that is down are not among them.
 async fn some(site: &Site, filter: (&str, String)) -> Result<Vec<Server>, ProviderError> {
     let call = Call::get(Service::Compute, "/servers/detail", RESOLVE);
     let call = site.dialect().await?.say(call.with_query(filter.0, filter.1));
