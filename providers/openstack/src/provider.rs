@@ -4,25 +4,25 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use vcycle_api::{
-    Act, Capabilities, Clock, CreateRequest, Created, Deletion, Idempotency, Instance, InstanceId,
-    IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
-    Resolution, SideResource, Timestamp,
+    Act, Capabilities, Clock, CreateRequest, Created, Deletion, Finding, Idempotency, Instance,
+    InstanceId, IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota,
+    Readiness, Resolution, SideResource, Timestamp,
 };
 
 use crate::compute::USER_DATA_LIMIT;
 use crate::site::Site;
-use crate::{OpenError, Settings, compute, prepare, side};
+use crate::{OpenError, Settings, compute, inspect, prepare, side};
 
 /// A tenancy on OpenStack.
 #[derive(Debug)]
 pub struct OpenStack {
     site: Site,
     capabilities: Capabilities,
+    clock: Arc<dyn Clock>,
 }
 
 impl OpenStack {
     /// Reads the credentials. Does not speak to the cloud.
-    #[expect(clippy::needless_pass_by_value, reason = "as the other providers are opened")]
     pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let capabilities = Capabilities {
             provider: "openstack",
@@ -30,7 +30,7 @@ impl OpenStack {
             settle: settings.settle,
             user_data_limit: USER_DATA_LIMIT,
         };
-        Ok(Self { site: Site::open(settings, &clock)?, capabilities })
+        Ok(Self { site: Site::open(settings, &clock)?, capabilities, clock })
     }
 
     /// The half that only looks: it cannot be made to act.
@@ -71,6 +71,11 @@ impl Observe for OpenStack {
 
     async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
         side::list(&self.site).await
+    }
+
+    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
+        let Site { session, settings, .. } = &self.site;
+        inspect::inspect(session, settings, self.clock.now(), needs).await
     }
 }
 

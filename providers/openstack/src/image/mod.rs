@@ -7,6 +7,7 @@
 //!
 //! No call here waits for an upload.
 
+mod describe;
 mod format;
 mod glance;
 mod keeper;
@@ -28,6 +29,7 @@ use vcycle_api::{Clock, ErrorKind, Need, ProviderError, Readiness};
 
 use crate::Settings;
 use crate::session::{Failure, Session};
+pub(crate) use describe::describe;
 use glance::{Image, Status};
 use keeper::Keeper;
 pub(crate) use reference::{Reference, Source};
