@@ -6,9 +6,14 @@ use vcycle_api::{ErrorKind, Need, ProviderError, Readiness};
 use crate::site::Site;
 use crate::{keypair, network, side};
 
-/// One answer for each need. An error says nothing of any.
+/// One answer for each need, and then marks for what new servers of ours have. An error says nothing of any.
 pub(crate) async fn prepare(site: &Site, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
+    let answers = answers(site, needs).await;
     side::mark(site).await;
+    answers
+}
+
+async fn answers(site: &Site, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
     let networks = readiness(network::ids(site).await)?;
     let images = site.images.prepare(needs).await?;
     let mut answers = Vec::with_capacity(needs.len());

@@ -3,7 +3,10 @@
 //! Nova makes them with a server and removes them with it, without our tags. So they are marked while
 //! their server lives; what is left of one that is gone can then be told from everybody else's.
 
+use std::time::Duration;
+
 use futures::{StreamExt, TryStreamExt, stream};
+use tokio::time::timeout;
 use vcycle_api::{Deletion, ErrorKind, InstanceId, ProviderError, SideResource, Tags};
 
 use crate::memory::Unmarked;
@@ -11,8 +14,11 @@ use crate::port::Port;
 use crate::site::Site;
 use crate::{compute, port, volume};
 
-/// Servers whose side resources are marked in one go: a few seconds' work, also with many new servers.
+/// Servers whose side resources are marked in one go, so that requests for others are not held up long.
 const MARKED_AT_ONCE: usize = 100;
+
+/// The longest that marking may take: deletes wait for it. What is left is marked in the next cycle.
+const MARKING: Duration = Duration::from_secs(3);
 
 const REMOVE: &str = "remove side resource";
 
@@ -23,8 +29,12 @@ pub(crate) async fn mark(site: &Site) {
     if unmarked.is_empty() {
         return;
     }
-    if let Err(error) = mark_all(site, &unmarked).await {
-        tracing::warn!(%error, "could not mark ports and volumes of our servers");
+    match timeout(MARKING, mark_all(site, &unmarked)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "could not mark ports and volumes of our servers");
+        }
+        Err(_) => tracing::debug!("not all ports and volumes of our servers are marked yet"),
     }
 }
 
