@@ -27,6 +27,8 @@ struct Inner {
     deployment: Option<DeploymentId>,
     /// Ids of servers that the last complete listing showed.
     standing: HashSet<String>,
+    /// Ids of those whose end was asked for.
+    ending: HashSet<String>,
     /// Ids of servers that the site keeps for a while after their delete.
     soft_deleted: HashSet<String>,
     force: SoftDeleted,
@@ -39,6 +41,7 @@ impl Memory {
         Self(Mutex::new(Inner {
             deployment,
             standing: HashSet::new(),
+            ending: HashSet::new(),
             soft_deleted: HashSet::new(),
             force: SoftDeleted::CanBeForced,
             unmarked: BTreeMap::new(),
@@ -51,7 +54,7 @@ impl Memory {
     }
 
     /// A machine of this deployment is made here, so it is ours.
-    pub(crate) fn works_for(&self, deployment: &DeploymentId) {
+    pub(crate) fn remember_deployment(&self, deployment: &DeploymentId) {
         self.inner().deployment.get_or_insert_with(|| deployment.clone());
     }
 
@@ -72,8 +75,9 @@ impl Memory {
             inner.meet(server);
         }
         if is_complete {
-            let Inner { standing, marked, .. } = &mut *inner;
+            let Inner { standing, ending, marked, .. } = &mut *inner;
             marked.retain(|server| standing.contains(server));
+            ending.retain(|server| standing.contains(server));
         }
     }
 
@@ -85,6 +89,27 @@ impl Memory {
     /// Whether the server was standing when everything was last looked at.
     pub(crate) fn stands(&self, server: &str) -> bool {
         self.inner().standing.contains(server)
+    }
+
+    /// Servers that were standing, are not among these, and whose end nobody asked for, in a fixed order.
+    pub(crate) fn vanished(&self, servers: &[Server]) -> Vec<String> {
+        let inner = self.inner();
+        let listed: HashSet<&str> = servers.iter().map(|server| server.id.as_str()).collect();
+        let gone = inner.standing.iter().filter(|id| !listed.contains(id.as_str()));
+        let mut vanished: Vec<String> =
+            gone.filter(|id| !inner.ending.contains(*id)).cloned().collect();
+        vanished.sort_unstable();
+        vanished
+    }
+
+    /// Its end has been asked for.
+    pub(crate) fn remember_ending(&self, id: &InstanceId) {
+        self.inner().ending.insert(id.as_str().to_owned());
+    }
+
+    /// The cloud itself says that it has ended.
+    pub(crate) fn remember_ended(&self, server: &str) {
+        self.inner().standing.remove(server);
     }
 
     /// Whether the server has been deleted, and the site keeps it.
@@ -99,7 +124,7 @@ impl Memory {
     }
 
     /// The site does not let us end them.
-    pub(crate) fn force_was_refused(&self) {
+    pub(crate) fn remember_force_refused(&self) {
         self.inner().force = SoftDeleted::IsFinal;
     }
 
@@ -109,7 +134,7 @@ impl Memory {
     }
 
     /// All side resources of this server carry our mark.
-    pub(crate) fn is_marked(&self, server: &str) {
+    pub(crate) fn remember_marked(&self, server: &str) {
         let mut inner = self.inner();
         inner.unmarked.remove(server);
         inner.marked.insert(server.to_owned());
@@ -130,6 +155,9 @@ impl Inner {
             return;
         }
         self.standing.insert(server.id.clone());
+        if server.is_ending() {
+            self.ending.insert(server.id.clone());
+        }
         if !has_its_resources(server) || self.marked.contains(&server.id) {
             return;
         }
@@ -146,11 +174,7 @@ impl Inner {
 
 /// While a server is being made its ports and volumes come one by one; when it goes they go.
 fn has_its_resources(server: &Server) -> bool {
-    match (server.status(), server.task.as_deref()) {
-        ("BUILD" | "UNKNOWN" | "" | "SOFT_DELETED", _) => false,
-        (_, Some("deleting" | "soft-deleting")) => false,
-        (_, _) => true,
-    }
+    !server.is_ending() && !matches!(server.status(), "BUILD" | "UNKNOWN" | "")
 }
 
 #[cfg(test)]
@@ -195,7 +219,7 @@ mod tests {
         ];
         memory.saw(&servers, true);
         assert_eq!(unmarked(&memory), [""; 0], "whose are ours is not known yet");
-        memory.works_for(&tags(1).deployment);
+        memory.remember_deployment(&tags(1).deployment);
         memory.saw(&servers, true);
         assert_eq!(unmarked(&memory), ["failed", "ours"]);
         assert_eq!(memory.unmarked(1)[0].volumes, ["volume-of-failed"]);
@@ -205,7 +229,7 @@ mod tests {
     fn what_is_marked_is_not_marked_again_and_forgotten_with_its_server() {
         let memory = Memory::new(Some(tags(1).deployment));
         memory.saw(&[server("a", "ACTIVE", &tags(1))], true);
-        memory.is_marked("a");
+        memory.remember_marked("a");
         memory.saw(&[server("a", "ACTIVE", &tags(1))], true);
         assert_eq!(unmarked(&memory), [""; 0]);
         memory.saw(&[], true);
@@ -224,6 +248,20 @@ mod tests {
     }
 
     #[test]
+    fn only_what_stood_and_was_not_asked_to_end_has_vanished() {
+        let memory = Memory::new(None);
+        let all = ["a", "b", "c", "d"].map(|id| server(id, "ACTIVE", &tags(1)));
+        memory.saw(&all, true);
+        memory.remember_ending(&InstanceId::parse("b").unwrap());
+        assert_eq!(memory.vanished(&all[..1]), ["c", "d"]);
+        memory.remember_ended("c");
+        memory.saw(&all[..1], false);
+        assert_eq!(memory.vanished(&all[..1]), ["d"], "a partial listing explains nothing");
+        memory.saw(&all[..1], true);
+        assert_eq!(memory.vanished(&all[..1]), [""; 0]);
+    }
+
+    #[test]
     fn a_server_that_was_restored_is_not_soft_deleted_any_more() {
         let (memory, id) = (Memory::new(None), InstanceId::parse("a").unwrap());
         memory.met(&server("a", "SOFT_DELETED", &tags(1)));
@@ -231,7 +269,7 @@ mod tests {
         memory.met(&server("a", "ACTIVE", &tags(1)));
         assert!(!memory.is_soft_deleted(&id));
         memory.met(&server("a", "SOFT_DELETED", &tags(1)));
-        memory.force_was_refused();
+        memory.remember_force_refused();
         assert!(!memory.is_soft_deleted(&id), "asking again would only be refused again");
     }
 }

@@ -52,7 +52,7 @@ async fn mark_one(site: &Site, server: &Unmarked, ports: &[Port]) -> Result<(), 
     for id in &server.volumes {
         volume::mark(site, id, &server.tags).await?;
     }
-    site.memory.is_marked(&server.server);
+    site.memory.remember_marked(&server.server);
     Ok(())
 }
 

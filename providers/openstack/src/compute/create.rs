@@ -35,7 +35,7 @@ pub(crate) async fn create(site: &Site, request: &CreateRequest) -> Result<Creat
         return Ok(Created::AlreadyExists(id));
     }
     let body = put_together(site, dialect, request).await?;
-    site.memory.works_for(&request.tags.deployment);
+    site.memory.remember_deployment(&request.tags.deployment);
     site.intents.sent(intent);
     let call = dialect.say(Call::post(Service::Compute, "/servers", body, CREATE));
     match site.session.call::<Accepted>(call).await {

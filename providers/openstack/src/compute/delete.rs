@@ -19,7 +19,10 @@ pub(crate) async fn delete(site: &Site, id: &InstanceId) -> Result<Deletion, Pro
     let path = format!("/servers/{}", segment(id.as_str()));
     let call = site.dialect().await?.say(Call::delete(Service::Compute, path, DELETE));
     match site.session.send(call).await {
-        Ok(_) => Ok(Deletion::Accepted),
+        Ok(_) => {
+            site.memory.remember_ending(id);
+            Ok(Deletion::Accepted)
+        }
         Err(failure) => outcome(id, failure),
     }
 }
@@ -32,7 +35,7 @@ async fn force(site: &Site, id: &InstanceId) -> Result<Deletion, ProviderError> 
         Ok(_) => Ok(Deletion::Accepted),
         Err(failure) if faults::is_forbidden(&failure) => {
             tracing::info!(server = %id, "the site removes deleted servers in its own time");
-            site.memory.force_was_refused();
+            site.memory.remember_force_refused();
             Ok(Deletion::Accepted)
         }
         Err(failure) => outcome(id, failure),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use vcycle_api::{DeploymentId, ErrorKind, Instance, InstanceId, Listing, ProviderError};
 
 use super::faults;
@@ -17,6 +18,9 @@ const GET: &str = "get server";
 
 /// How often a scan begins again because the server after which it was to go on is deleted.
 const RESTARTS: u32 = 3;
+
+/// Vanished servers that are asked for in one listing. More vanish at once only when something is wrong.
+const ASKED: usize = 50;
 
 /// No project has as many pages: a cloud that goes in circles must not keep us for ever.
 const PAGES: u32 = 10_000;
@@ -46,7 +50,10 @@ pub(crate) async fn scan(site: &Site) -> Result<Scan, ProviderError> {
     for _ in 0..=RESTARTS {
         match walk(site).await? {
             Walk::ToTheEnd(servers) => {
-                let missing = dark_cells(&servers).or(hidden);
+                let missing = match dark_cells(&servers).or(hidden) {
+                    Some(why) => Some(why),
+                    None => vanished(site, &servers).await,
+                };
                 return Ok(Scan { servers, missing });
             }
             Walk::MarkerGone(servers) => seen = servers,
@@ -123,6 +130,38 @@ fn missing<'a>(mut dark: impl Iterator<Item = &'a str>) -> Option<String> {
     Some(format!(
         "a part of the cloud is down: it does not know {count} servers, such as {example}"
     ))
+}
+
+/// Servers that the last listing showed and this one lacks, though nobody asked for their end, are asked for one
+/// by one. Where Nova still knows one of them the listing is not complete: a cell that is down is silent
+/// behind a full page, and in all versions before 2.69.
+async fn vanished(site: &Site, servers: &[Server]) -> Option<String> {
+    let vanished = site.memory.vanished(servers);
+    let asked = &vanished[..vanished.len().min(ASKED)];
+    let ended = join_all(asked.iter().map(|id| has_ended(site, id))).await;
+    let (ended, standing): (Vec<_>, Vec<_>) =
+        asked.iter().zip(ended).partition(|(_, has_ended)| *has_ended);
+    for (id, _) in ended {
+        site.memory.remember_ended(id);
+    }
+    if let Some((example, _)) = standing.first() {
+        let count = standing.len();
+        return Some(format!(
+            "the listing lacks {count} servers that have not ended as far as the cloud tells, such as {example}"
+        ));
+    }
+    let unasked = vanished.len() - asked.len();
+    (unasked > 0)
+        .then(|| format!("{unasked} more servers have vanished and are still to be asked for"))
+}
+
+/// Whether Nova itself says that a server is gone, or on its way.
+async fn has_ended(site: &Site, id: &str) -> bool {
+    let Ok(id) = InstanceId::parse(id) else { return true };
+    match get_server(site, &id).await {
+        Ok(server) => server.is_ending(),
+        Err(error) => error.kind == ErrorKind::NotFound,
+    }
 }
 
 /// The flavours, where servers only name theirs; nothing is asked where each tells its size.

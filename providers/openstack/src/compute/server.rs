@@ -79,6 +79,12 @@ impl Server {
         self.metadata.is_some() && self.name.is_some()
     }
 
+    /// Whether it is gone, or being deleted, or kept by the site after its delete.
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(self.status(), "DELETED" | "SOFT_DELETED")
+            || matches!(self.task.as_deref(), Some("deleting" | "soft-deleting"))
+    }
+
     /// Whose it is, by its metadata.
     pub(crate) fn identity(&self) -> Identity {
         self.metadata.as_ref().map_or(Identity::Foreign, Identity::from_map)
