@@ -179,6 +179,71 @@ fn a_good_configuration_is_called_good() {
     golden_form("check-good.json", &site.call(&["check", "--json"]));
 }
 
+/// A site with a simulated cloud, and one whose credentials are not where they should be.
+fn online_site() -> Site {
+    let site = Site::new();
+    let spaces = format!(
+        r#"
+[space."sim.example".sim]
+processors = 12
+[space."sim.example".machinetype.good]
+entry = "idle"
+target_share = 1
+flavors = ["sim.4", "sim.2"]
+[space."sim.example".machinetype.bad]
+entry = "idle"
+target_share = 1
+flavors = ["sim.16"]
+[space."sim.example".machinetype.large]
+entry = "idle"
+target_share = 1
+min_processors = 6
+mb_per_processor = 4096
+
+[space."stack.example".openstack]
+cloud = "missing"
+clouds_file = "{top}/clouds.yaml"
+[space."stack.example".machinetype.any]
+entry = "idle"
+target_share = 1
+"#,
+        top = site.dir.path().display()
+    );
+    let text = site.config_text() + &spaces.replace("\"idle\"", "\"example\"");
+    std::fs::write(site.path("vcycle.toml"), text).unwrap();
+    site
+}
+
+#[test]
+fn what_a_tenancy_can_do_is_told_by_its_cloud_and_what_fails_is_exit_code_1() {
+    let site = online_site();
+    let answer = site.call(&["check", "--online", "sim.example", "stack.example"]);
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    golden("check-online.txt", site.steady(&answer.stdout));
+    let answer = site.call(&["check", "--online", "--json", "sim.example"]);
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    golden_form("check-online.json", &answer);
+    let findings = &answer.json()["spaces"][0]["findings"];
+    let verdict = |subject: &str| {
+        let all = findings.as_array().unwrap().iter();
+        let found = all.filter(|finding| finding["subject"] == subject).collect::<Vec<_>>();
+        assert_eq!(found.len(), 1, "{subject}: {findings}");
+        found[0]["verdict"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(verdict("login"), "works");
+    assert_eq!(verdict("machine of good"), "works");
+    assert_eq!(verdict("flavour of bad"), "fails");
+    assert_eq!(verdict("machine of large"), "fails");
+    // The local provider of the first space fails nothing; without `--online` no cloud is asked.
+    let works = site.call(&["check", "--online", "--json", SPACE]);
+    assert_eq!(works.code, Some(0), "{works:?}");
+    let offline = site.call(&["check", "--json"]);
+    assert_eq!((offline.code, &offline.json()["spaces"]), (Some(0), &Value::Null));
+    let unknown = site.call(&["check", "--online", "nowhere.example"]);
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    assert_eq!(site.call(&["check", SPACE]).code, Some(2), "spaces are asked only online");
+}
+
 #[test]
 fn every_problem_of_a_bad_configuration_is_told_at_once() {
     let site = Site::new();

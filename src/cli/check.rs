@@ -2,45 +2,99 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde::Serialize;
+use vcycle_api::{Clock, SystemClock};
 
 use super::error::CliError;
-use super::output::{json, print};
-use super::{ReadArgs, providers};
-use crate::config::{Host, ProblemRow, Warning, Wrong};
+use super::online::{self, SpaceFindings};
+use super::output::{Screen, json, print};
+use super::{CheckArgs, providers};
+use crate::config::{Host, ProblemRow, Problems, ProviderConfig, Warning, Wrong};
 use crate::library::{Loaded, Setup, load_all, too_large};
 
 /// Carries the command out. Problems are the answer, so they go to standard output with `--json`.
-pub(crate) fn run(config: &Path, args: ReadArgs) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(config: &Path, args: &CheckArgs) -> Result<ExitCode, CliError> {
     let Loaded { setup, mut warnings, .. } = load_all(config, &Host::this());
+    let mut spaces = None;
     if let Ok(setup) = &setup {
         // A warning: the manager runs with it, and makes no machine of that machinetype alone.
         let found = too_large(setup, providers::user_data_limit);
         warnings.extend(found.iter().filter_map(|f| f.problem(setup)).map(Warning::as_warning));
         warnings.extend(missing_state_dir(&setup.config.site.state_dir));
+        warnings.extend(without_credentials(setup));
+        if let Some(unknown) = args.spaces.iter().find(|name| !setup.spaces.contains_key(*name)) {
+            return Err(CliError::Usage(format!("the configuration has no space {unknown}")));
+        }
+        if args.online {
+            spaces = Some(online::inspect(setup, &args.spaces).await);
+        }
     }
-    let problems: Vec<ProblemRow> = setup
-        .as_ref()
-        .err()
-        .iter()
-        .flat_map(|p| p.list())
-        .chain(&warnings)
-        .map(|p| p.row())
-        .collect();
-    if args.json {
-        let digest = setup.as_ref().ok().map(|setup| setup.digest.as_str());
-        print(&json(&CheckJson { format: 1, valid: setup.is_ok(), digest, problems })?)?;
+    let found = Found { setup: setup.as_ref(), warnings: &warnings, spaces: spaces.as_deref() };
+    if args.read.json {
+        found.print_json()?
     } else {
-        for warning in &warnings {
+        found.print_text()?
+    }
+    let fails = spaces.iter().flatten().any(|space| !space.works());
+    Ok(match (setup, fails) {
+        (Err(_), _) => ExitCode::from(2),
+        (Ok(_), true) => ExitCode::FAILURE,
+        (Ok(_), false) => ExitCode::SUCCESS,
+    })
+}
+
+/// Everything that was found.
+struct Found<'a> {
+    setup: Result<&'a Setup, &'a Problems>,
+    warnings: &'a [Warning],
+    spaces: Option<&'a [SpaceFindings]>,
+}
+
+impl Found<'_> {
+    fn print_json(&self) -> Result<(), CliError> {
+        let errors = self.setup.err().into_iter().flat_map(Problems::list);
+        print(&json(&CheckJson {
+            format: 1,
+            valid: self.setup.is_ok(),
+            digest: self.setup.ok().map(|setup| setup.digest.as_str()),
+            problems: errors.chain(self.warnings).map(|problem| problem.row()).collect(),
+            spaces: self.spaces,
+        })?)
+    }
+
+    fn print_text(&self) -> Result<(), CliError> {
+        for warning in self.warnings {
             print(&format!("{warning}\n\n"))?;
         }
-        match &setup {
+        match self.setup {
             Ok(setup) => print(&summary(setup))?,
             Err(problems) => return Err(CliError::Problems(problems.to_string())),
         }
+        match self.spaces {
+            Some(spaces) => print(&format!("\n{}", online::text(spaces, Screen::of_stdout()))),
+            None => Ok(()),
+        }
     }
-    Ok(if setup.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// Credentials that cannot be read are said before the daemon needs them. It runs with that, and waits: another host
+/// may have them, or they are still to come.
+fn without_credentials(setup: &Setup) -> impl Iterator<Item = Warning> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    setup.config.spaces.values().filter_map(move |space| {
+        match &space.provider {
+            ProviderConfig::OpenStack(_) => {}
+            ProviderConfig::Local(_) | ProviderConfig::Sim(_) => return None,
+        }
+        let problem = providers::observer(space, &clock).err()?;
+        let wrong = Wrong::new(
+            format!("the provider cannot be opened: {problem:#}"),
+            "an entry of clouds.yaml, or `OS_*` variables, that this user may read",
+        );
+        Some(Warning::at_value(&space.provider_section, wrong).as_warning())
+    })
 }
 
 /// No manager starts without it, but another host may have it.
@@ -59,6 +113,8 @@ struct CheckJson<'a> {
     valid: bool,
     digest: Option<&'a str>,
     problems: Vec<ProblemRow>,
+    /// What the clouds told; `null`: they were not asked.
+    spaces: Option<&'a [SpaceFindings]>,
 }
 
 fn summary(setup: &Setup) -> String {

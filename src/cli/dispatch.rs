@@ -35,7 +35,7 @@ fn carry_out(cli: Cli) -> Result<ExitCode, CliError> {
         Command::LocalSupervisor(args) => return Ok(supervisor::run(&args)),
         Command::Run(args) => on_many_threads(run::run(config, &args)),
         Command::Demo(args) => return on_many_threads(demo::run(&args)),
-        Command::Check(args) => return check::run(config, args),
+        Command::Check(args) => return on_one_thread(check::run(config, &args)),
         Command::Plan(args) => on_one_thread(plan::run(config, &args)),
         Command::Status(args) => on_one_thread(status::run(config, &args)),
         Command::Machines(args) => on_one_thread(machines::run(config, &args)),

@@ -16,6 +16,7 @@ mod machines;
 mod man;
 mod manager;
 mod managers;
+mod online;
 mod output;
 mod plan;
 mod providers;
@@ -61,7 +62,7 @@ pub enum Command {
     /// Run the manager until it is told to stop (SIGTERM, SIGINT); SIGHUP reloads at once
     Run(RunArgs),
     /// Check configuration, library and files; report every problem with file, line and key
-    Check(ReadArgs),
+    Check(CheckArgs),
     /// Look at the clouds and print what would be done now, and why; changes nothing
     Plan(PlanArgs),
     /// Show spaces and machinetypes: targets, shares, machines, and the reason for each
@@ -122,6 +123,22 @@ pub struct ReadArgs {
     /// Print JSON; its form is stable and documented in docs/CLI.md
     #[arg(long)]
     pub json: bool,
+}
+
+/// `vcycle check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Ask the clouds too: login, quota, and what each machinetype needs; changes nothing
+    #[arg(long)]
+    pub online: bool,
+
+    /// With --online, only these spaces; default: all of the configuration
+    #[arg(value_name = "SPACE", requires = "online")]
+    pub spaces: Vec<SpaceName>,
+
+    /// As in every reading command.
+    #[command(flatten)]
+    pub read: ReadArgs,
 }
 
 /// Options of the commands that read the state directory. They work on any host that mounts it,

@@ -13,6 +13,7 @@ use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width,
 };
 use serde::Serialize;
+use vcycle_api::Verdict;
 
 use super::error::CliError;
 use crate::model::Timestamp;
@@ -144,6 +145,16 @@ pub(crate) fn table_text(table: &Table) -> String {
 /// A cell with a number: to the right.
 pub(crate) fn number(value: impl std::fmt::Display) -> Cell {
     Cell::new(value).set_alignment(CellAlignment::Right)
+}
+
+/// The cell of a verdict, in its colour.
+pub(crate) fn verdict_cell(verdict: Verdict) -> Cell {
+    let cell = Cell::new(verdict.word());
+    match verdict {
+        Verdict::Works => cell.fg(Color::Green),
+        Verdict::Fails => cell.fg(Color::Red),
+        Verdict::Unknown => cell.fg(Color::Yellow),
+    }
 }
 
 /// The cell of a phase, in its colour.

@@ -37,6 +37,7 @@ pub use input::{
     Asked, AskedTwice, EndOfSpace, LeftBehind, Orphan, PlanInput, QuotaStop, SpaceEnd, end_of_space,
 };
 pub use judge::lets_absence_be_proven;
+pub use offerings::first_choice;
 pub use snapshot::{SnapshotFrame, snapshot};
 pub use step::{Fact, NewMachine, Plan, Reason, Report, Step};
 pub use words::{duration_words, listing_words};

@@ -106,6 +106,22 @@ pub(super) fn candidates<'a>(
         .collect()
 }
 
+/// What a machinetype would be made of first, were everything in stock; or why nothing of all this will do.
+pub fn first_choice<'o>(
+    space: &SpacePolicy,
+    policy: &MachinetypePolicy,
+    offerings: &'o [Offering],
+) -> Result<&'o Offering, Reason> {
+    let fitting = offerings.iter().filter(|o| fits(space, policy, o) && is_affordable(&o.price));
+    let ranked = fitting.filter_map(|offering| {
+        let Offering { id, processors, memory, price: _, availability: _ } = offering;
+        let key = (preference(policy, offering)?, *processors, *memory, id.market, id);
+        Some((key, offering))
+    });
+    let first = ranked.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, offering)| offering);
+    first.ok_or_else(|| Reason::NothingFits { needs: needs(policy) })
+}
+
 /// Whether a machine of this offering suits the machinetype, and can exist within the limits at
 /// all.
 fn fits(space: &SpacePolicy, policy: &MachinetypePolicy, offering: &Offering) -> bool {
