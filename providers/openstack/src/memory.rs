@@ -13,7 +13,7 @@ use crate::compute::{Server, SoftDeleted};
 pub(crate) struct Unmarked {
     pub(crate) server: String,
     pub(crate) tags: Tags,
-    /// Ids of its volumes.
+    /// Ids of the volumes that Nova made for it.
     pub(crate) volumes: Vec<String>,
 }
 
@@ -166,7 +166,7 @@ impl Inner {
         else {
             return;
         };
-        let volumes = server.volumes.iter().map(|volume| volume.id.clone()).collect();
+        let volumes = server.own_volumes().map(str::to_owned).collect();
         let unmarked = Unmarked { server: server.id.clone(), tags, volumes };
         self.unmarked.insert(server.id.clone(), unmarked);
     }
@@ -198,7 +198,11 @@ mod tests {
     }
 
     fn server(id: &str, status: &str, tags: &Tags) -> Server {
-        let volumes = json!([{ "id": format!("volume-of-{id}") }]);
+        let volumes = json!([
+            { "id": format!("volume-of-{id}"), "delete_on_termination": true },
+            { "id": "of-a-person", "delete_on_termination": false },
+            { "id": "of-nobody-knows-whom" },
+        ]);
         let value = json!({ "id": id, "name": "x", "status": status, "metadata": tags.to_map(),
             "os-extended-volumes:volumes_attached": volumes });
         serde_json::from_value(value).unwrap()

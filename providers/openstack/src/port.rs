@@ -36,7 +36,17 @@ pub(crate) struct Port {
     #[serde(default)]
     pub(crate) device_id: String,
     #[serde(default)]
+    name: String,
+    #[serde(default)]
     tags: Vec<String>,
+}
+
+impl Port {
+    /// Whether Nova made it for its server. A port that a person made and attached mostly has a name, and when
+    /// its server goes Nova takes the server's id off it.
+    fn is_novas(&self) -> bool {
+        self.name.is_empty() && !self.device_id.is_empty()
+    }
 }
 
 /// The tags as Neutron can hold them.
@@ -97,9 +107,9 @@ pub(crate) async fn of_servers(
     Ok(ports)
 }
 
-/// Gives a port our marks, unless it has them.
+/// Gives a port that Nova made our marks, unless it has them.
 pub(crate) async fn mark(site: &Site, port: &Port, tags: &Tags) -> Result<(), ProviderError> {
-    if tags_of(&port.tags).as_ref() == Some(tags) {
+    if !port.is_novas() || tags_of(&port.tags).as_ref() == Some(tags) {
         return Ok(());
     }
     // All tags are written at once; those of others stay.
@@ -125,7 +135,7 @@ pub(crate) async fn marked(
         return Ok(Vec::new());
     }
     let ports = ask(site, listing().with_query("tags", format!("vcycle-{deployment}"))).await?;
-    let marked = ports.into_iter().filter_map(|port| {
+    let marked = ports.into_iter().filter(Port::is_novas).filter_map(|port| {
         let tags = tags_of(&port.tags).filter(|tags| tags.deployment == *deployment)?;
         Some(Marked { kind: Kind::Port, tags, server: server_of(&port.device_id), id: port.id })
     });
@@ -135,7 +145,7 @@ pub(crate) async fn marked(
 fn listing<'a>() -> Call<'a> {
     let mut call =
         Call::get(Service::Network, "/ports", LIST).with_query("limit", PAGE.to_string());
-    for field in ["id", "device_id", "tags"] {
+    for field in ["id", "device_id", "name", "tags"] {
         call = call.with_query("fields", field);
     }
     call
@@ -160,7 +170,8 @@ pub(crate) async fn get(site: &Site, id: &str) -> Result<Option<Found>, Provider
             return if error.kind == ErrorKind::NotFound { Ok(None) } else { Err(error) };
         }
     };
-    let (tags, server) = (tags_of(&port.tags), server_of(&port.device_id));
+    let tags = tags_of(&port.tags).filter(|_| port.is_novas());
+    let server = server_of(&port.device_id);
     Ok(Some(Found { kind: Kind::Port, id: port.id, tags, server }))
 }
 
@@ -216,6 +227,16 @@ mod tests {
             labels.remove(missing);
             assert_ne!(tags_of(&labels), Some(longest()), "without {}", whole[missing]);
         }
+    }
+
+    #[test]
+    fn a_port_that_nova_let_go_or_that_has_a_name_is_a_persons() {
+        let port = |device: &str, name: &str| {
+            let value = json!({ "id": "1", "device_id": device, "name": name, "tags": [] });
+            serde_json::from_value::<Port>(value).unwrap().is_novas()
+        };
+        assert!(port("server", ""));
+        assert!(!port("", "") && !port("server", "mine"));
     }
 
     #[test]

@@ -75,7 +75,8 @@ impl Observe for OpenStack {
 
     async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
         let Site { session, settings, .. } = &self.site;
-        inspect::inspect(session, settings, self.clock.now(), needs).await
+        // Many questions side by side: too much for the stack of every caller.
+        Box::pin(inspect::inspect(session, settings, self.clock.now(), needs)).await
     }
 }
 

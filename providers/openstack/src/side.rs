@@ -1,7 +1,8 @@
 //! Side resources of our deployment: ports and volumes together.
 //!
 //! Nova makes them with a server and removes them with it, without our tags. So they are marked while
-//! their server lives; what is left of one that is gone can then be told from everybody else's.
+//! their server lives; what is left of one that is gone can then be told from everybody else's. What a person
+//! has attached to a server of ours is not marked, and so never removed.
 
 use std::time::Duration;
 

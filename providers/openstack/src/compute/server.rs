@@ -66,6 +66,8 @@ pub(crate) struct Fault {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct VolumeOfServer {
     pub(crate) id: String,
+    /// Told from 2.3 on.
+    pub(crate) delete_on_termination: Option<bool>,
 }
 
 impl Server {
@@ -77,6 +79,12 @@ impl Server {
     /// Whether it is said whose it is.
     pub(crate) fn is_told(&self) -> bool {
         self.metadata.is_some() && self.name.is_some()
+    }
+
+    /// Its volumes that go with it. One that stays was attached by a person, and may hold that person's data.
+    pub(crate) fn own_volumes(&self) -> impl Iterator<Item = &str> {
+        let goes = |volume: &&VolumeOfServer| volume.delete_on_termination == Some(true);
+        self.volumes.iter().filter(goes).map(|volume| volume.id.as_str())
     }
 
     /// Whether it is gone, or being deleted, or kept by the site after its delete.
