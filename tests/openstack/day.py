@@ -133,10 +133,12 @@ class Day:
             settings["target_share"] = 0
         base = {**WORK, "flavors": [self.tenancy["flavors"][0]], "root_image": self.tenancy["image"],
                 "root_public_key": f"{self.key} day"}
-        self.daemon.machinetypes["work"] = dict(base)
+        limit = limit if limit is not None else self.machines
+        # The place of the other machinetypes is not for `work`.
+        places = limit - len(machinetypes)
+        self.daemon.machinetypes["work"] = {**base, "processors_limit": places * self.cloud.flavor(base["flavors"][0])["vcpus"]}
         for name, settings in machinetypes.items():
             self.daemon.machinetypes[name] = {**base, **settings}
-        limit = limit if limit is not None else self.machines
         self.ceiling = max(self.ceiling, limit) if len(self.look(fresh=True)) > limit else limit
         # Other people's machines count in the limit, and so do those that were there before us.
         self.daemon.space["machines_limit"] = limit + len(self.others) + len(self.before)
@@ -291,13 +293,13 @@ class Day:
         self.guests.at_once = off
         self.configure(limit=self.machines + 1, fizz={"target_share": 50, "backoff": "10m"})
         wait("the backoff", lambda: self.daemon.reason("fizz") in ("backoff", "fizzle-gate"), self.patience)
-        made = [r for r in self.daemon.records().values() if r["machinetype"] == "fizz"]
+        wait("it to be gone", lambda: all(r["archived"] for r in self.daemon.records().values() if r["machinetype"] == "fizz"), self.patience)
         self.steady(9, "in the backoff")
+        made = [r for r in self.daemon.records().values() if r["machinetype"] == "fizz"]
         self.guests.at_once = None
         self.configure()
         if len(made) != 1:
             raise AssertionError(f"{len(made)} machines were made before the backoff")
-        wait("it to be gone", lambda: all(r["archived"] for r in self.daemon.records().values() if r["machinetype"] == "fizz"), self.patience)
 
     def fails_to_spawn(self):
         """machines that no host takes: their offering is left alone"""
@@ -306,11 +308,10 @@ class Day:
                                                         "breaker": {"failures": 2, "pause": "10m", "pause_max": "10m"}})
         wait("the breaker to open", lambda: self.daemon.reason("broken") in ("breaker-open", "offerings-parked"), self.patience)
         reason = self.daemon.reason("broken")
-        made = sum(r["machinetype"] == "broken" for r in self.daemon.records().values())
-        self.steady(9, "with an open breaker")
-        self.configure()
         wait("failed servers to be gone", lambda: all(s["metadata"]["vcycle_machinetype"] != "broken" for s in self.look().values()), self.patience)
-        self.wait_full(self.machines)
+        self.steady(9, "with an open breaker")
+        made = sum(r["machinetype"] == "broken" for r in self.daemon.records().values())
+        self.configure()
         return f"{reason} after {made}"
 
     def stays_in_build(self):
@@ -522,7 +523,7 @@ class Day:
     def run(self, only):
         self.open()
         for step in self.STEPS:
-            needed = step.__name__ in ("fill", "nothing_left", "laws")
+            needed = step.__name__ in ("fill", "drained", "nothing_left", "laws")
             if only and not needed and not any(word in step.__name__ for word in only):
                 continue
             if not self.step(step) and step.__name__ == "fill":
@@ -538,7 +539,7 @@ class Day:
         except Exception as error:  # whatever it is, the other steps and the cleaning must go on
             result, note = "FAILED", f"{type(error).__name__}: {error}" if not isinstance(error, AssertionError) else str(error)
             print(f"FAILED: {note}\n{self.daemon.log_tail()}", file=sys.stderr, flush=True)
-            if step.__name__ != "fill":
+            if self.guests and self.daemon.log_tail(1) and step.__name__ != "fill":
                 self.recover()
         self.rows.append((step.__doc__, result, time.monotonic() - began, note))
         print(f"    {result} {note}", file=sys.stderr, flush=True)
@@ -600,9 +601,10 @@ def sweep(cloud, deployment, seconds):
     """Removes it all, whatever the program thinks of it."""
     def once():
         there = list(belongings(cloud, deployment))
-        for _, service, path in there:
-            # 400 and 409: a volume that is still attached, an image in use; the next look tries again.
-            cloud.call("DELETE", service, path, ok=(200, 202, 204, 400, 404, 409))
+        servers = [one for one in there if one[0] == "server"]
+        for _, service, path in servers or there:
+            # A volume that is still attached, a port or an image in use: the next look tries again.
+            cloud.call("DELETE", service, path, ok=(200, 202, 204, 400, 403, 404, 409))
         return not there
     wait("everything of ours to be gone", once, seconds, every=2)
 
@@ -625,7 +627,11 @@ def main():
     try:
         day.run(args.only)
     finally:
-        day.close()
+        began = time.monotonic()
+        try:
+            day.close()
+        except Exception as error:
+            day.rows.append(("everything of the test is removed", "FAILED", time.monotonic() - began, str(error)))
         if args.rows:
             with open(args.rows, "w") as f:
                 json.dump(day.rows, f)

@@ -254,8 +254,25 @@ impl Place {
         let (status, answer) =
             self.gateway.nova(Method::POST, "/servers", Some(&body), "2.37").await;
         assert_eq!(status, 202, "{answer}");
-        self.gateway.note_made(answer["server"]["id"].as_str().unwrap());
+        let id = answer["server"]["id"].as_str().unwrap();
+        self.gateway.note_made(id);
+        self.wait_built(id).await;
         Ok(())
+    }
+
+    /// Until its state does not change by itself any more.
+    async fn wait_built(&self, id: &str) {
+        let begun = self.clock.monotonic();
+        let path = format!("/servers/{id}");
+        loop {
+            let (_, answer) = self.gateway.nova(Method::GET, &path, None, "2.1").await;
+            if answer["server"]["status"] != "BUILD" {
+                return;
+            }
+            let late = self.clock.monotonic() - begun > self.limits().patience;
+            assert!(!late, "{id} stays in BUILD");
+            self.pass(self.limits().step).await;
+        }
     }
 
     async fn end(&self, id: &InstanceId) {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use vcycle_api::{
-    Act, Capabilities, CreateRequest, Created, Deletion, Instance, InstanceId, IntentToken,
-    Interruption, Listing, Observe, Offering, ProviderError, Quota, Resolution, SideResource,
-    Timestamp,
+    Act, Capabilities, CreateRequest, Created, Deletion, Finding, Instance, InstanceId,
+    IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
+    Resolution, SideResource, Terms, Timestamp,
 };
 use vcycle_openstack::OpenStack;
 
@@ -60,10 +60,19 @@ impl Observe for Client {
     async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
         self.ended(self.provider.side_resources().await)
     }
+    async fn terms(&self) -> Result<Terms, ProviderError> {
+        self.ended(self.provider.terms().await)
+    }
+    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
+        self.ended(self.provider.inspect(needs).await)
+    }
 }
 
 #[async_trait]
 impl Act for Client {
+    async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
+        self.ended(self.provider.prepare(needs).await)
+    }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         self.ended(self.provider.create(request).await)
     }
