@@ -179,6 +179,7 @@ impl FakeCloud {
                 server.rest = Rest::Other(now, status);
             }
             Fate::Stuck => server.boot = Boot::Stuck,
+            // Done above: it needs the whole world, not the server alone.
             Fate::Vanished => {}
             Fate::Ghost => server.ghost = true,
             Fate::NeverDeleted => server.never_deleted = true,
