@@ -212,7 +212,9 @@ impl Failure {
         let limit = text.contains("maximum number of ports")
             || text.contains("maximum number of fixed ips")
             || text.contains("maximum number of volumes");
-        self.code_text == "OverQuota" || text.contains("quota") || limit
+        // A policy may name `os-quota-sets`: only what is exceeded is a quota.
+        let quota = text.contains("quota") && text.contains("exceed");
+        self.code_text == "OverQuota" || quota || limit
     }
 
     fn is_over_limit(&self) -> bool {
