@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use vcycle_api::{
     Act, Capabilities, Clock, CreateRequest, Created, Deletion, Finding, Idempotency, Instance,
     InstanceId, IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota,
-    Readiness, Resolution, SideResource, Timestamp,
+    Readiness, Resolution, SideResource, Terms, Timestamp,
 };
 
 use crate::compute::USER_DATA_LIMIT;
 use crate::site::Site;
-use crate::{OpenError, Settings, compute, inspect, prepare, side};
+use crate::{OpenError, Settings, compute, inspect, prepare, side, terms};
 
 /// A tenancy on OpenStack.
 #[derive(Debug)]
@@ -77,6 +77,10 @@ impl Observe for OpenStack {
         let Site { session, settings, .. } = &self.site;
         // Many questions side by side: too much for the stack of every caller.
         Box::pin(inspect::inspect(session, settings, self.clock.now(), needs)).await
+    }
+
+    async fn terms(&self) -> Result<Terms, ProviderError> {
+        terms::terms(&self.site).await
     }
 }
 

@@ -8,8 +8,9 @@ use crate::cache::Cache;
 use crate::compute::{Dialect, FlavorTable, Intents};
 use crate::image::Images;
 use crate::keypair::KeyPairs;
+use crate::lease::Lease;
 use crate::memory::Memory;
-use crate::session::{Service, Session};
+use crate::session::{Service, Session, Whoami};
 use crate::{OpenError, Settings};
 
 /// The tenancy.
@@ -22,6 +23,9 @@ pub(crate) struct Site {
     pub(crate) flavors: Cache<FlavorTable>,
     /// Ids of the networks that the settings name.
     pub(crate) networks: Cache<Vec<String>>,
+    /// The lease that the settings name.
+    pub(crate) lease: Cache<Lease>,
+    pub(crate) whoami: Cache<Whoami>,
     pub(crate) keys: KeyPairs,
     pub(crate) images: Images,
 }
@@ -37,6 +41,8 @@ impl Site {
             memory: Memory::new(settings.deployment.clone()),
             flavors: Cache::new(Arc::clone(clock)),
             networks: Cache::new(Arc::clone(clock)),
+            lease: Cache::new(Arc::clone(clock)),
+            whoami: Cache::new(Arc::clone(clock)),
             keys: KeyPairs::default(),
             settings,
         })

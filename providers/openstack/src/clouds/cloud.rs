@@ -106,10 +106,10 @@ const KNOWN: &str = "password, v3password, v3applicationcredential, token, v3tok
 pub(super) fn check(found: Found, places: &Places) -> Result<Cloud, OpenError> {
     let Found { origin, entry, files, mut notices } = found;
     let reader = Reader { origin: &origin, entry: &entry };
-    if let Some(version) = entry.get(&["identity_api_version"]) {
-        if !version.starts_with('3') {
-            return Err(reader.bad("identity_api_version", "must be 3: there is no other any more"));
-        }
+    if let Some(version) = entry.get(&["identity_api_version"])
+        && !version.starts_with('3')
+    {
+        return Err(reader.bad("identity_api_version", "must be 3: there is no other any more"));
     }
     let region = match entry.regions.as_slice() {
         [] => None,

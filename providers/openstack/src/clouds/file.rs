@@ -98,8 +98,8 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Tables, OpenError> {
         };
         OpenError::Yaml {
             file: path.to_owned(),
-            line: at.map_or(0, |at| u64::from(at.line())),
-            column: at.map_or(0, |at| u64::from(at.column())),
+            line: at.map_or(0, |at| at.line()),
+            column: at.map_or(0, |at| at.column()),
             why,
         }
     })

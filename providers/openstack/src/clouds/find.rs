@@ -34,13 +34,13 @@ pub(super) fn named(places: &Places, cloud: &str, file: Option<&Path>) -> Result
     found.files.push(main.path.clone());
     found.entry.overlay(own);
     let secure = places.candidates("secure", "OS_CLIENT_SECURE_FILE", beside);
-    if let Some(secure) = first(&secure)? {
-        if let Some(entry) = secure.tables.clouds.as_ref().and_then(|all| all.get(cloud)) {
-            let entry = entry.clone().unwrap_or_default();
-            found.warn_if_open(&secure, &entry);
-            found.files.push(secure.path.clone());
-            found.entry.overlay(entry);
-        }
+    if let Some(secure) = first(&secure)?
+        && let Some(entry) = secure.tables.clouds.as_ref().and_then(|all| all.get(cloud))
+    {
+        let entry = entry.clone().unwrap_or_default();
+        found.warn_if_open(&secure, &entry);
+        found.files.push(secure.path.clone());
+        found.entry.overlay(entry);
     }
     Ok(found)
 }
@@ -127,10 +127,10 @@ fn profile_of(
     origin: &str,
 ) -> Result<(Option<PathBuf>, Entry), OpenError> {
     let mut searched = places.candidates("clouds-public", "OS_CLIENT_VENDOR_FILE", beside);
-    if let Some(public) = first(&searched)? {
-        if let Some(entry) = public.tables.profiles.as_ref().and_then(|all| all.get(profile)) {
-            return Ok((Some(public.path), entry.clone().unwrap_or_default()));
-        }
+    if let Some(public) = first(&searched)?
+        && let Some(entry) = public.tables.profiles.as_ref().and_then(|all| all.get(profile))
+    {
+        return Ok((Some(public.path), entry.clone().unwrap_or_default()));
     }
     if let Some(entry) = main.tables.profiles.as_ref().and_then(|all| all.get(profile)) {
         return Ok((None, entry.clone().unwrap_or_default()));

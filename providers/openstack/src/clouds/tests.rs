@@ -104,7 +104,7 @@ fn an_error_names_the_file_the_entry_and_the_key() {
     let folder = Folder::new();
     let read_it = |body: &str| {
         let file = folder.write("clouds.yaml", &format!("clouds:\n  a: {{{body}}}\n"));
-        let error = read(&named("a", Some(&file)), &Places::new(&[], &[])).err().expect("wrong");
+        let error = read(&named("a", Some(&file)), &Places::new(&[], &[])).expect_err("wrong");
         error.to_string()
     };
     let auth = "username: u, password: hunter2";
@@ -154,7 +154,7 @@ fn an_error_names_the_file_the_entry_and_the_key() {
 fn a_cloud_that_is_not_there_is_told_with_those_that_are() {
     let folder = Folder::new();
     let file = folder.write("clouds.yaml", "clouds: {b: {}, c: {}}");
-    let error = read(&named("a", Some(&file)), &Places::new(&[], &[])).err().expect("wrong");
+    let error = read(&named("a", Some(&file)), &Places::new(&[], &[])).expect_err("wrong");
     assert_eq!(error.to_string(), format!("{}: no cloud 'a' (there are: b, c)", file.display()));
     let nowhere = read(&named("a", None), &Places::new(&[], &[Path::new("/n")])).err();
     let text = nowhere.expect("wrong").to_string();
@@ -201,7 +201,7 @@ fn secrets_and_profiles_are_merged_in_their_order_and_the_files_are_told() {
 #[test]
 fn a_profile_that_is_nowhere_is_an_error() {
     let text = "clouds: {a: {profile: citycloud, auth: {auth_url: 'http://k', token: t}}}";
-    let error = read_text(text).err().expect("wrong").to_string();
+    let error = read_text(text).expect_err("wrong").to_string();
     assert!(error.contains(": profile 'citycloud' is in none of "), "{error}");
 }
 

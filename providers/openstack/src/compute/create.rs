@@ -9,7 +9,7 @@ use super::dialect::Dialect;
 use super::{faults, flavors, resolve};
 use crate::session::{Arrived, Call, Failure, Service};
 use crate::site::Site;
-use crate::{keypair, network};
+use crate::{keypair, lease, network};
 
 pub(super) const CREATE: &str = "create server";
 
@@ -92,7 +92,7 @@ async fn put_together(
         Some(text) => Some(keypair::ensure(site, text).await.map_err(before_create)?),
         None => None,
     };
-    body::body(&Parts {
+    let mut body = body::body(&Parts {
         request,
         settings: &site.settings,
         dialect,
@@ -100,7 +100,9 @@ async fn put_together(
         image: &image,
         networks: &networks,
         key: key.as_deref(),
-    })
+    })?;
+    lease::add_hint(site, &mut body).await.map_err(before_create)?;
+    Ok(body)
 }
 
 /// What is not there cannot be used; everything else stays what it is. `NotFound` would be said of

@@ -11,22 +11,22 @@ pub(super) fn body(auth: &Auth) -> Value {
     match auth {
         Auth::Password { user, password, project } => {
             let user = with(user_of(user), "password", password);
-            scoped(json!({"methods": ["password"], "password": {"user": user}}), project.as_ref())
+            scoped(&json!({"methods": ["password"], "password": {"user": user}}), project.as_ref())
         }
         // With a scope Keystone refuses it: an application credential carries its own project.
         Auth::ApplicationCredential { credential, secret } => {
             let credential = with(credential_of(credential), "secret", secret);
             let methods = json!(["application_credential"]);
-            scoped(json!({"methods": methods, "application_credential": credential}), None)
+            scoped(&json!({"methods": methods, "application_credential": credential}), None)
         }
         Auth::Token { token, project } => {
             let identity = json!({"methods": ["token"], "token": with(json!({}), "id", token)});
-            scoped(identity, project.as_ref())
+            scoped(&identity, project.as_ref())
         }
     }
 }
 
-fn scoped(identity: Value, project: Option<&Project>) -> Value {
+fn scoped(identity: &Value, project: Option<&Project>) -> Value {
     let Some(project) = project else {
         return json!({"auth": {"identity": identity}});
     };

@@ -108,10 +108,10 @@ impl Keys {
             if now < access.renew_at || now < state.not_before {
                 return Ok(Arc::clone(access));
             }
-        } else if let Some(failure) = &state.failed {
-            if self.finished.load(Ordering::SeqCst) != seen {
-                return Err(Failure { operation, ..failure.clone() });
-            }
+        } else if let Some(failure) = &state.failed
+            && self.finished.load(Ordering::SeqCst) != seen
+        {
+            return Err(Failure { operation, ..failure.clone() });
         }
         let result = self.login(&mut state, operation).await;
         self.finished.fetch_add(1, Ordering::SeqCst);

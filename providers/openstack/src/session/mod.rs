@@ -11,7 +11,7 @@ mod microversion;
 mod page;
 mod service;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time;
 mod token;
 mod whoami;
@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -27,15 +28,12 @@ use tokio::sync::Semaphore;
 use vcycle_api::Clock;
 
 pub(crate) use call::{Call, Reply, segment};
-#[allow(unused_imports, reason = "the modules of this crate land one after another")]
 pub(crate) use failure::{Arrived, Failure};
 pub(crate) use microversion::{Microversion, Range};
 pub(crate) use page::Page;
 pub(crate) use reqwest::Method;
 pub(crate) use service::Service;
-#[allow(unused_imports, reason = "the modules of this crate land one after another")]
 pub(crate) use time::parse_time;
-#[allow(unused_imports, reason = "the modules of this crate land one after another")]
 pub(crate) use whoami::Whoami;
 
 use crate::clouds::{self, Places};
@@ -116,7 +114,7 @@ impl Session {
         call: Call<'_>,
     ) -> Result<Reply<T>, Failure> {
         let operation = call.operation;
-        let answer = self.exchange(call, Payload::OfCall).await?;
+        let answer = self.boxed(call, Payload::OfCall).await?;
         let (request_id, status) = (answer.request_id(), answer.status);
         // The parser's own words quote the body, which may hold a password.
         let body = serde_json::from_slice(&answer.body).map_err(|error| Failure {
@@ -129,7 +127,7 @@ impl Session {
 
     /// Makes one call; the answer's body is not read.
     pub(crate) async fn send(&self, call: Call<'_>) -> Result<Reply<()>, Failure> {
-        let answer = self.exchange(call, Payload::OfCall).await?;
+        let answer = self.boxed(call, Payload::OfCall).await?;
         Ok(Reply { body: (), request_id: answer.request_id(), status: answer.status })
     }
 
@@ -140,7 +138,7 @@ impl Session {
         call: Call<'_>,
         body: reqwest::Body,
     ) -> Result<Reply<()>, Failure> {
-        let answer = self.exchange(call, Payload::Stream(body)).await?;
+        let answer = self.boxed(call, Payload::Stream(body)).await?;
         Ok(Reply { body: (), request_id: answer.request_id(), status: answer.status })
     }
 
@@ -220,6 +218,15 @@ impl Session {
     fn ranges(&self) -> std::sync::MutexGuard<'_, BTreeMap<Service, Range>> {
         // A map of plain values is whole even where somebody panicked.
         self.0.ranges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In a box: a request in all its stages is large, and callers hold many.
+    fn boxed<'a>(
+        &'a self,
+        call: Call<'a>,
+        payload: Payload,
+    ) -> BoxFuture<'a, Result<Answer, Failure>> {
+        Box::pin(self.exchange(call, payload))
     }
 
     /// One call with a living token; once more when Keystone ended the token early.

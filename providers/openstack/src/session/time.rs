@@ -31,6 +31,8 @@ mod tests {
         ] {
             assert_eq!(parse_time(text), expected, "{text}");
         }
+        let whole = parse_time("2026-11-21T03:21:00Z");
+        assert_eq!(parse_time("2026-11-21 03:21"), whole, "as requests to Blazar have it");
         assert_eq!(parse_time("yesterday"), None);
         assert_eq!(parse_time(""), None);
     }

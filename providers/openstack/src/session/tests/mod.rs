@@ -3,7 +3,7 @@
 mod login;
 mod requests;
 mod table;
-mod tiny;
+pub(crate) mod tiny;
 
 /// A captured exchange with real services.
 fn capture(name: &str) -> serde_json::Value {

@@ -181,9 +181,12 @@ fn a_quoted_request_leaves_the_cause_to_be_read() {
     }
 }
 
-/// Refusals that the captured services could not be made to give: status, headers, body, words.
+/// Status, headers, body, words.
+type Other = (u16, &'static [(&'static str, &'static str)], Value, &'static str);
+
+/// Refusals that the captured services could not be made to give.
 /// The bodies are those of CLOUDS.md section 7 and of the services' sources.
-fn others() -> Vec<(u16, &'static [(&'static str, &'static str)], Value, &'static str)> {
+fn others() -> Vec<Other> {
     let nova = |word: &str, message: &str| json!({word: {"code": 0, "message": message}});
     let neutron = |kind: &str, message: &str| json!({"NeutronError": {"type": kind, "message": message, "detail": ""}});
     let several = "More than one possible network found. Specify network ID(s) to select which one(s) to connect to.";

@@ -16,48 +16,48 @@ use crate::{CloudRef, Credential, Settings};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) query: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Value,
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
 }
 
 impl Seen {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    pub(super) fn is_login(&self) -> bool {
+    pub(crate) fn is_login(&self) -> bool {
         self.path == "/v3/auth/tokens"
     }
 }
 
 /// An answer.
 #[derive(Debug, Clone)]
-pub(super) struct Says {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: String,
+pub(crate) struct Says {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: String,
 }
 
 impl Says {
-    pub(super) fn json(status: u16, body: &Value) -> Self {
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
         Self { status, headers: Vec::new(), body: body.to_string() }
     }
 
-    pub(super) fn text(status: u16, body: &str) -> Self {
+    pub(crate) fn text(status: u16, body: &str) -> Self {
         Self { status, headers: Vec::new(), body: body.to_owned() }
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
     /// As the middleware in front of the services refuses a token.
-    pub(super) fn refused_by_keystone() -> Self {
+    pub(crate) fn refused_by_keystone() -> Self {
         let body = json!({"error": {"code": 401, "title": "Unauthorized", "message": "no"}});
         Self::json(401, &body).with("www-authenticate", "Keystone uri=\"http://k/v3\"")
     }
@@ -65,8 +65,8 @@ impl Says {
 
 type Answers = dyn Fn(&Seen) -> Says + Send + Sync;
 
-pub(super) struct Tiny {
-    pub(super) url: String,
+pub(crate) struct Tiny {
+    pub(crate) url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -78,7 +78,7 @@ struct Inside {
 }
 
 impl Tiny {
-    pub(super) async fn start(answers: impl Fn(&Seen) -> Says + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answers: impl Fn(&Seen) -> Says + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -89,11 +89,11 @@ impl Tiny {
         Self { url, seen }
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub(super) fn logins(&self) -> usize {
+    pub(crate) fn logins(&self) -> usize {
         self.seen().iter().filter(|seen| seen.is_login()).count()
     }
 }
@@ -118,7 +118,7 @@ async fn handle(State(inside): State<Inside>, request: Request) -> Response {
 }
 
 /// A token of `life` seconds by a Keystone whose clock stands in 2001.
-pub(super) fn token(secret: &str, project: &str, life: i64) -> Says {
+pub(crate) fn token(secret: &str, project: &str, life: i64) -> Says {
     let issued = Timestamp::from_secs(1_000_000_000);
     let expires = Timestamp::from_secs(1_000_000_000 + life);
     let endpoint = |url: &str| json!([{"interface": "public", "region": "R", "url": url}]);
@@ -137,18 +137,27 @@ pub(super) fn token(secret: &str, project: &str, life: i64) -> Says {
 }
 
 /// The usual token: an hour, project `p1`.
-pub(super) fn hour() -> Says {
+pub(crate) fn hour() -> Says {
     token("token-1", "p1", 3600)
 }
 
-/// A session with one or two password credentials (`secret-0`, `secret-1`), and its clock.
-pub(super) struct Setup {
-    pub(super) session: Session,
-    pub(super) clock: Arc<ManualClock>,
+/// A session with password credentials, and its clock.
+pub(crate) struct Setup {
+    pub(crate) session: Session,
+    pub(crate) clock: Arc<ManualClock>,
     _folder: tempfile::TempDir,
 }
 
-pub(super) fn open(urls: &[&str], adjust: impl FnOnce(&mut Settings)) -> Setup {
+pub(crate) fn open(urls: &[&str], adjust: impl FnOnce(&mut Settings)) -> Setup {
+    let (mut settings, folder) = settings(urls);
+    adjust(&mut settings);
+    let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_795_000_000)));
+    let session = Session::open(&settings, clock.clone()).unwrap();
+    Setup { session, clock, _folder: folder }
+}
+
+/// Settings with one credential (`secret-0`, `secret-1`, ...) for each address.
+pub(crate) fn settings(urls: &[&str]) -> (Settings, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file: PathBuf = folder.path().join("clouds.yaml");
     let mut text = "clouds:\n".to_owned();
@@ -167,8 +176,5 @@ pub(super) fn open(urls: &[&str], adjust: impl FnOnce(&mut Settings)) -> Setup {
     let mut settings = Settings::new(credential(0));
     settings.credentials = (0..urls.len()).map(credential).collect();
     settings.request_time = Duration::from_secs(20);
-    adjust(&mut settings);
-    let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_795_000_000)));
-    let session = Session::open(&settings, clock.clone()).unwrap();
-    Setup { session, clock, _folder: folder }
+    (settings, folder)
 }
