@@ -63,6 +63,7 @@ async fn refused(site: &Site, failure: Failure) -> ProviderError {
     if is_refusal && matches!(failure.status, Some(400 | 404)) {
         site.flavors.forget().await;
         site.networks.forget().await;
+        site.images.forget_found();
         if faults::is_unknown_key(&failure) {
             site.keys.forget();
         }

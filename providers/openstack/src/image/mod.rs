@@ -157,6 +157,11 @@ impl Images {
         })
     }
 
+    /// A create was refused: perhaps an image that we had found is not there any more.
+    pub(crate) fn forget_found(&self) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     async fn find(&self, reference: &Reference) -> Result<ImageId, NotFound> {
         let source = match reference {
             Reference::Source(source) => source,
