@@ -232,7 +232,7 @@ fn what_a_tenancy_can_do_is_told_by_its_cloud_and_what_fails_is_exit_code_1() {
     };
     assert_eq!(verdict("login"), "works");
     assert_eq!(verdict("machine of good"), "works");
-    assert_eq!(verdict("flavour of bad"), "fails");
+    assert_eq!(verdict("flavours of bad"), "fails");
     assert_eq!(verdict("machine of large"), "fails");
     // The local provider of the first space fails nothing; without `--online` no cloud is asked.
     let works = site.call(&["check", "--online", "--json", SPACE]);

@@ -87,7 +87,8 @@ fn machine_of(space: &SpaceSetup, policy: &MachinetypePolicy, offerings: &[Offer
     let subject = format!("machine of {}", policy.name);
     match first_choice(&space.policy, policy, offerings) {
         Ok(Offering { id, processors, memory, .. }) => {
-            Finding::works(subject, format!("{id}: {processors} processors, {memory} MB"))
+            let noun = if processors.0 == 1 { "processor" } else { "processors" };
+            Finding::works(subject, format!("{id}: {processors} {noun}, {memory} MB"))
         }
         Err(reason) => Finding::fails(subject, reason.to_string()),
     }

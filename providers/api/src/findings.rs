@@ -89,7 +89,7 @@ pub async fn by_reading<P: Observe + ?Sized>(provider: &P, needs: &[Need]) -> Ve
 }
 
 fn flavours_of(need: &Need, offered: &[&str]) -> Finding {
-    let subject = format!("flavour of {}", need.machinetype);
+    let subject = format!("flavours of {}", need.machinetype);
     let missing: Vec<&str> =
         need.flavors.iter().map(String::as_str).filter(|name| !offered.contains(name)).collect();
     match (offered, need.flavors.as_slice(), missing.as_slice()) {
@@ -104,7 +104,7 @@ fn flavours_of(need: &Need, offered: &[&str]) -> Finding {
 }
 
 fn flavours_unknown(need: &Need, error: &ProviderError) -> Finding {
-    Finding::unknown(format!("flavour of {}", need.machinetype), error.to_string())
+    Finding::unknown(format!("flavours of {}", need.machinetype), error.to_string())
 }
 
 /// Use and limits of a tenancy in one line.
