@@ -136,3 +136,65 @@ pub(crate) async fn table_with(
     }
     site.flavors.younger_than(AGAIN, read(site)).await
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::compute::captured;
+    use crate::{BootVolume, CloudRef, Credential, Preemptible};
+
+    fn settings() -> Settings {
+        Settings::new(Credential { cloud: CloudRef::Environment, region: None, interface: None })
+    }
+
+    fn recorded(name: &str) -> FlavorTable {
+        let flavors = captured::body(name)["flavors"].take();
+        FlavorTable::new(serde_json::from_value(flavors).unwrap())
+    }
+
+    fn names(offerings: &[Offering]) -> Vec<String> {
+        offerings.iter().map(|offering| offering.id.to_string()).collect()
+    }
+
+    #[test]
+    fn recorded_flavours_are_offered_alike_in_old_and_new_versions() {
+        let old = offerings_of(&recorded("032-flavors-detail"), &settings());
+        let new = offerings_of(&recorded("033-flavors-detail-mv290"), &settings());
+        assert_eq!(old, new);
+        assert_eq!(names(&new), ["lab.c1", "lab.c2", "lab.c4", "lab.c8", "lab.nohost"]);
+        assert_eq!((new[2].processors, new[2].memory), (Processors(4), Megabytes(8192)));
+        assert!(new.iter().all(|offering| offering.price == Price::Unknown));
+    }
+
+    #[test]
+    fn each_flavour_is_offered_in_each_zone_and_marked_where_the_site_takes_it_back() {
+        let mut settings = settings();
+        settings.zones = vec!["a".to_owned(), "b c".to_owned()];
+        let guaranteed = Duration::from_secs(1);
+        settings.preemptible = Some(Preemptible { flavors: vec!["spot".to_owned()], guaranteed });
+        let flavor =
+            |name: &str| json!({ "id": name, "name": name, "vcpus": 1, "ram": 1, "disk": 1 });
+        let flavors = serde_json::from_value(json!([flavor("spot"), flavor("own")])).unwrap();
+        let offered = names(&offerings_of(&FlavorTable::new(flavors), &settings));
+        let wanted = ["spot/a/preemptible", "spot/b c/preemptible", "own/a", "own/b c"];
+        assert_eq!(offered, wanted);
+    }
+
+    #[test]
+    fn a_flavour_that_no_machine_can_be_made_of_is_not_offered() {
+        let flavors = json!([
+            { "id": "1", "name": "good", "vcpus": 1, "ram": 512, "disk": 10 },
+            { "id": "2", "name": "no disk", "vcpus": 1, "ram": 512, "disk": 0 },
+            { "id": "3", "name": "no memory", "vcpus": 1, "ram": 0, "disk": 10 },
+            { "id": "4", "name": "disabled", "vcpus": 1, "ram": 512, "disk": 10,
+              "OS-FLV-DISABLED:disabled": true },
+        ]);
+        let table = FlavorTable::new(serde_json::from_value(flavors).unwrap());
+        let mut settings = settings();
+        assert_eq!(names(&offerings_of(&table, &settings)), ["good"]);
+        settings.boot_volume = Some(BootVolume { gb: 5, volume_type: None });
+        assert_eq!(names(&offerings_of(&table, &settings)), ["good", "no disk"]);
+    }
+}
