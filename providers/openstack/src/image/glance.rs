@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use vcycle_api::Timestamp;
 
-use crate::session::{Call, Failure, Method, Service, Session, segment};
+use crate::session::{Arrived, Call, Failure, Method, Service, Session, segment};
 
 /// Most images in one page of a listing; the site may give fewer.
 const PAGE: &str = "100";
@@ -130,9 +130,14 @@ pub(crate) async fn get(session: &Session, id: &str) -> Result<Option<Image>, Fa
     let call = Call::get(Service::Image, format!("/images/{}", segment(id)), "read image");
     match session.call(call).await {
         Ok(reply) => Ok(Some(reply.body)),
-        Err(failure) if failure.status == Some(404) => Ok(None),
+        Err(failure) if is_refused(&failure, &[404]) => Ok(None),
         Err(failure) => Err(failure),
     }
+}
+
+/// Whether Glance itself answered so, and not a login that was refused on the way.
+pub(super) fn is_refused(failure: &Failure, statuses: &[u16]) -> bool {
+    failure.arrived == Arrived::Certainly && failure.status.is_some_and(|s| statuses.contains(&s))
 }
 
 /// All images of a name, in any state; images that the site has hidden are not among them.
@@ -193,8 +198,8 @@ pub(crate) async fn remove(session: &Session, id: &str) -> Result<Removal, Failu
     let path = format!("/images/{}", segment(id));
     match session.send(Call::delete(Service::Image, path, "delete image")).await {
         Ok(_) => Ok(Removal::Gone),
-        Err(failure) if failure.status == Some(404) => Ok(Removal::Gone),
-        Err(failure) if matches!(failure.status, Some(403 | 409)) => Ok(Removal::Needed),
+        Err(failure) if is_refused(&failure, &[404]) => Ok(Removal::Gone),
+        Err(failure) if is_refused(&failure, &[403, 409]) => Ok(Removal::Needed),
         Err(failure) => Err(failure),
     }
 }

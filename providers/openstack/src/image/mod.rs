@@ -16,6 +16,8 @@ mod reference;
 mod source;
 mod standing;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod trouble;
 mod upload;
 

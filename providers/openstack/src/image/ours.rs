@@ -216,7 +216,7 @@ mod tests {
     }
 
     /// As Glance shows an image that was made by the body, with what else is given.
-    fn stored(version: &Version, attempt: u32, more: serde_json::Value) -> Image {
+    fn stored(version: &Version, attempt: u32, more: &serde_json::Value) -> Image {
         let mut image = version.body(&owner(), &version.id(&owner(), attempt));
         for (key, value) in more.as_object().unwrap() {
             image[key] = value.clone();
@@ -228,11 +228,11 @@ mod tests {
         let hash = &version.digests.as_ref().unwrap().sha512;
         let more = json!({ "status": "active", "size": 3, "created_at": "2026-01-01T00:00:00Z",
                            "os_hash_algo": "sha512", "os_hash_value": hash });
-        stored(version, attempt, more)
+        stored(version, attempt, &more)
     }
 
     fn in_state(version: &Version, attempt: u32, status: &str) -> Image {
-        stored(version, attempt, json!({ "status": status }))
+        stored(version, attempt, &json!({ "status": status }))
     }
 
     #[test]

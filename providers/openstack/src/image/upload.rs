@@ -143,7 +143,7 @@ impl Upload<'_> {
                     tracing::info!(image = %image.id, source = %version.source, "image made");
                     return Ok(image);
                 }
-                Err(failure) if failure.status == Some(409) => {
+                Err(failure) if glance::is_refused(&failure, &[409]) => {
                     // The id has been used. If its image was deleted, the id is used up.
                     match glance::get(self.session, &id).await? {
                         Some(image) if !matches!(image.status, Status::Gone(_)) => {

@@ -11,7 +11,7 @@ use super::View;
 use super::words::{nearest, some, unanswered};
 use crate::image::{self, ImageId};
 use crate::keypair;
-use crate::session::{Call, Failure, Service, segment};
+use crate::session::{Arrived, Call, Failure, Service, segment};
 
 /// A flavour, as far as it matters to whether a machine fits.
 #[derive(Debug, Clone, Deserialize)]
@@ -164,7 +164,7 @@ async fn key_finding(view: View<'_>, key: String, machinetypes: Vec<MachinetypeN
     let path = format!("/os-keypairs/{}", segment(&name));
     match view.session.send(Call::get(Service::Compute, path, "read key pair")).await {
         Ok(_) => Finding::works(subject, format!("{name} is there")),
-        Err(failure) if failure.status == Some(404) => {
+        Err(failure) if failure.arrived == Arrived::Certainly && failure.status == Some(404) => {
             Finding::works(subject, format!("a manager will import it as {name}"))
         }
         Err(failure) => unanswered(&subject, &failure),

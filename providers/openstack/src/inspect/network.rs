@@ -211,7 +211,7 @@ mod tests {
     use serde_json::json;
     use vcycle_api::Verdict;
 
-    fn network(id: &str, name: &str, more: serde_json::Value) -> Network {
+    fn network(id: &str, name: &str, more: &serde_json::Value) -> Network {
         let mut value = json!({ "id": id, "name": name, "project_id": "ours", "subnets": ["s"] });
         for (key, field) in more.as_object().unwrap() {
             value[key] = field.clone();
@@ -220,13 +220,13 @@ mod tests {
     }
 
     fn own(id: &str, name: &str) -> Network {
-        network(id, name, json!({}))
+        network(id, name, &json!({}))
     }
 
     fn of_others() -> [Network; 2] {
         [
-            network("x", "internet", json!({ "router:external": true, "shared": true })),
-            network("y", "theirs", json!({ "project_id": "others" })),
+            network("x", "internet", &json!({ "router:external": true, "shared": true })),
+            network("y", "theirs", &json!({ "project_id": "others" })),
         ]
     }
 
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_named_network_must_be_there_once_and_fit_for_machines() {
         let [outside, _] = of_others();
-        let bare = network("c", "bare", json!({ "subnets": [] }));
+        let bare = network("c", "bare", &json!({ "subnets": [] }));
         let networks = [own("a", "lan"), own("b", "twice"), own("d", "twice"), bare, outside];
         let judged = |name: &str| judge(&Networks::These(vec![name.to_owned()]), &networks, "ours");
         assert_eq!(judged("lan"), Finding::works("networks", "lan"));

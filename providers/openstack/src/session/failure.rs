@@ -129,12 +129,6 @@ impl Failure {
         }
     }
 
-    /// Whether it stays so until somebody changes something: asking again soon is of no use, and
-    /// Keystone may lock a user out who is refused often.
-    pub(super) fn needs_people(&self) -> bool {
-        self.code_text == CONFIGURATION || self.is_refused_credential()
-    }
-
     /// Whether the service itself said that there is no such thing.
     pub(crate) fn is_missing(&self) -> bool {
         self.status == Some(404) && self.arrived == Arrived::Certainly && !self.code_text.is_empty()

@@ -1,6 +1,5 @@
 //! Getting a token and keeping it: one login at a time, renewed before its end, with a second
-//! credential for when the first is refused. Files are read again before each login, so that a
-//! credential can be exchanged while we run.
+//! credential for when the first is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +13,7 @@ use vcycle_api::{Clock, Timestamp};
 use super::catalog::{self, Endpoints};
 use super::token::{Document, Named, Token};
 use super::{Failure, auth, http};
-use crate::clouds::{self, Auth, Cloud, Places};
-use crate::{Credential, OpenError};
+use crate::clouds::{Auth, Cloud};
 
 /// A token is renewed this long before its end, so that no call finds it ended on its way.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
@@ -23,36 +21,17 @@ const MARGIN: Duration = Duration::from_secs(5 * 60);
 const LOGIN_TIME: Duration = Duration::from_secs(30);
 /// When a renewal fails and the old token still lives: the pause until the next attempt.
 const PAUSE: Duration = Duration::from_secs(30);
-/// After a refusal nobody asks Keystone again for so long: it may lock out who errs often.
-const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
-/// What was read this lately need not be read again.
-const FRESH: Duration = Duration::from_secs(10);
 
 /// One credential, ready to be used.
 pub(super) struct Door {
     pub(super) cloud: Cloud,
     pub(super) client: Client,
-    read_at: Duration,
-}
-
-impl Door {
-    fn open(
-        credential: &Credential,
-        places: &Places,
-        time: Duration,
-        now: Duration,
-    ) -> Result<Arc<Self>, OpenError> {
-        let cloud = clouds::read(credential, places)?;
-        let client = http::client(&cloud, time)?;
-        tracing::debug!(credential = %cloud.origin, files = ?cloud.files, "credential read");
-        Ok(Arc::new(Self { cloud, client, read_at: now }))
-    }
 }
 
 /// What a login gave.
 pub(super) struct Access {
-    /// The credential that it was made with.
-    pub(super) door: Arc<Door>,
+    /// Which of the credentials it was.
+    pub(super) door: usize,
     /// Why the first credential was refused, when this is the second.
     pub(super) first_refused: Option<String>,
     pub(super) endpoints: Endpoints,
@@ -69,11 +48,6 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// Whether the credential is itself a token, which ends with this one.
-    pub(super) fn is_from_token(&self) -> bool {
-        matches!(self.door.cloud.auth, Auth::Token { .. })
-    }
-
     /// The token as the value of a header that no log shows.
     pub(super) fn header(&self) -> HeaderValue {
         let mut value = HeaderValue::from_str(self.secret.expose_secret())
@@ -85,8 +59,7 @@ impl Access {
 
 /// The credentials of a session and the token they gave.
 pub(super) struct Keys {
-    credentials: Vec<Credential>,
-    places: Places,
+    doors: Vec<Door>,
     clock: Arc<dyn Clock>,
     state: tokio::sync::Mutex<State>,
     /// Logins that have ended. Who waited while one failed takes its failure, and makes none.
@@ -96,51 +69,33 @@ pub(super) struct Keys {
 
 #[derive(Default)]
 struct State {
-    doors: Vec<Arc<Door>>,
     access: Option<Arc<Access>>,
     /// The credential that worked last.
     active: usize,
     failed: Option<Failure>,
-    /// Project and region of the first login. Another credential must lead to the same: in others
-    /// every machine of ours would look gone.
-    tenancy: Option<(String, Option<String>)>,
+    /// Project of the first login. Another credential must lead to the same one: in another every
+    /// machine of ours would look gone.
+    project: Option<String>,
     first_refused: Option<String>,
     /// The end of the token before, and when that was made.
     previous: Option<(Timestamp, Option<Timestamp>)>,
-    /// No renewal, or no login after a refusal, before this time.
     not_before: Duration,
 }
 
 impl Keys {
-    /// Reads all credentials, so that what is wrong with one is found before it is needed.
-    pub(super) fn open(
-        credentials: &[Credential],
-        places: Places,
-        clock: Arc<dyn Clock>,
-        time: Duration,
-    ) -> Result<Self, OpenError> {
-        if credentials.is_empty() {
-            return Err(OpenError::NoCredential);
-        }
-        let now = clock.monotonic();
-        let doors = credentials.iter().map(|one| Door::open(one, &places, time, now));
-        let doors = doors.collect::<Result<Vec<_>, _>>()?;
-        for notice in doors.iter().flat_map(|door| &door.cloud.notices) {
-            tracing::warn!("{notice}");
-        }
-        let state = tokio::sync::Mutex::new(State { doors, ..State::default() });
-        let (credentials, finished) = (credentials.to_vec(), AtomicU64::new(0));
-        Ok(Self { credentials, places, clock, state, finished, time })
+    pub(super) fn new(doors: Vec<Door>, clock: Arc<dyn Clock>, time: Duration) -> Self {
+        let state = tokio::sync::Mutex::default();
+        Self { doors, clock, state, finished: AtomicU64::new(0), time: time.min(LOGIN_TIME) }
     }
 
-    /// Where the credentials are, for people.
-    pub(super) fn credentials(&self) -> &[Credential] {
-        &self.credentials
+    /// The credential of an access.
+    pub(super) fn door(&self, access: &Access) -> &Door {
+        &self.doors[access.door]
     }
 
-    /// All credentials as they were read last, for people.
-    pub(super) async fn doors(&self) -> Vec<Arc<Door>> {
-        self.state.lock().await.doors.clone()
+    /// All credentials, for people.
+    pub(super) fn doors(&self) -> &[Door] {
+        &self.doors
     }
 
     /// A token that lives, from before or from a new login.
@@ -150,13 +105,11 @@ impl Keys {
         let now = self.clock.monotonic();
         let old = state.access.clone().filter(|access| now < access.ends_at);
         if let Some(access) = &old {
-            let waits = state.failed.is_none() && now < state.not_before;
-            if now < access.renew_at || waits {
+            if now < access.renew_at || now < state.not_before {
                 return Ok(Arc::clone(access));
             }
-        }
-        if let Some(failure) = &state.failed
-            && (self.finished.load(Ordering::SeqCst) != seen || now < state.not_before)
+        } else if let Some(failure) = &state.failed
+            && self.finished.load(Ordering::SeqCst) != seen
         {
             return Err(Failure { operation, ..failure.clone() });
         }
@@ -169,14 +122,13 @@ impl Keys {
                 Ok(access)
             }
             // Keystone is away, but what it gave still opens every door.
-            (Err(failure), Some(old)) if !failure.needs_people() => {
+            (Err(failure), Some(old)) if !failure.is_refused_credential() => {
                 tracing::warn!(error = %failure, "cannot renew the token; using the old one");
-                (state.failed, state.not_before) = (None, now + PAUSE);
+                state.not_before = now + PAUSE;
                 Ok(old)
             }
             (Err(failure), _) => {
-                let pause = if failure.needs_people() { REFUSAL_PAUSE } else { Duration::ZERO };
-                (state.failed, state.not_before) = (Some(failure.clone()), now + pause);
+                state.failed = Some(failure.clone());
                 Err(failure)
             }
         }
@@ -196,21 +148,18 @@ impl Keys {
         state: &mut State,
         operation: &'static str,
     ) -> Result<Arc<Access>, Failure> {
-        let count = self.credentials.len();
+        let count = self.doors.len();
         let mut refused: Option<Failure> = None;
-        let active = state.active;
-        for door in (0..count).map(|step| (active + step) % count) {
-            self.read_again(state, door).await;
-            let whose = &Arc::clone(&state.doors[door]).cloud.origin;
+        for door in (0..count).map(|step| (state.active + step) % count) {
+            let whose = &self.doors[door].cloud.origin;
             match self.login_at(state, door).await {
                 Ok(access) => {
                     let access = Arc::new(access);
-                    let region = access.endpoints.region.clone();
-                    if active != door {
+                    if state.active != door {
                         tracing::warn!(credential = %whose, "the other credential is used from now on");
                     }
                     state.active = door;
-                    state.tenancy.get_or_insert_with(|| (access.project.id.clone(), region));
+                    state.project.get_or_insert_with(|| access.project.id.clone());
                     state.previous = Some((access.expires, access.issued));
                     return Ok(access);
                 }
@@ -236,31 +185,12 @@ impl Keys {
         Err(refused.unwrap_or_else(|| Failure::configuration(operation, "no credential")))
     }
 
-    /// Takes what the files say now. What cannot be read changes nothing: a file may be on its way.
-    async fn read_again(&self, state: &mut State, door: usize) {
-        let now = self.clock.monotonic();
-        if now.saturating_sub(state.doors[door].read_at) < FRESH {
-            return;
-        }
-        let (credential, places) = (self.credentials[door].clone(), self.places.clone());
-        let time = self.time;
-        let read = move || Door::open(&credential, &places, time, now);
-        match tokio::task::spawn_blocking(read).await {
-            Ok(Ok(read)) => state.doors[door] = read,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "cannot read the credential again; using what was read");
-            }
-            Err(_) => tracing::error!("reading a credential panicked; using what was read"),
-        }
-    }
-
     async fn login_at(&self, state: &State, door: usize) -> Result<Access, Failure> {
         const OPERATION: &str = "log in";
-        let Door { cloud, client, .. } = &*state.doors[door];
+        let Door { cloud, client } = &self.doors[door];
         let started = self.clock.monotonic();
         let url = format!("{}/auth/tokens", cloud.auth_url);
-        let request =
-            client.post(url).timeout(self.time.min(LOGIN_TIME)).json(&auth::body(&cloud.auth));
+        let request = client.post(url).timeout(self.time).json(&auth::body(&cloud.auth));
         let request = request.header("accept", "application/json");
         let answer = http::exchange(request, OPERATION).await?;
         let id = answer.request_id();
@@ -286,23 +216,19 @@ impl Keys {
         secret: &str,
     ) -> Result<Access, Failure> {
         let wrong = |message: String| Failure::configuration("log in", message);
-        let cloud = &state.doors[door].cloud;
+        let cloud = &self.doors[door].cloud;
         let Some(project) = token.project.clone() else {
             let keys = "the login has no project: project_name or project_id is missing";
             return Err(wrong(keys.to_owned()));
         };
-        let endpoints = catalog::choose(cloud, &token.catalog, &project.id).map_err(wrong)?;
-        let here = (project.id.clone(), endpoints.region.clone());
-        if let Some((first, region)) = state.tenancy.as_ref().filter(|first| **first != here) {
-            let place = |region: &Option<String>| region.clone().unwrap_or_default();
+        if let Some(first) = state.project.as_ref().filter(|first| **first != project.id) {
+            let name = &project.name;
             return Err(wrong(format!(
-                "it leads to project {} ({}) in region '{}', the login before it to {first} in '{}'",
-                project.name,
-                project.id,
-                place(&endpoints.region),
-                place(region)
+                "it leads to project '{name}' ({}), the other credential to {first}",
+                project.id
             )));
         }
+        let endpoints = catalog::choose(cloud, &token.catalog, &project.id).map_err(wrong)?;
         let Some(expires) = token.expires() else {
             return Err(Failure::perhaps("log in", "Keystone gave a token without an end"));
         };
@@ -310,7 +236,7 @@ impl Keys {
         let capped = state.previous.is_some_and(|(end, made)| end == expires && made != issued);
         let first_refused = state.first_refused.clone().filter(|_| door != 0);
         Ok(Access {
-            door: Arc::clone(&state.doors[door]),
+            door,
             first_refused,
             endpoints,
             project,
@@ -322,6 +248,11 @@ impl Keys {
             renew_at: Duration::ZERO,
             ends_at: Duration::ZERO,
         })
+    }
+
+    /// Whether the credential is its own token, which ends with it.
+    pub(super) fn is_token(&self, access: &Access) -> bool {
+        matches!(self.door(access).cloud.auth, Auth::Token { .. })
     }
 }
 

@@ -36,10 +36,10 @@ pub(crate) use service::Service;
 pub(crate) use time::parse_time;
 pub(crate) use whoami::Whoami;
 
-use crate::clouds::Places;
+use crate::clouds::{self, Places};
 use crate::{OpenError, Settings};
 use http::Answer;
-use login::{Access, Keys};
+use login::{Access, Door, Keys};
 
 /// More pages than any project has: a cloud that goes on for ever is caught here.
 const MOST_PAGES: usize = 10_000;
@@ -61,7 +61,8 @@ struct Inner {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Session").field(&self.0.keys.credentials()).finish()
+        let origins = self.0.keys.doors().iter().map(|door| &door.cloud.origin);
+        f.debug_list().entries(origins).finish()
     }
 }
 
@@ -76,17 +77,30 @@ enum Payload {
 impl Session {
     /// Reads the credentials. Does not speak to the cloud.
     pub(crate) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        Self::open_at(settings, clock, Places::of_process())
+        Self::open_at(settings, clock, &Places::of_process())
     }
 
     fn open_at(
         settings: &Settings,
         clock: Arc<dyn Clock>,
-        places: Places,
+        places: &Places,
     ) -> Result<Self, OpenError> {
         let time = settings.request_time;
+        let mut doors = Vec::new();
+        for credential in &settings.credentials {
+            let cloud = clouds::read(credential, places)?;
+            for notice in &cloud.notices {
+                tracing::warn!("{notice}");
+            }
+            tracing::debug!(credential = %cloud.origin, files = ?cloud.files, "credential read");
+            let client = http::client(&cloud, time)?;
+            doors.push(Door { cloud, client });
+        }
+        if doors.is_empty() {
+            return Err(OpenError::NoCredential);
+        }
         Ok(Self(Arc::new(Inner {
-            keys: Keys::open(&settings.credentials, places, Arc::clone(&clock), time)?,
+            keys: Keys::new(doors, Arc::clone(&clock), time),
             clock,
             limit: Semaphore::new(settings.requests_at_once.max(1) as usize),
             time,
@@ -177,7 +191,7 @@ impl Session {
         let base = base(&access, service, OPERATION)?;
         let root = Service::root(base);
         let id = root.path().trim_end_matches('/').rsplit('/').next().unwrap_or("").to_owned();
-        let request = access.door.client.get(root).timeout(self.0.time);
+        let request = self.keys().door(&access).client.get(root).timeout(self.0.time);
         let call = Call::get(service, "/", OPERATION);
         let answer = self.limited(self.with_headers(request, &access, &call), &call).await?;
         if !matches!(answer.status, 200 | 300) {
@@ -244,7 +258,7 @@ impl Session {
     ) -> Result<Answer, Failure> {
         let base = base(access, call.service, call.operation)?;
         let url = format!("{}{}", base.as_str().trim_end_matches('/'), call.path);
-        let client = &access.door.client;
+        let client = &self.keys().door(access).client;
         let request = client.request(call.method.clone(), url).query(&call.query);
         let request = self.with_headers(request, access, call);
         match payload {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use vcycle_api::Timestamp;
 
-use super::login::Access;
+use super::login::{Access, Keys};
 use super::time::parse_time;
 use super::{Call, Failure, Service, Session, segment};
 
@@ -51,13 +51,12 @@ impl Session {
     pub(crate) async fn whoami(&self) -> Result<Whoami, Failure> {
         let keys = self.keys();
         let access = keys.access("log in").await?;
-        let credential_expires = self.credential_expires(&access).await?;
+        let credential_expires = self.credential_expires(keys, &access).await?;
         let Access { first_refused, endpoints, project, token, expires, .. } = &*access;
-        let doors = keys.doors().await;
-        let clouds = || doors.iter().map(|door| &door.cloud);
+        let clouds = || keys.doors().iter().map(|door| &door.cloud);
         let files = clouds().flat_map(|cloud| &cloud.files).map(|file| file.display().to_string());
         Ok(Whoami {
-            credential: access.door.cloud.origin.clone(),
+            credential: keys.door(&access).cloud.origin.clone(),
             first_refused: first_refused.clone(),
             project: project.name.clone(),
             project_id: project.id.clone(),
@@ -74,8 +73,12 @@ impl Session {
 
     /// An application credential may be read by its user, where policy lets it; else its end shows
     /// when it comes before the end that tokens usually have. A password tells its own.
-    async fn credential_expires(&self, access: &Access) -> Result<Option<Timestamp>, Failure> {
-        let shown = (access.capped || access.is_from_token()).then_some(access.expires);
+    async fn credential_expires(
+        &self,
+        keys: &Keys,
+        access: &Access,
+    ) -> Result<Option<Timestamp>, Failure> {
+        let shown = (access.capped || keys.is_token(access)).then_some(access.expires);
         let Some(credential) = &access.token.application_credential else {
             return Ok(access.token.password_expires().or(shown));
         };

@@ -1,11 +1,9 @@
 //! Sessions against a tiny cloud in this process, and the error table over real bodies.
 
-mod catalog;
 mod login;
 mod requests;
 mod table;
 pub(crate) mod tiny;
-mod tls;
 
 /// A captured exchange with real services.
 fn capture(name: &str) -> serde_json::Value {

@@ -145,7 +145,6 @@ pub(crate) fn hour() -> Says {
 pub(crate) struct Setup {
     pub(crate) session: Session,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) file: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -154,7 +153,7 @@ pub(crate) fn open(urls: &[&str], adjust: impl FnOnce(&mut Settings)) -> Setup {
     adjust(&mut settings);
     let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_795_000_000)));
     let session = Session::open(&settings, clock.clone()).unwrap();
-    Setup { session, clock, file: folder.path().join("clouds.yaml"), _folder: folder }
+    Setup { session, clock, _folder: folder }
 }
 
 /// Settings with one credential (`secret-0`, `secret-1`, ...) for each address.
