@@ -60,8 +60,8 @@ fn server(fields: &Value) -> Value {
     server
 }
 
-fn state(fields: Value) -> InstanceState {
-    seen(server(&fields)).state
+fn state(fields: &Value) -> InstanceState {
+    seen(server(fields)).state
 }
 
 fn at(text: &str) -> Option<Timestamp> {
@@ -123,7 +123,7 @@ fn a_failure_tells_its_fault_and_whether_it_was_ever_on_a_host() {
     assert_eq!(fault("121-server-ERROR-quota-race"), quota);
     let spawn = fault("094-server-ERROR-spawn");
     assert!(spawn.contains("(500)"), "{spawn}");
-    let none = state(json!({ "status": "ERROR", "fault": null }));
+    let none = state(&json!({ "status": "ERROR", "fault": null }));
     assert_eq!(none, InstanceState::Failed { fault: "the cloud gave no fault".to_owned() });
 }
 
@@ -152,7 +152,7 @@ fn what_an_operator_does_by_hand_is_shown_by_its_word_and_counts() {
         assert_eq!(shown.processors, Some(Processors(1)), "{word} does not count");
     }
     for word in ["REBOOT", "HARD_REBOOT", "PASSWORD", "MIGRATING"] {
-        assert_eq!(state(json!({ "status": word })), InstanceState::Running, "{word}");
+        assert_eq!(state(&json!({ "status": word })), InstanceState::Running, "{word}");
     }
 }
 
@@ -160,7 +160,7 @@ fn what_an_operator_does_by_hand_is_shown_by_its_word_and_counts() {
 fn a_delete_under_way_is_told_whatever_the_status_says() {
     for status in ["ACTIVE", "BUILD", "ERROR", "SHUTOFF", "PAUSED"] {
         let fields = json!({ "status": status, "OS-EXT-STS:task_state": "deleting" });
-        assert_eq!(state(fields), InstanceState::Deleting, "{status}");
+        assert_eq!(state(&fields), InstanceState::Deleting, "{status}");
     }
 }
 
