@@ -8,9 +8,13 @@ mod cells;
 mod common;
 #[path = "faults/ends.rs"]
 mod ends;
+#[path = "faults/images.rs"]
+mod images;
 #[path = "faults/making.rs"]
 mod making;
 #[path = "faults/pages.rs"]
 mod pages;
 #[path = "faults/refusals.rs"]
 mod refusals;
+#[path = "faults/terms.rs"]
+mod terms;

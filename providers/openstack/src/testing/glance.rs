@@ -44,6 +44,8 @@ pub(crate) struct Image {
     pub(crate) size: Option<usize>,
     /// SHA-512 of the content, in hexadecimal digits.
     pub(crate) hash: Option<String>,
+    /// The content is what was sent.
+    pub(crate) intact: bool,
     pub(crate) formats: (Value, Value),
     pub(crate) minima: (i64, i64),
     pub(crate) tags: BTreeSet<String>,
@@ -58,6 +60,8 @@ pub(crate) struct Image {
 #[derive(Debug)]
 pub(crate) struct Images {
     pub(crate) all: Vec<Image>,
+    /// Ids of deleted images: none is given out again.
+    used_up: BTreeSet<String>,
     /// The next upload breaks off after this many bytes.
     pub(crate) cut_after: Option<usize>,
     /// The next upload is stored with a byte changed.
@@ -77,6 +81,7 @@ impl Images {
             status: Status::Active,
             size: Some(image.content.len()),
             hash: Some(hash_of(&image.content)),
+            intact: true,
             formats: (json!("raw"), json!("bare")),
             minima: (0, 0),
             tags: BTreeSet::new(),
@@ -85,7 +90,8 @@ impl Images {
             created: image.created,
             updated: image.created,
         });
-        Self { all: all.collect(), cut_after: None, corrupt: false }
+        let (all, used_up) = (all.collect(), BTreeSet::new());
+        Self { all, used_up, cut_after: None, corrupt: false }
     }
 
     /// Whether a server of this project can be made from it.
@@ -273,7 +279,8 @@ fn create(world: &mut World, ask: &Ask, caller: &Caller) -> Answer {
     let own = body.iter().filter(|(key, _)| !KNOWN.contains(&key.as_str()));
     let (now, fresh) = (world.now(), world.ids.uuid());
     let id = text("id").unwrap_or(fresh);
-    if world.images.all.iter().any(|image| image.id == id) {
+    let taken = world.images.all.iter().any(|image| image.id == id);
+    if taken || world.images.used_up.contains(&id) {
         let message = format!("Image ID {id} already exists!");
         return Err(reply::webob(409, "Conflict", &message));
     }
@@ -284,6 +291,7 @@ fn create(world: &mut World, ask: &Ask, caller: &Caller) -> Answer {
         status: Status::Queued,
         size: None,
         hash: None,
+        intact: true,
         formats: (value("disk_format"), value("container_format")),
         minima: (number("min_ram"), number("min_disk")),
         tags: tags.filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -328,6 +336,7 @@ fn delete(world: &mut World, caller: &Caller, id: &str) -> Answer {
         return Err(reply::webob(403, "Forbidden", &message));
     }
     world.images.all.retain(|image| image.id != id);
+    world.images.used_up.insert(id.to_owned());
     Ok(Reply::empty(204))
 }
 
@@ -367,6 +376,7 @@ fn store(world: &mut World, ask: &Ask, caller: &Caller, id: &str) -> Answer {
     if corrupt {
         content.iter_mut().take(1).for_each(|byte| *byte = !*byte);
     }
+    image.intact = !corrupt;
     image.status = Status::Active;
     image.size = Some(content.len());
     image.hash = Some(hash_of(&content));

@@ -73,6 +73,8 @@ pub struct ImageView {
     pub name: String,
     /// Whether its content is complete.
     pub active: bool,
+    /// Whether its content is what was sent.
+    pub intact: bool,
     /// Bytes of the content.
     pub size: Option<usize>,
     /// Tags.
@@ -203,7 +205,7 @@ impl FakeCloud {
         self.world().nova.next_boots.extend(std::iter::repeat_n(NextBoot::Stuck, count));
     }
 
-    /// Deletes are soft from now on: SOFT_DELETED until `forceDelete`.
+    /// Deletes are soft from now on: SOFT_DELETED, in no listing and no quota, until `forceDelete`.
     pub fn deletes_softly(&self) {
         self.world().nova.reclaim = true;
     }
@@ -276,6 +278,7 @@ impl FakeCloud {
             id: image.id.clone(),
             name: image.name.clone(),
             active: image.status == glance::Status::Active,
+            intact: image.intact,
             size: image.size,
             tags: image.tags.clone(),
             properties: glance::properties(image),

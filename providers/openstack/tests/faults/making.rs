@@ -111,7 +111,7 @@ async fn the_identity_description_and_key_are_in_the_create_call_itself() {
 }
 
 #[tokio::test]
-async fn no_more_requests_are_under_way_than_allowed() {
+async fn each_create_is_one_request_and_no_more_are_under_way_than_allowed() {
     let place =
         Place::with(Site::small(), "site-a", |settings| settings.requests_at_once = 4).await;
     let first = place.request(1).await;
@@ -120,10 +120,11 @@ async fn no_more_requests_are_under_way_than_allowed() {
     let offering = first.offering.clone();
     let requests: Vec<_> =
         (2..42).map(|number| place.request_of(number, offering.clone())).collect();
+    let before = place.fake.requests();
     let calls = requests.iter().map(|request| place.provider.create(request));
     for created in futures::future::join_all(calls).await {
         created.unwrap();
     }
-    assert_eq!(place.fake.peak(), 4);
+    assert_eq!((place.fake.requests() - before, place.fake.peak()), (40, 4));
     assert_eq!(place.fake.servers().len(), 41);
 }

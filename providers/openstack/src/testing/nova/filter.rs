@@ -85,7 +85,9 @@ impl Filter {
         let now = world.now();
         let there = match self.changes_since {
             Some(since) => show::changed_since(server, now, since),
-            None => server.is_there(),
+            // Nor are those that wait for the site to reclaim them (`instance_get_all_by_filters_sort`
+            // in `nova/db/main/api.py`, `deleted` being false for members).
+            None => server.is_there() && !server.soft_deleted,
         };
         there && self.fits(world, server, server.look(now).status)
     }

@@ -6,7 +6,8 @@ use super::super::reply::{self, Reply};
 use super::super::world::World;
 use super::At;
 
-/// What a project uses: servers, processors, MiB of memory. Servers in error count.
+/// What a project uses: servers, processors, MiB of memory. Servers in error count, those that wait for
+/// the site to reclaim them do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Used {
     pub(crate) instances: i64,
@@ -16,7 +17,8 @@ pub(crate) struct Used {
 
 /// What a tenant uses.
 pub(crate) fn used(world: &World, tenant: usize) -> Used {
-    let own = world.nova.servers.values().filter(|s| s.tenant == tenant && s.is_there());
+    let all = world.nova.servers.values();
+    let own = all.filter(|s| s.tenant == tenant && s.is_there() && !s.soft_deleted);
     own.fold(Used::default(), |sum, server| {
         let flavor = &world.site.flavors[server.flavor];
         Used {
