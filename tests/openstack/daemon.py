@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 
 from guests import ENTRY, TEMPLATE
 
@@ -28,7 +29,7 @@ class Daemon:
     def __init__(self, program, work):
         self.program, self.work = program, work
         self.state, self.config, self.log = (os.path.join(work, name) for name in ("state", "vcycle.toml", "daemon.log"))
-        self.port, self.process = free_port(), None
+        self.port, self.admin, self.process = free_port(), free_port(), None
         self.openstack, self.space, self.machinetypes = {}, {}, {}
         for folder in (self.state, os.path.join(work, "library", "played")):
             os.makedirs(folder)
@@ -41,7 +42,7 @@ class Daemon:
         """The whole configuration anew. A running manager takes it up."""
         lines = ["[site]", 'name = "TEST"', f"state_dir = {toml_value(self.state)}", 'manager = "day"', 'cycle = "3s"',
                  "[library]", f"paths = [{toml_value(os.path.join(self.work, 'library'))}]",
-                 "[server]", 'https_host = "127.0.0.1"', 'admin_listen = "127.0.0.1:0"',
+                 "[server]", 'https_host = "127.0.0.1"', f'admin_listen = "127.0.0.1:{self.admin}"',
                  "[server.https]", f'listen = "127.0.0.1:{self.port}"', "[server.limits]", "connections_per_address = 500"]
         tables = {f'space."{SPACE}"': self.space, f'space."{SPACE}".openstack': self.openstack}
         for name, settings in self.machinetypes.items():
@@ -89,6 +90,19 @@ class Daemon:
         """What `vcycle status` shows of the space; empty before the first cycle."""
         answer = json.loads(self.command("status", "--json").stdout)
         return next((s["snapshot"] or {} for s in answer["spaces"] if s["space"] == SPACE), {})
+
+    def live(self):
+        """The same as its server shows it: what did not change in a cycle is not written to the state directory."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://127.0.0.1:{self.admin}/api/v1/spaces/{SPACE}", timeout=30) as answer:
+            return json.load(answer)
+
+    def last_cycle(self):
+        """When the last cycle began; empty when the manager shows none."""
+        try:
+            return self.live().get("at", "")
+        except OSError:
+            return ""
 
     def reason(self, machinetype):
         return next((m["reason"] for m in self.snapshot().get("machinetypes", []) if m["name"] == machinetype), None)
