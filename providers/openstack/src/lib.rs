@@ -13,8 +13,6 @@
 //! - Nothing without our metadata is ever changed.
 //! - Nothing is retried here, except once with a new token when Keystone ended the old one early.
 
-#![allow(dead_code, reason = "the modules of this crate land one after another")]
-
 mod cache;
 mod clouds;
 mod compute;

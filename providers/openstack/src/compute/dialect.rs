@@ -34,11 +34,6 @@ impl Dialect {
         self.has(37)
     }
 
-    /// A server's flavour comes with its size and its name, but without its id (2.47).
-    pub(crate) fn embeds_flavor(self) -> bool {
-        self.has(47)
-    }
-
     /// `tags` in the create call (2.52); lists can be filtered by them since 2.26.
     pub(crate) fn has_tags(self) -> bool {
         self.has(52)
@@ -89,18 +84,16 @@ mod tests {
             [
                 dialect.has_description(),
                 dialect.has_network_words(),
-                dialect.embeds_flavor(),
                 dialect.has_tags(),
                 dialect.has_volume_type(),
             ]
         };
-        assert_eq!(told(1), [false; 5]);
-        assert_eq!(told(18), [false; 5]);
-        assert_eq!(told(19), [true, false, false, false, false]);
-        assert_eq!(told(37), [true, true, false, false, false]);
-        assert_eq!(told(47), [true, true, true, false, false]);
-        assert_eq!(told(52), [true, true, true, true, false]);
-        assert_eq!(told(67), [true; 5]);
-        assert!(!told(66)[4]);
+        assert_eq!(told(1), [false; 4]);
+        assert_eq!(told(18), [false; 4]);
+        assert_eq!(told(19), [true, false, false, false]);
+        assert_eq!(told(37), [true, true, false, false]);
+        assert_eq!(told(52), [true, true, true, false]);
+        assert_eq!(told(66), [true, true, true, false]);
+        assert_eq!(told(67), [true; 4]);
     }
 }

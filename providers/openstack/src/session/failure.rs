@@ -134,11 +134,6 @@ impl Failure {
         self.status == Some(404) && self.arrived == Arrived::Certainly && !self.code_text.is_empty()
     }
 
-    /// Whether the request was wrong for the service (400, or a microversion that it lacks).
-    pub(crate) fn is_bad_request(&self) -> bool {
-        self.arrived == Arrived::Certainly && matches!(self.status, Some(400 | 406))
-    }
-
     /// As the error of a call that changes nothing.
     pub(crate) fn of_read(self) -> ProviderError {
         let kind = self.common().unwrap_or(match self.status {
