@@ -63,8 +63,6 @@ pub struct CycleEnd {
     pub outcomes: Outcomes,
     /// The standing requests of people, as they were read.
     pub requests: Vec<OperatorRequest>,
-    /// The cloud refused our credentials.
-    pub credentials_refused: bool,
 }
 
 /// Runs one cycle. An error is the state directory's before anything was done; what failed later is in the
@@ -142,12 +140,7 @@ pub async fn run_cycle(
     }
     let trouble = outcomes.store_problem.iter().chain(&outcomes.fenced).cloned();
     snapshot.alarms.splice(0..0, trouble);
-    let credentials_refused = outcomes.auth_refused.is_some() || is_auth_failure(&seen.listing);
-    Ok(CycleEnd { snapshot, outcomes, requests: seen.requests, credentials_refused })
-}
-
-fn is_auth_failure(listing: &ListingState) -> bool {
-    matches!(listing, ListingState::Failed { kind, .. } if kind == ErrorKind::AuthFailed.word())
+    Ok(CycleEnd { snapshot, outcomes, requests: seen.requests })
 }
 
 /// Nothing is done under a generation that the VMs of ours show to have been used before: the log is older than the

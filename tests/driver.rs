@@ -34,7 +34,7 @@ use vcycle::model::{
 use vcycle::store::testing::{MemoryFs, Vanishing};
 use vcycle::store::{SharedFs, Store};
 use vcycle_api::{Act, Clock, ErrorKind, ProviderError};
-use vcycle_sim::{CallFault, LogEvent, Settings, SimCloud, SimProvider};
+use vcycle_sim::{LogEvent, Settings, SimCloud};
 
 /// The runtime's own time, so that waiting moves it, perhaps wrong by some hours.
 #[derive(Debug)]
@@ -71,8 +71,6 @@ struct World {
     disk: MemoryFs,
     clouds: Arc<Mutex<BTreeMap<SpaceName, SimCloud>>>,
     trouble: Arc<Trouble>,
-    /// Every provider of the site's space that was made.
-    clients: Arc<Mutex<Vec<Arc<SimProvider>>>>,
     /// No two processes have the same seed.
     starts: AtomicU64,
 }
@@ -112,7 +110,6 @@ impl World {
             clock: RuntimeClock::right(),
             clouds: Arc::new(Mutex::new(BTreeMap::from(clouds))),
             trouble: Arc::default(),
-            clients: Arc::default(),
             starts: AtomicU64::new(1),
         }
     }
@@ -150,7 +147,6 @@ impl World {
         let (board, shown) = watch::channel(first_board(&home, self.clock.as_ref(), status));
         let (waker, wakes) = waker();
         let (clouds, trouble) = (self.clouds.clone(), self.trouble.clone());
-        let clients = self.clients.clone();
         let context = Context {
             store,
             clock: self.clock.clone(),
@@ -162,11 +158,7 @@ impl World {
                 let clouds = clouds.lock().unwrap();
                 let cloud = clouds.get(&config.name).ok_or(anyhow::anyhow!("no such cloud"))?;
                 let line = Troubled(config.name.clone(), trouble.clone());
-                let client = Arc::new(cloud.client());
-                if config.name == space() {
-                    clients.lock().unwrap().push(client.clone());
-                }
-                Ok(Arc::new(Forward::new(client, line)) as Arc<dyn Act>)
+                Ok(Arc::new(Forward::new(Arc::new(cloud.client()), line)) as Arc<dyn Act>)
             }),
             board,
             wakes,
@@ -418,25 +410,6 @@ fn a_provider_that_cannot_be_made_is_said_and_tried_again() {
         assert!(board.idle_spaces[&other()].contains("no such cloud"), "{:?}", board.idle_spaces);
         world.clouds.lock().unwrap().insert(other(), taken);
         one.until(|board| running(board, &other()) == 4).await;
-        one.stop().await;
-    });
-}
-
-#[test]
-fn a_provider_whose_credentials_are_refused_is_made_anew_with_what_stands_there_now() {
-    run(async {
-        let world = World::new();
-        let mut one = world.start("one", two_spaces()).await;
-        one.until(|b| running(b, &space()) == 4).await;
-        let made = || world.clients.lock().unwrap().len();
-        assert_eq!(made(), 1);
-        let first = world.clients.lock().unwrap()[0].clone();
-        first.inject(CallFault::RevokeCredentials);
-        one.until(|b| b.spaces[&space()].listing.contains("auth-failed")).await;
-        one.until(|b| b.spaces[&space()].listing.starts_with("complete")).await;
-        assert_eq!(made(), 2, "and not again and again");
-        one.until(|b| running(b, &space()) == 4 && b.spaces[&space()].alarms.is_empty()).await;
-        assert_eq!(world.machines(&space()), 4, "nothing was deleted, nothing made");
         one.stop().await;
     });
 }

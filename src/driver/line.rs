@@ -19,11 +19,6 @@ const PATIENCE_PER_TTL: u32 = 10;
 pub(super) struct Line(Option<(String, Arc<dyn Act>)>);
 
 impl Line {
-    /// Has the provider made anew for the next cycle: its credentials may have been changed where they stand.
-    pub(super) fn forget(&mut self) {
-        self.0 = None;
-    }
-
     /// The provider, made anew when its table or the TTL of the ownership has changed.
     pub(super) fn get(
         &mut self,

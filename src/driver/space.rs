@@ -272,9 +272,6 @@ impl SpaceWorker {
         };
         match result.await {
             Ok(mut end) => {
-                if end.credentials_refused {
-                    self.provider.forget();
-                }
                 let requests = std::mem::take(&mut end.requests);
                 self.tell(ownership, end).await;
                 requests
@@ -349,7 +346,7 @@ impl SpaceWorker {
     }
 
     async fn tell(&self, ownership: &Ownership, end: CycleEnd) {
-        let CycleEnd { mut snapshot, outcomes, requests: _, credentials_refused: _ } = end;
+        let CycleEnd { mut snapshot, outcomes, requests: _ } = end;
         snapshot.alarms.extend_from_slice(ownership.alarms());
         let renewal = ownership.trouble();
         snapshot.alarms.extend(renewal.iter().map(|why| format!("renewal failed: {why}")));

@@ -109,9 +109,7 @@ impl fmt::Display for Reason {
             Self::OfferingsParked { until } => {
                 write!(f, "all offerings that fit are out of stock; next try at {until}")
             }
-            Self::SpaceLimit { limit, used } => {
-                write!(f, "the space's limit: {used} of {limit} processors are in use")
-            }
+            Self::SpaceLimit { limit, used } => in_use(f, "the space's", used, limit),
             Self::SpaceMachinesLimit { limit, used } => {
                 write!(f, "the space's limit: {used} of {limit} machines exist")
             }
@@ -122,9 +120,7 @@ impl fmt::Display for Reason {
                 f,
                 "the cloud refused a machine for quota at {at}, and usage has not fallen since"
             ),
-            Self::MachinetypeLimit { limit, used } => {
-                write!(f, "the machinetype's limit: {used} of {limit} processors are in use")
-            }
+            Self::MachinetypeLimit { limit, used } => in_use(f, "the machinetype's", used, limit),
             Self::StartingLimit { limit, starting } => {
                 write!(f, "max_starting_processors: {starting} of {limit} processors are starting")
             }
@@ -142,24 +138,19 @@ impl fmt::Display for Reason {
             Self::BreakerProbing { machine } => {
                 write!(f, "after failures in a row one probe at a time: waiting for {machine}")
             }
-            Self::ShutdownTooNear { shutdown, needs_secs } => write!(
-                f,
-                "the space shuts down at {shutdown}, sooner than min_wallclock ({})",
-                duration_words(Duration::from_secs(*needs_secs))
-            ),
+            Self::ShutdownTooNear { shutdown, needs_secs } => {
+                write!(f, "the space shuts down at {shutdown}, {}", too_soon(*needs_secs))
+            }
             Self::SpaceShutDown { at } => write!(f, "the space shut down at {at}"),
-            Self::LeaseNotBegun { opens } => {
-                write!(f, "the cloud gives us the space from {opens} on (the begin of its lease)")
+            Self::LeaseNotBegun { opens } => write!(f, "the lease of the space begins at {opens}"),
+            Self::LeaseTooNear { ends, needs_secs } => {
+                write!(
+                    f,
+                    "the lease of the space ends soon after {ends}, {}",
+                    too_soon(*needs_secs)
+                )
             }
-            Self::LeaseTooNear { ends, needs_secs } => write!(
-                f,
-                "the space ends at {ends}, shortly before its lease does, and that is sooner than \
-                 min_wallclock ({})",
-                duration_words(Duration::from_secs(*needs_secs))
-            ),
-            Self::LeaseEnded { at } => {
-                write!(f, "the space ended at {at}, shortly before its lease does")
-            }
+            Self::LeaseEnded { at } => write!(f, "the space ended at {at}, as its lease does"),
             Self::Preparing { why } => write!(f, "what it needs is not ready yet: {why}"),
             Self::CannotPrepare { why } => write!(f, "what it needs cannot be had: {why}"),
             Self::PaceLimit { per_cycle } => write!(f, "no more than {per_cycle} a cycle"),
@@ -168,6 +159,20 @@ impl fmt::Display for Reason {
             }
         }
     }
+}
+
+fn in_use(
+    f: &mut fmt::Formatter<'_>,
+    whose: &str,
+    used: &Processors,
+    limit: &Processors,
+) -> fmt::Result {
+    write!(f, "{whose} limit: {used} of {limit} processors are in use")
+}
+
+fn too_soon(needs_secs: u64) -> String {
+    let needed = duration_words(Duration::from_secs(needs_secs));
+    format!("sooner than min_wallclock ({needed})")
 }
 
 impl Step {
