@@ -83,6 +83,11 @@ impl Keeper {
         self.looks.notify_one();
     }
 
+    /// Perhaps an image of ours is not there any more: the next look at its source asks Glance.
+    pub(crate) fn doubt(&self) {
+        self.held().values_mut().for_each(|known| known.listed = None);
+    }
+
     /// What a source amounts to now.
     pub(crate) fn standing(&self, source: &Source) -> Standing {
         self.held().get(source).map_or(Standing::Unseen, Held::standing)

@@ -162,6 +162,7 @@ impl Images {
     /// A create was refused: perhaps an image that we had found is not there any more.
     pub(crate) fn forget_found(&self) {
         self.found.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.keeper.doubt();
     }
 
     async fn find(&self, reference: &Reference) -> Result<ImageId, NotFound> {

@@ -251,6 +251,17 @@ async fn a_deleted_image_is_made_again_although_its_id_is_used_up() {
 }
 
 #[tokio::test]
+async fn after_a_refused_create_an_image_that_was_deleted_by_hand_is_missed_in_the_next_cycle() {
+    let lab = Lab::new().await;
+    let path = lab.file("a.img", b"content");
+    let images = lab.manager();
+    let first = ready(&images, text(&path)).await;
+    lab.glance.world().images.clear();
+    images.forget_found();
+    assert_ne!(replaced(&images, text(&path), &first).await, first);
+}
+
+#[tokio::test]
 async fn a_refusal_for_the_quota_is_told_to_who_can_mend_it() {
     let lab = Lab::new().await;
     let path = lab.file("a.img", b"content");
