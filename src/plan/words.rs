@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::model::{EndState, Evidence, ListingState, MachineName, Processors};
+use crate::model::{EndState, Evidence, ListingState, MachineName, Processors, Timestamp};
 
 use super::{Reason, Step};
 
@@ -100,10 +100,7 @@ impl fmt::Display for Reason {
             Self::ListingNotTrusted { why } => {
                 write!(f, "the cloud's listing cannot be believed: {why}")
             }
-            Self::BlastRadius { dead, running } => write!(
-                f,
-                "{dead} of {running} running machines look dead at once: we suspect ourselves first"
-            ),
+            Self::BlastRadius { dead, running } => look_dead(f, *dead, *running),
             Self::NoOfferings { why } => write!(f, "nothing can be bought: {why}"),
             Self::NothingFits { needs } => write!(f, "no offering fits: it needs {needs}"),
             Self::OfferingsParked { until } => {
@@ -116,10 +113,7 @@ impl fmt::Display for Reason {
             Self::CloudQuota { what, limit, used } => {
                 write!(f, "the cloud's quota: {used} of {limit} {what} are in use")
             }
-            Self::QuotaRefused { at } => write!(
-                f,
-                "the cloud refused a machine for quota at {at}, and usage has not fallen since"
-            ),
+            Self::QuotaRefused { at } => refused_for_quota(f, *at),
             Self::MachinetypeLimit { limit, used } => in_use(f, "the machinetype's", used, limit),
             Self::StartingLimit { limit, starting } => {
                 write!(f, "max_starting_processors: {starting} of {limit} processors are starting")
@@ -127,11 +121,7 @@ impl fmt::Display for Reason {
             Self::Backoff { last_abort, until, after } => {
                 write!(f, "backing off until {until}, after the abort at {last_abort}: {after}")
             }
-            Self::FizzleGate { waiting_for, until } => write!(
-                f,
-                "after an abort one machine at a time: waiting for {waiting_for} to pass fizzle, \
-                 until {until} at the latest"
-            ),
+            Self::FizzleGate { waiting_for, until } => one_at_a_time(f, waiting_for, *until),
             Self::BreakerOpen { until, after } => {
                 write!(f, "stopped until {until} after failures in a row; the last: {after}")
             }
@@ -144,11 +134,8 @@ impl fmt::Display for Reason {
             Self::SpaceShutDown { at } => write!(f, "the space shut down at {at}"),
             Self::LeaseNotBegun { opens } => write!(f, "the lease of the space begins at {opens}"),
             Self::LeaseTooNear { ends, needs_secs } => {
-                write!(
-                    f,
-                    "the lease of the space ends soon after {ends}, {}",
-                    too_soon(*needs_secs)
-                )
+                let sooner = too_soon(*needs_secs);
+                write!(f, "the lease of the space ends soon after {ends}, {sooner}")
             }
             Self::LeaseEnded { at } => write!(f, "the space ended at {at}, as its lease does"),
             Self::Preparing { why } => write!(f, "what it needs is not ready yet: {why}"),
@@ -159,6 +146,26 @@ impl fmt::Display for Reason {
             }
         }
     }
+}
+
+fn look_dead(f: &mut fmt::Formatter<'_>, dead: u32, running: u32) -> fmt::Result {
+    write!(f, "{dead} of {running} running machines look dead at once: we suspect ourselves first")
+}
+
+fn refused_for_quota(f: &mut fmt::Formatter<'_>, at: Timestamp) -> fmt::Result {
+    write!(f, "the cloud refused a machine for quota at {at}, and usage has not fallen since")
+}
+
+fn one_at_a_time(
+    f: &mut fmt::Formatter<'_>,
+    waiting_for: &MachineName,
+    until: Timestamp,
+) -> fmt::Result {
+    write!(
+        f,
+        "after an abort one machine at a time: waiting for {waiting_for} to pass fizzle, \
+         until {until} at the latest"
+    )
 }
 
 fn in_use(
