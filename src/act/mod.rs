@@ -29,8 +29,9 @@ pub use prepare::prepare;
 
 use brake::{Brake, Pulled, Trouble};
 
-/// Steps under way at once.
-const STEPS_AT_ONCE: usize = 8;
+/// Steps under way at once. Fewer than the request budget lets be under way, so that on a slow cloud no create waits for
+/// the end of another: it would be refused when its patience is over, and one refusal ends the creates of a cycle.
+const STEPS_AT_ONCE: usize = 6;
 
 /// What VMs are told of the manager that makes them.
 #[derive(Debug, Clone)]
@@ -283,5 +284,23 @@ fn report(context: &ActContext<'_>, outcome: &StepOutcome) {
         StepResult::Done { note } => info!(%space, %step, note, "did"),
         StepResult::Failed { why } => warn!(%space, %step, why, "could not do"),
         StepResult::Skipped { because } => info!(%space, %step, because, "did not try"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vcycle_api::BudgetSettings;
+    use vcycle_api::budget::Priority;
+
+    use super::STEPS_AT_ONCE;
+
+    #[test]
+    fn no_create_of_a_plan_waits_for_the_end_of_another() {
+        let slots = BudgetSettings::DEFAULT.slots(Priority::Create);
+        let steps = u32::try_from(STEPS_AT_ONCE).unwrap();
+        assert!(
+            steps < slots,
+            "{steps} steps at once, and {slots} calls: one is for a read meanwhile"
+        );
     }
 }

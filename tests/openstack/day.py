@@ -467,6 +467,32 @@ class Day:
                 self.wait_gone(server, ["ended"])
         return "left out: that the old version goes when nobody has used it for an hour"
 
+    def other_settings(self):
+        """settings of the cloud are changed while it runs"""
+        usual = dict(self.daemon.openstack)
+        zone = next(iter(self.active().values()))["OS-EXT-AZ:availability_zone"]
+        self.daemon.openstack.update(networks="none", config_drive=True, zones=[zone])
+        self.configure(limit=self.machines + 1, bare={"target_share": 50})
+        try:
+            server = next(iter(self.wait_full(1, "a machine without network", "bare").values()))
+            if server["addresses"] or server["config_drive"] != "True" or server["OS-EXT-AZ:availability_zone"] != zone:
+                raise AssertionError(f"addresses {server['addresses']}, config drive {server['config_drive']!r}")
+        finally:
+            self.daemon.openstack = usual
+            self.configure()
+        self.guests.finish(server, "200 Success")
+        self.wait_gone(server, ["ended"])
+        self.wait_full(self.machines)
+        return f"no network, a config drive, zone {zone}"
+
+    def expiry_told(self):
+        """the end of the application credential is told ahead"""
+        days = self.option("expires_days")
+        told = [alarm for alarm in self.daemon.snapshot()["alarms"] if "expire" in alarm or "credential" in alarm]
+        if not told:
+            raise AssertionError(f"it ends in {days} days, and nothing is said: {self.daemon.snapshot()['alarms']}")
+        return told[0]
+
     def many(self):
         """many servers, listed page by page"""
         count = self.option("many")
@@ -516,7 +542,7 @@ class Day:
             raise AssertionError("; ".join(self.violations))
 
     STEPS = [check_online, fill, metadata_service, made_by_hand, ends_by_itself, falls_silent, deleted_by_hand, fizzles, fails_to_spawn,
-             stays_in_build, quota_lowered, own_image, orphans, services_restarted, token_revoked, second_credentials,
+             stays_in_build, quota_lowered, own_image, orphans, other_settings, expiry_told, services_restarted, token_revoked, second_credentials,
              killed_while_creating, many, drained, nothing_left, laws]
 
     # -------------------------------------------------------------- running

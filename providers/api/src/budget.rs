@@ -80,6 +80,11 @@ impl BudgetSettings {
         pause_max: Duration::from_secs(3600),
         patience: Duration::from_secs(2),
     };
+
+    /// The most calls at this priority that can be in flight at once.
+    pub fn slots(&self, priority: Priority) -> u32 {
+        self.concurrency - priority.reserve(self.concurrency - 1)
+    }
 }
 
 impl Default for BudgetSettings {
@@ -293,8 +298,7 @@ impl Budget {
     }
 
     fn has_slot(&self, priority: Priority) -> bool {
-        let slots = self.settings.concurrency;
-        self.in_flight < slots - priority.reserve(slots - 1)
+        self.in_flight < self.settings.slots(priority)
     }
 
     /// Adds what has come in since it was last looked at, at the pace of each stretch of that time.
