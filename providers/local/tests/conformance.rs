@@ -304,6 +304,7 @@ async fn local_passes_the_conformance_suite() {
             "a_slow_client_clock_harms_nothing",
             "a_stock_out_names_the_offering_and_makes_nothing",
             "a_throttle_storm_is_told_and_passes",
+            "an_inspection_says_that_the_login_fails",
             "revoked_credentials_give_nothing_but_auth_failed",
         ],
         "each skip is known, with its reason in the harness"

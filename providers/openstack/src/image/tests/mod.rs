@@ -17,6 +17,9 @@ use crate::session::Session;
 use crate::{CloudRef, Credential, Settings};
 use glance::{Fate, Glance, WebFile};
 
+/// What must come is waited for that long in real time, however busy the host.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// A folder for files, a Glance, and a clock that stands still.
 struct Lab {
     folder: tempfile::TempDir,
@@ -93,7 +96,7 @@ async fn until(images: &Images, image: &str, is_right: impl Fn(&Readiness) -> bo
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), cycles).await.expect("it comes to that")
+    tokio::time::timeout(PATIENCE, cycles).await.expect("it comes to that")
 }
 
 async fn ready(images: &Images, image: &str) -> String {
@@ -112,7 +115,7 @@ async fn replaced(images: &Images, image: &str, old: &str) -> String {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), cycles).await.expect("another is used")
+    tokio::time::timeout(PATIENCE, cycles).await.expect("another is used")
 }
 
 fn not_yet(readiness: &Readiness) -> bool {
@@ -125,7 +128,7 @@ async fn eventually(what: &str, is_so: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect(what);
+    tokio::time::timeout(PATIENCE, waiting).await.expect(what);
 }
 
 #[tokio::test]
@@ -288,7 +291,7 @@ async fn the_old_version_serves_until_the_new_one_is_there_and_goes_when_no_serv
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), cycles).await.unwrap();
+    tokio::time::timeout(PATIENCE, cycles).await.unwrap();
     lab.glance.may_take.add_permits(1 << 20);
     let new = replaced(&images, text(&path), &old).await;
 
@@ -316,7 +319,7 @@ async fn look_at_glance(lab: &Lab, images: &Images, image: &str) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), asked).await.expect("Glance is asked");
+    tokio::time::timeout(PATIENCE, asked).await.expect("Glance is asked");
 }
 
 #[tokio::test]
@@ -390,7 +393,7 @@ async fn two_files_are_uploaded_one_after_the_other_and_one_file_once_for_two_ma
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
+    tokio::time::timeout(PATIENCE, all).await.unwrap();
     assert_eq!((lab.glance.count("PUT file"), lab.glance.world().most_uploading), (2, 1));
 }
 
