@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,7 @@ use axum::Router;
 use axum::extract::{Path as UrlPath, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, put};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use support::{root, wait_for};
 use vcycle::library::{MachineVariables, load_setup};
@@ -190,6 +191,7 @@ heartbeat_every = 1
             .env("TMPDIR", &work)
             .current_dir(&work)
             .stdin(Stdio::null())
+            .process_group(0)
             .spawn()
             .unwrap();
         Machine { name, process, work }
@@ -220,7 +222,9 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        // With all that it has started: some sleep for ever.
+        let group = Pid::from_raw(self.process.id().try_into().unwrap());
+        let _ = killpg(group, Signal::SIGKILL);
         let _ = self.process.wait();
     }
 }
