@@ -30,7 +30,7 @@ pub(crate) async fn inspect(
     now: Timestamp,
     needs: &[Need],
 ) -> Vec<Finding> {
-    let who = match session.whoami().await {
+    let who = match session.log_in_anew().await {
         Ok(who) => who,
         Err(failure) => return vec![login::refused(&failure)],
     };
@@ -189,5 +189,17 @@ mod tests {
         let [login] = findings.as_slice() else { panic!("{findings:?}") };
         assert_eq!((login.subject.as_str(), login.verdict), ("login", Verdict::Fails));
         assert!(login.detail.contains("make a new application credential"), "{}", login.detail);
+    }
+
+    #[tokio::test]
+    async fn a_login_that_was_good_before_is_not_called_good() {
+        let lab = Lab::with(Site::small()).await;
+        let settings = lab.settings("site-a");
+        let session = Session::open(&settings, Arc::clone(&lab.clock) as _).unwrap();
+        session.whoami().await.unwrap();
+        lab.cloud.refuse_everybody();
+        let findings = inspect(&session, &settings, lab.clock.now(), &[]).await;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!((&*findings[0].subject, findings[0].verdict), ("login", Verdict::Fails));
     }
 }

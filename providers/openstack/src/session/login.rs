@@ -142,6 +142,11 @@ impl Keys {
         }
     }
 
+    /// What an earlier login gave is not used again: the next call shows whether one can be had now.
+    pub(super) async fn forget_all(&self) {
+        self.state.lock().await.access = None;
+    }
+
     /// Tries the credential that worked last, then the others.
     async fn login(
         &self,

@@ -71,6 +71,12 @@ impl Session {
         })
     }
 
+    /// As [`Self::whoami`], by a login made now: that one was good an hour ago tells nobody what works.
+    pub(crate) async fn log_in_anew(&self) -> Result<Whoami, Failure> {
+        self.keys().forget_all().await;
+        self.whoami().await
+    }
+
     /// An application credential may be read by its user, where policy lets it; else its end shows
     /// when it comes before the end that tokens usually have. A password tells its own.
     async fn credential_expires(
