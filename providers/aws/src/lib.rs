@@ -1,0 +1,1 @@
+//! `aws`: machines are instances of EC2, in one region of one account.
