@@ -1,0 +1,1 @@
+//! The in-process cloud that the tests of this crate and of `vcycle` run against.
