@@ -1,0 +1,1 @@
+//! An in-process Compute Engine for tests.
