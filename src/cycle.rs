@@ -5,6 +5,7 @@ mod changes;
 mod heartbeats;
 mod input;
 mod memory;
+mod waves;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -14,7 +15,7 @@ use vcycle_api::{Act, Clock};
 
 pub use input::{PlanFrame, Remembered, plan_input};
 
-use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, execute, prepare};
+use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, prepare};
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{
     ClockTrust, Decision, DeleteReason, DeploymentId, Doors, ErrorKind, ListingState,
@@ -118,15 +119,8 @@ pub async fn run_cycle(
         end,
         stopping,
     };
-    // What is about to be done, and why, is known even if we die of it; else nothing is done.
-    let unannounced = announce(context, proof, (&input, &plan), memory).await.err();
-    let plan = match &unannounced {
-        Some(_) => Plan { steps: Vec::new(), ..plan },
-        None => plan,
-    };
-    let mut outcomes = execute(&plan, &act, proof, memory).await;
-    outcomes.store_problem =
-        unannounced.map(|problem| problem.to_string()).or(outcomes.store_problem);
+    let hands = waves::Hands { context, act: &act, proof };
+    let (plan, mut outcomes) = waves::carry_out(&hands, (&input, plan), memory).await;
     remember(&outcomes, (&seen, used), memory);
     let frame = frame(provider.capabilities().provider, home, memory.decisions());
     let mut snapshot = snapshot(&input, &plan, frame);
@@ -217,7 +211,8 @@ fn remember(
         memory.quota_refused(seen.now, used.plus(created(outcomes)), seen.quota);
     }
     asked_twice_again(outcomes, memory);
-    memory.decided(outcomes.steps.iter().filter_map(decision));
+    let told = |outcome: &&StepOutcome| !is_one_of_many(outcome, outcomes);
+    memory.decided(outcomes.steps.iter().filter(told).filter_map(decision));
 }
 
 /// Remembers the calls that no record remembers.
@@ -306,6 +301,16 @@ fn created(outcomes: &Outcomes) -> Processors {
             (_, _) => None,
         });
     taken.sum()
+}
+
+/// Of an offering that is out of stock the refusals are told, and not all that was left for them.
+fn is_one_of_many(outcome: &StepOutcome, outcomes: &Outcomes) -> bool {
+    match (&outcome.step, &outcome.result) {
+        (Step::Create(new), StepResult::Skipped { because: _ }) => {
+            outcomes.sold_out.contains(&new.offering.id)
+        }
+        (_, _) => false,
+    }
 }
 
 /// What people are told of a step; nothing of housekeeping.

@@ -5,6 +5,8 @@
 
 #[path = "cycle/promises.rs"]
 mod promises;
+#[path = "cycle/stock_outs.rs"]
+mod stock_outs;
 #[path = "core/mod.rs"]
 mod support;
 

@@ -82,6 +82,7 @@ fn read_space(
     let shutdown_time = space.get("shutdown_time", values::time).map(|time| time.value);
     let cleanup = space.get_or("cleanup", values::duration, defaults::CLEANUP).value;
     let blast_radius = read_blast_radius(space);
+    let markets = space.get("markets", values::markets).map(|markets| markets.value);
     let (provider, provider_section) = provider?;
     Some(SpaceConfig {
         name: name?,
@@ -89,6 +90,7 @@ fn read_space(
         provider_section,
         processors_limit: processors_limit.map(|limit| limit.value),
         machines_limit: machines_limit.map(|limit| limit.value),
+        markets: markets.unwrap_or_default(),
         pace: pace.value,
         shutdown_time,
         cleanup,

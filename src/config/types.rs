@@ -9,8 +9,8 @@ use super::openstack::OpenStackConfig;
 use super::settings::Settings;
 use super::source::{Place, Placed};
 use crate::model::{
-    BlastRadius, EntryName, MachinetypeName, ManagerName, Megabytes, Pace, Processors, SpaceName,
-    Timestamp,
+    BlastRadius, EntryName, MachinetypeName, ManagerName, Market, Megabytes, Pace, Processors,
+    SpaceName, Timestamp,
 };
 
 /// All files together, validated.
@@ -120,6 +120,8 @@ pub struct SpaceConfig {
     pub processors_limit: Option<Processors>,
     /// As in [`crate::model::SpacePolicy`].
     pub machines_limit: Option<u32>,
+    /// Markets of its machinetypes that name none themselves, the best first.
+    pub markets: Vec<Market>,
     /// As in [`crate::model::SpacePolicy`].
     pub pace: Pace,
     /// As in [`crate::model::SpacePolicy`].

@@ -26,7 +26,7 @@ pub use view::{ClockTrust, Doors, Hearing, ListingState, MachineView, Sighting, 
 // The vocabulary that providers share.
 pub use vcycle_api::{
     Availability, DeploymentId, EntryName, ErrorKind, Generation, Hs06, Identity, Instance,
-    InstanceId, InstanceState, IntentToken, MachineName, MachinetypeName, ManagerName, Market,
-    Megabytes, Offering, OfferingId, Price, Processors, Quota, Readiness, Share, SideResource,
-    SpaceName, Tags, Terms, Timestamp,
+    InstanceId, InstanceState, IntentToken, Interruption, MachineName, MachinetypeName,
+    ManagerName, Market, Megabytes, Offering, OfferingId, Price, Processors, Quota, Readiness,
+    Share, SideResource, SpaceName, Tags, Terms, Timestamp,
 };

@@ -24,9 +24,9 @@ pub use memory::SpaceMemory;
 use settling::Began;
 
 use crate::model::{
-    DeploymentId, Doors, Generation, Identity, Instance, InstanceState, ListingState, MachineName,
-    MachineRecord, MachineView, Offering, OperatorRequest, Quota, ShutdownMessage, Sighting,
-    SpaceName, SpacePolicy, Strangers, Terms, Timestamp,
+    DeploymentId, Doors, Generation, Identity, Instance, InstanceState, Interruption, ListingState,
+    MachineName, MachineRecord, MachineView, Market, Offering, OperatorRequest, Quota,
+    ShutdownMessage, Sighting, SpaceName, SpacePolicy, Strangers, Terms, Timestamp,
 };
 use crate::plan::{LeftBehind, Orphan};
 use crate::store::{Store, StoreError};
@@ -86,6 +86,8 @@ pub struct Observation {
     pub terms: Terms,
     /// Volumes and ports of ours that nothing uses.
     pub side: LeftBehind,
+    /// Notices that machines will be taken back.
+    pub interruptions: Vec<Interruption>,
     /// Standing requests of people.
     pub requests: Vec<OperatorRequest>,
     /// What could not be learned, for people.
@@ -122,8 +124,8 @@ pub async fn observe(
     let began = Began { wall: started, monotonic: from.clock.monotonic() };
     let settle = from.provider.capabilities().settle;
     let unsettled = memory.settling.unsettled(&memory.records, began, settle);
-    let (listing, quota, offered, side, terms, heartbeats, requests) = futures::join!(
-        from.provider.list(),
+    let ((listing, interruptions), quota, offered, side, terms, heartbeats, requests) = futures::join!(
+        list(from.provider, memory),
         from.provider.quota(),
         ask_for_offerings(from.provider, memory),
         memory.side.ask(from.provider),
@@ -176,9 +178,32 @@ pub async fn observe(
         offerings,
         terms,
         side,
+        interruptions,
         requests,
         problems,
     })
+}
+
+/// The listing, then the notices: a provider may tell of machines that the listing shows as gone. They are few and
+/// short-lived, so what cannot be learned of them now stops nothing.
+async fn list(
+    provider: &dyn Observe,
+    memory: &SpaceMemory,
+) -> (Result<Listing, ProviderError>, Vec<Interruption>) {
+    let listing = provider.list().await;
+    let can_be_taken_back = |record: &MachineRecord| {
+        record.gone.is_none()
+            && record.rejected.is_none()
+            && record.offering.market == Market::Preemptible
+    };
+    if listing.is_err() || !memory.records.values().any(can_be_taken_back) {
+        return (listing, Vec::new());
+    }
+    let notices = provider.interruptions().await.unwrap_or_else(|error| {
+        warn!(%error, "the cloud did not tell which machines it will take back");
+        Vec::new()
+    });
+    (listing, notices)
 }
 
 /// The listing as it came.

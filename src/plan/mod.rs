@@ -34,7 +34,8 @@ use crate::model::{DeleteReason, MachineName, Processors, Timestamp};
 
 pub use check::{Violation, check};
 pub use input::{
-    Asked, AskedTwice, EndOfSpace, LeftBehind, Orphan, PlanInput, QuotaStop, SpaceEnd, end_of_space,
+    Asked, AskedTwice, EndOfSpace, LeftBehind, Made, Orphan, PlanInput, QuotaStop, SpaceEnd,
+    end_of_space,
 };
 pub use judge::lets_absence_be_proven;
 pub use offerings::first_choice;

@@ -131,7 +131,7 @@ pub enum Deletion {
     AlreadyGone,
 }
 
-/// The provider is about to take a machine back.
+/// The provider is about to take a machine back, or has done so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interruption {
     /// Which.
@@ -173,7 +173,9 @@ pub trait Observe: Send + Sync {
     /// Limits and use of the tenancy.
     async fn quota(&self) -> Result<Quota, ProviderError>;
 
-    /// Notices that machines will be taken back. Empty where the cloud gives none.
+    /// Notices that machines will be taken back. Empty where the cloud gives none. Asked for after each listing, so
+    /// that it can rest on what that showed: a machine that was taken back and is listed as
+    /// [`crate::InstanceState::Gone`] must be told here too, since nothing else says why it is gone.
     async fn interruptions(&self) -> Result<Vec<Interruption>, ProviderError>;
 
     /// Side resources of our deployment. Empty where the cloud has none.
