@@ -4,18 +4,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use vcycle_api::{
-    Act, Capabilities, Clock, CreateRequest, Created, Deletion, ErrorKind, Idempotency, Instance,
-    InstanceId, IntentToken, Interruption, Listing, Observe, Offering, ProviderError, Quota,
-    Resolution, SideResource, Timestamp,
+    Act, Capabilities, Clock, CreateRequest, Created, Deletion, Finding, Idempotency, Instance,
+    InstanceId, IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota,
+    Readiness, Resolution, SideResource, Timestamp,
 };
 
-use crate::session::Session;
-use crate::{OpenError, Settings, USER_DATA_LIMIT};
+use crate::insert::USER_DATA_LIMIT;
+use crate::site::Site;
+use crate::{
+    OpenError, Settings, create, delete, image, inspect, interruptions, list, offerings, quota,
+    resolve, side,
+};
 
 /// Zones of one region of one project.
 #[derive(Debug)]
 pub struct Gcp {
-    session: Session,
+    site: Site,
     capabilities: Capabilities,
 }
 
@@ -28,7 +32,7 @@ impl Gcp {
             settle: settings.settle,
             user_data_limit: USER_DATA_LIMIT,
         };
-        Ok(Self { session: Session::open(settings, clock)?, capabilities })
+        Ok(Self { site: Site::open(settings, clock)?, capabilities })
     }
 
     /// The half that only looks: it cannot be made to act.
@@ -37,12 +41,6 @@ impl Gcp {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<dyn Observe>, OpenError> {
         Ok(Arc::new(Self::open(settings, clock)?))
-    }
-
-    fn later<T>(&self, operation: &'static str) -> Result<T, ProviderError> {
-        let project = self.session.project();
-        let message = format!("{project}: this part of the provider is not there yet");
-        Err(ProviderError::new(ErrorKind::Unavailable, operation, message))
     }
 }
 
@@ -53,45 +51,61 @@ impl Observe for Gcp {
     }
 
     async fn list(&self) -> Result<Listing, ProviderError> {
-        self.later("list instances")
+        list::list(&self.site).await
     }
 
-    async fn get(&self, _: &InstanceId) -> Result<Instance, ProviderError> {
-        self.later("get instance")
+    async fn get(&self, id: &InstanceId) -> Result<Instance, ProviderError> {
+        list::get(&self.site, id).await
     }
 
     async fn offerings(&self) -> Result<Vec<Offering>, ProviderError> {
-        self.later("list machine types")
+        offerings::offerings(&self.site).await
     }
 
     async fn quota(&self) -> Result<Quota, ProviderError> {
-        self.later("get region")
+        quota::quota(&self.site).await
     }
 
     async fn interruptions(&self) -> Result<Vec<Interruption>, ProviderError> {
-        Ok(Vec::new())
+        interruptions::interruptions(&self.site).await
     }
 
     async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
-        self.later("list disks")
+        side::list(&self.site).await
+    }
+
+    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
+        // Many questions one after the other: too much for the stack of every caller.
+        Box::pin(inspect::inspect(&self.site, needs)).await
     }
 }
 
 #[async_trait]
 impl Act for Gcp {
-    async fn create(&self, _: &CreateRequest) -> Result<Created, ProviderError> {
-        self.later("insert instance")
+    async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
+        image::prepare(&self.site, needs).await
     }
 
-    async fn resolve(&self, _: &IntentToken, _: Timestamp) -> Result<Resolution, ProviderError> {
-        self.later("list instances")
+    async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
+        Box::pin(create::create(&self.site, request)).await
     }
 
-    async fn delete(&self, _: &InstanceId) -> Result<Deletion, ProviderError> {
-        self.later("delete instance")
+    async fn resolve(
+        &self,
+        intent: &IntentToken,
+        since: Timestamp,
+    ) -> Result<Resolution, ProviderError> {
+        resolve::resolve(&self.site, intent, since).await
     }
 
-    async fn delete_side_resource(&self, _: &SideResource) -> Result<Deletion, ProviderError> {
-        self.later("delete disk")
+    async fn delete(&self, id: &InstanceId) -> Result<Deletion, ProviderError> {
+        delete::delete(&self.site, id).await
+    }
+
+    async fn delete_side_resource(
+        &self,
+        resource: &SideResource,
+    ) -> Result<Deletion, ProviderError> {
+        side::delete(&self.site, resource).await
     }
 }
