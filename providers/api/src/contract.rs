@@ -21,7 +21,8 @@ pub struct Capabilities {
     /// How long after an accepted create a listing may still lack the machine, and how long after
     /// a lost reply the machine may still appear. Zero: listings are exact.
     pub settle: Duration,
-    /// The most bytes of `user_data`, counted as the cloud counts.
+    /// The most bytes of `user_data`, counted as [`Observe::user_data_bytes`] counts. A plain text of this length
+    /// is taken in any case.
     pub user_data_limit: usize,
 }
 
@@ -160,6 +161,12 @@ pub trait Observe: Send + Sync {
     /// What this provider is.
     fn capabilities(&self) -> &Capabilities;
 
+    /// How many bytes of [`Capabilities::user_data_limit`] a `user_data` takes: less than its length where the
+    /// provider compresses what is too long.
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        user_data.expose().len()
+    }
+
     /// Everything in the tenancy, paged to the end.
     async fn list(&self) -> Result<Listing, ProviderError>;
 
@@ -203,6 +210,17 @@ pub trait Act: Observe {
     /// nothing of any.
     async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
         Ok(vec![Readiness::Ready; needs.len()])
+    }
+
+    /// Where the cloud limits how fast machines may be made: takes a turn for one create, and says how long to wait for
+    /// it. Asked before the intent is written and the ownership is checked, so that no create goes out long after
+    /// that. Zero where the request budget says all there is to say.
+    ///
+    /// # Errors
+    /// `Throttled` when the wait would be longer than `patience`. Nothing was taken, and nothing was sent.
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        let _ = patience;
+        Ok(Duration::ZERO)
     }
 
     /// Makes the machine of an intent. The same intent makes at most one machine, whatever is lost.
