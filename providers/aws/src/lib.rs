@@ -12,15 +12,40 @@
 //! - Nothing without our tags is ever changed.
 //! - Nothing is retried here, the SDK's own retries included.
 
+mod account;
+mod cache;
+mod codes;
+mod create;
+mod delete;
+mod errors;
+mod image;
+mod inspect;
+mod instance;
+mod intents;
+mod interruptions;
+mod keypair;
+mod launch;
+mod list;
+mod network;
 mod open;
+mod pacing;
+mod prepare;
 mod provider;
+mod quota;
+mod resolve;
 mod session;
 mod settings;
+mod side;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod types;
+mod usage;
+mod userdata;
+mod watch;
 
 pub use open::OpenError;
 pub use provider::Aws;
 pub use settings::{
     AssumedRole, CredentialFiles, Credentials, Encryption, PublicAddress, RootVolume, Settings,
 };
+pub use userdata::{USER_DATA_LIMIT, user_data_bytes};

@@ -1,23 +1,27 @@
 //! The provider: forwards each call of the contract to the module that knows how.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use vcycle_api::{
-    Act, Capabilities, Clock, CreateRequest, Created, Deletion, ErrorKind, Idempotency, Instance,
-    InstanceId, IntentToken, Interruption, Listing, Observe, Offering, ProviderError, Quota,
-    Resolution, SideResource, Timestamp,
+    Act, Capabilities, Clock, CreateRequest, Created, Deletion, Finding, Idempotency, Instance,
+    InstanceId, IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota,
+    Readiness, Resolution, SideResource, Timestamp, UserData,
 };
 
-use crate::session::Session;
-use crate::{OpenError, Settings};
+use crate::account::Account;
+use crate::userdata::USER_DATA_LIMIT;
+use crate::{
+    OpenError, Settings, create, delete, inspect, interruptions, list, prepare, quota, resolve,
+    side, types, userdata,
+};
 
 /// One region of one account.
 #[derive(Debug)]
 pub struct Aws {
-    session: Session,
+    account: Account,
     capabilities: Capabilities,
-    clock: Arc<dyn Clock>,
 }
 
 impl Aws {
@@ -27,9 +31,9 @@ impl Aws {
             provider: "aws",
             idempotency: Idempotency::ClientToken,
             settle: settings.settle,
-            user_data_limit: 16_384,
+            user_data_limit: USER_DATA_LIMIT,
         };
-        Ok(Self { session: Session::open(Arc::new(settings))?, capabilities, clock })
+        Ok(Self { account: Account::open(settings, clock)?, capabilities })
     }
 
     /// The half that only looks: it cannot be made to act.
@@ -41,57 +45,76 @@ impl Aws {
     }
 }
 
-fn not_yet<T>(operation: &'static str) -> Result<T, ProviderError> {
-    Err(ProviderError::new(ErrorKind::Unavailable, operation, "not built yet"))
-}
-
 #[async_trait]
 impl Observe for Aws {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
 
-    async fn list(&self) -> Result<Listing, ProviderError> {
-        drop((self.session.line().await.ec2.clone(), self.clock.now()));
-        not_yet("list instances")
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        userdata::user_data_bytes(user_data.expose())
     }
 
-    async fn get(&self, _: &InstanceId) -> Result<Instance, ProviderError> {
-        not_yet("get instance")
+    async fn list(&self) -> Result<Listing, ProviderError> {
+        list::list(&self.account).await
+    }
+
+    async fn get(&self, id: &InstanceId) -> Result<Instance, ProviderError> {
+        list::get(&self.account, id).await
     }
 
     async fn offerings(&self) -> Result<Vec<Offering>, ProviderError> {
-        not_yet("list instance types")
+        types::offerings(&self.account).await
     }
 
     async fn quota(&self) -> Result<Quota, ProviderError> {
-        not_yet("read quota")
+        quota::quota(&self.account).await
     }
 
     async fn interruptions(&self) -> Result<Vec<Interruption>, ProviderError> {
-        not_yet("read interruptions")
+        interruptions::interruptions(&self.account).await
     }
 
     async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
-        not_yet("list side resources")
+        side::list(&self.account).await
+    }
+
+    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
+        // Many questions side by side: too much for the stack of every caller.
+        Box::pin(inspect::inspect(&self.account, needs)).await
     }
 }
 
 #[async_trait]
 impl Act for Aws {
-    async fn create(&self, _: &CreateRequest) -> Result<Created, ProviderError> {
-        not_yet("run instance")
+    async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
+        prepare::prepare(&self.account, needs).await
     }
 
-    async fn resolve(&self, _: &IntentToken, _: Timestamp) -> Result<Resolution, ProviderError> {
-        not_yet("find instance of an intent")
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.account.pace.take(patience)
     }
 
-    async fn delete(&self, _: &InstanceId) -> Result<Deletion, ProviderError> {
-        not_yet("terminate instance")
+    async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
+        create::create(&self.account, request).await
     }
 
-    async fn delete_side_resource(&self, _: &SideResource) -> Result<Deletion, ProviderError> {
-        not_yet("delete side resource")
+    async fn resolve(
+        &self,
+        intent: &IntentToken,
+        since: Timestamp,
+    ) -> Result<Resolution, ProviderError> {
+        resolve::resolve(&self.account, intent, since).await
+    }
+
+    async fn delete(&self, id: &InstanceId) -> Result<Deletion, ProviderError> {
+        delete::delete(&self.account, id).await
+    }
+
+    async fn delete_side_resource(
+        &self,
+        resource: &SideResource,
+    ) -> Result<Deletion, ProviderError> {
+        side::delete(&self.account, resource).await
     }
 }

@@ -4,6 +4,7 @@
 //! with status 500), and each request has a time limit. Credentials are looked for at the first request, and
 //! fetched anew before they expire.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,12 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::operation::RequestId;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use tokio::sync::{OnceCell, Semaphore};
 
+use crate::errors::Failure;
 use crate::settings::{CredentialFiles, Credentials};
 use crate::{OpenError, Settings, open};
 
@@ -40,19 +45,6 @@ pub(crate) struct Clients {
     pub(crate) sts: aws_sdk_sts::Client,
 }
 
-/// The clients, and a place among the requests that may be under way.
-pub(crate) struct Line<'a> {
-    clients: &'a Clients,
-    _place: SemaphorePermit<'a>,
-}
-
-impl std::ops::Deref for Line<'_> {
-    type Target = Clients;
-    fn deref(&self) -> &Clients {
-        self.clients
-    }
-}
-
 impl Session {
     /// Checks what can be checked from files. Does not speak to anybody.
     pub(crate) fn open(settings: Arc<Settings>) -> Result<Self, OpenError> {
@@ -61,10 +53,31 @@ impl Session {
         Ok(Self { settings, clients: OnceCell::new(), limit })
     }
 
-    /// A place for one request; given back when dropped.
-    pub(crate) async fn line(&self) -> Line<'_> {
-        let place = self.limit.acquire().await.expect("the semaphore is never closed");
-        Line { clients: self.clients().await, _place: place }
+    /// Makes one request, in its turn among those that may be under way at once.
+    pub(crate) async fn call<T, E, F>(
+        &self,
+        operation: &'static str,
+        request: impl FnOnce(&Clients) -> F,
+    ) -> Result<T, Failure>
+    where
+        T: RequestId,
+        E: Error + ProvideErrorMetadata + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let _place = self.limit.acquire().await.expect("the semaphore is never closed");
+        // The futures of the SDK are too large for the stack of every caller.
+        match Box::pin(request(self.clients().await)).await {
+            Ok(answer) => {
+                tracing::debug!(operation, request_id = answer.request_id(), "answered");
+                Ok(answer)
+            }
+            Err(error) => {
+                let failure = Failure::of(operation, &error);
+                let Failure { code, status, request_id, .. } = &failure;
+                tracing::debug!(operation, ?code, ?status, ?request_id, "failed");
+                Err(failure)
+            }
+        }
     }
 
     async fn clients(&self) -> &Clients {
