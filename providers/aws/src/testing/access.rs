@@ -172,7 +172,7 @@ impl Access {
         self.policy = Some((allowed, denied));
     }
 
-    fn allows(&self, permission: &str) -> bool {
+    pub(crate) fn allows(&self, permission: &str) -> bool {
         let Some((allowed, denied)) = &self.policy else { return true };
         // Names of actions are not case sensitive (IAM User Guide, "Action").
         let permission = permission.to_lowercase();

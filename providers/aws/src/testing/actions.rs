@@ -6,7 +6,8 @@ use super::ask::Ask;
 use super::reply::{Answer, Refusal};
 use super::world::World;
 use super::{
-    account, describe, disks, images, keypairs, launch, network, spot, tags, terminate, types,
+    account, addresses, describe, disks, images, keypairs, launch, network, spot, tags, terminate,
+    types,
 };
 
 /// First segments of the parameters of an action; `None`: it is not here.
@@ -59,6 +60,8 @@ fn known(action: &str) -> Option<&'static [&'static str]> {
         "DeleteVolume" => &["VolumeId"],
         "DescribeNetworkInterfaces" => &["NetworkInterfaceId", "Filter", "MaxResults", "NextToken"],
         "DeleteNetworkInterface" => &["NetworkInterfaceId"],
+        "DescribeAddresses" => &["AllocationId", "PublicIp", "Filter"],
+        "ReleaseAddress" => &["AllocationId", "NetworkBorderGroup"],
         "DescribeKeyPairs" => &["KeyName", "KeyPairId", "Filter", "IncludePublicKey"],
         "ImportKeyPair" => &["KeyName", "PublicKeyMaterial", "TagSpecification"],
         "DeleteKeyPair" => &["KeyName", "KeyPairId"],
@@ -108,6 +111,8 @@ pub(crate) fn answer(world: &mut World, ask: &Ask, caller: &Caller) -> Answer {
         "DeleteVolume" => disks::delete(world, params),
         "DescribeNetworkInterfaces" => network::interfaces(world, params),
         "DeleteNetworkInterface" => network::delete_interface(world, params),
+        "DescribeAddresses" => addresses::describe(world, params),
+        "ReleaseAddress" => addresses::release(world, params),
         "DescribeKeyPairs" => keypairs::describe(world, params),
         "ImportKeyPair" => keypairs::import(world, params),
         "DeleteKeyPair" => keypairs::delete(world, params),

@@ -36,11 +36,6 @@ pub(crate) struct Volume {
 }
 
 impl Volume {
-    /// The machine that uses it.
-    pub(crate) fn machine(&self) -> Option<&str> {
-        self.attached.as_ref().map(|place| place.machine.as_str())
-    }
-
     fn word(&self) -> &'static str {
         if self.attached.is_some() { "in-use" } else { "available" }
     }

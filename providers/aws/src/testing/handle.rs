@@ -39,7 +39,7 @@ pub struct MachineView {
     pub key: Option<String>,
     /// Instance profile.
     pub profile: Option<String>,
-    /// User data, out of base64.
+    /// User data, out of base64; compressed if it was sent so.
     pub user_data: Vec<u8>,
     /// Whether it ends for good when its guest shuts it down.
     pub ends_with_guest: bool,
@@ -165,7 +165,7 @@ impl FakeCloud {
         world.machine(id).map(view)
     }
 
-    /// Puts a machine into the cloud, as if somebody had launched it now, and gives its id.
+    /// Puts a running machine into the cloud, and gives its id.
     pub fn add_machine(&self, new: &NewMachine) -> String {
         let mut world = self.world();
         life::catch_up(&mut world);
@@ -173,6 +173,8 @@ impl FakeCloud {
         let reservation = world.ids.resource("r");
         let token = new.token.clone().map(|token| (token, wanted.subnet.zone.clone()));
         let number = Launch { wanted: &wanted, token, by: None }.make(&mut world, &reservation, 0);
+        let now = world.now();
+        life::runs(&mut world, now, number);
         world.machines[&number].made.id.clone()
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::addresses::Address;
 use super::bucket::{Buckets, Rates};
 use super::disks::Volume;
 use super::fake::FakeCloud;
@@ -158,6 +159,26 @@ impl FakeCloud {
         };
         world.volumes.insert(id.clone(), volume);
         id
+    }
+
+    /// Puts an elastic address into the cloud, and gives its id.
+    pub fn add_address(&self, tags: &BTreeMap<String, String>, machine: Option<&str>) -> String {
+        let mut world = self.world();
+        let id = world.ids.resource("eipalloc");
+        let last = u8::try_from(world.addresses.len() % 250).unwrap_or_default();
+        let address = Address {
+            id: id.clone(),
+            address: std::net::Ipv4Addr::new(198, 51, 100, last),
+            machine: machine.map(str::to_owned),
+            tags: tags.clone(),
+        };
+        world.addresses.insert(id.clone(), address);
+        id
+    }
+
+    /// Ids of the elastic addresses.
+    pub fn addresses(&self) -> Vec<String> {
+        self.world().addresses.keys().cloned().collect()
     }
 
     /// A machine may not be terminated any more (`disableApiTermination`).

@@ -84,7 +84,8 @@ fn happens(world: &mut World, at: Timestamp, number: u64, event: Event) {
     }
 }
 
-fn runs(world: &mut World, at: Timestamp, number: u64) {
+/// A machine gets power.
+pub(crate) fn runs(world: &mut World, at: Timestamp, number: u64) {
     let Some(machine) = world.machines.get_mut(&number) else { return };
     machine.phases.push(Phase::plain(at, State::Running));
     let entry = machine.made.entry;

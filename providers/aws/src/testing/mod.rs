@@ -13,12 +13,15 @@
 mod access;
 mod account;
 mod actions;
+mod addresses;
 mod ask;
 mod body;
 mod bucket;
 mod describe;
 mod disks;
 mod fake;
+#[cfg(test)]
+mod fake_tests;
 mod handle;
 mod images;
 mod keypairs;

@@ -24,6 +24,7 @@ fn of<'a>(world: &'a mut World, id: &str) -> Result<&'a mut BTreeMap<String, Str
         }
         "vol" => world.volumes.get_mut(id).map(|volume| &mut volume.tags),
         "eni" => world.interfaces.get_mut(id).map(|interface| &mut interface.tags),
+        "eipalloc" => world.addresses.get_mut(id).map(|address| &mut address.tags),
         "sir" => world.spot.get_mut(id).map(|request| &mut request.tags),
         "key" => {
             let mut pairs = world.keypairs.values_mut();
