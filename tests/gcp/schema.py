@@ -14,7 +14,7 @@ import sys
 METHODS = {
     "disks": ["aggregatedList", "delete", "get", "insert", "list", "setLabels"],
     "globalOperations": ["aggregatedList", "get", "list", "wait"],
-    "images": ["get", "getFromFamily", "list"],
+    "images": ["get", "getFromFamily", "list", "testIamPermissions"],
     "instances": [
         "aggregatedList", "delete", "get", "getSerialPortOutput", "insert", "list", "setDiskAutoDelete", "setLabels",
         "setMetadata", "setScheduling", "simulateMaintenanceEvent", "start", "stop", "testIamPermissions",
@@ -23,7 +23,7 @@ METHODS = {
     "networks": ["get", "list"],
     "projects": ["get"],
     "regions": ["get", "list"],
-    "subnetworks": ["aggregatedList", "get", "list"],
+    "subnetworks": ["aggregatedList", "get", "list", "testIamPermissions"],
     "zoneOperations": ["get", "list", "wait"],
     "zones": ["get", "list"],
 }

@@ -105,9 +105,9 @@ impl World {
         format!("projects/{}/zones/{zone}/{kind}/{name}", self.site.project)
     }
 
-    /// The address of a path from `projects/`.
+    /// The address of a path from `projects/`, as resources name each other: of Google, wherever we listen.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}/compute/v1/{path}", self.base)
+        format!("https://www.googleapis.com/compute/v1/{path}")
     }
 
     /// Puts a disk that nobody uses into the cloud.
@@ -127,6 +127,8 @@ impl World {
             labels_version: 1,
             made: self.compute.now,
             user: None,
+            attached: None,
+            detached: None,
         };
         self.compute.disks.insert(place.clone(), disk);
         id

@@ -73,7 +73,7 @@ pub(crate) fn remove(world: &mut World, place: &Place, at: Timestamp, why: End) 
         if attached.auto_delete && !outlive {
             world.compute.disks.remove(&disk);
         } else if let Some(disk) = world.compute.disks.get_mut(&disk) {
-            disk.user = None;
+            (disk.user, disk.detached) = (None, Some(at));
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Disk {
     pub(crate) made: Timestamp,
     /// Name of the machine that uses it.
     pub(crate) user: Option<String>,
+    pub(crate) attached: Option<Timestamp>,
+    pub(crate) detached: Option<Timestamp>,
 }
 
 impl Disk {
@@ -36,6 +38,8 @@ impl Disk {
             labels_version: 1,
             made,
             user: Some(user.to_owned()),
+            attached: Some(made),
+            detached: None,
         }
     }
 
@@ -59,6 +63,12 @@ impl Disk {
         }
         if !self.labels.is_empty() {
             all["labels"] = json!(self.labels);
+        }
+        if let Some(at) = self.attached {
+            all["lastAttachTimestamp"] = json!(words::written(at));
+        }
+        if let Some(at) = self.detached {
+            all["lastDetachTimestamp"] = json!(words::written(at));
         }
         if let Some(user) = &self.user {
             all["users"] = json!([format!("{zone}/instances/{user}")]);

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use vcycle_api::Timestamp;
 
 pub(crate) use agenda::{Agenda, Event, tick};
-pub(crate) use change::{begin_end, guest_ends, preempt, remove};
+pub(crate) use change::{guest_ends, preempt, remove};
 pub(crate) use disk::Disk;
 pub use error::{OpError, Shortage, Told};
 pub(crate) use insert::add;
@@ -32,7 +32,7 @@ pub(crate) use operation::{Operation, Remembered};
 pub(crate) use quota::used;
 pub(crate) use rate::Rate;
 pub(crate) use route::{Call, answer};
-pub(crate) use wanted::{Wanted, WantedDisk, labels};
+pub(crate) use wanted::{Wanted, WantedDisk};
 
 /// Zone and name: what tells resources of one kind apart. Global ones have an empty zone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

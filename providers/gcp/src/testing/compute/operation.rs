@@ -38,7 +38,7 @@ pub(crate) struct Remembered {
 
 impl Operation {
     pub(crate) fn show(&self, world: &World, place: &Place) -> Value {
-        let project = format!("{}/compute/v1/projects/{}", world.base, world.site.project);
+        let project = world.url(&format!("projects/{}", world.site.project));
         let zone = format!("{project}/zones/{}", place.zone);
         let ended = self.ended.is_some();
         let mut all = json!({
@@ -47,7 +47,7 @@ impl Operation {
             "name": place.name,
             "zone": zone,
             "operationType": self.verb,
-            "targetLink": format!("{}/compute/v1/{}", world.base, self.target),
+            "targetLink": world.url(&self.target),
             "targetId": self.target_id.to_string(),
             "status": if ended { "DONE" } else { "RUNNING" },
             "user": self.user,

@@ -54,7 +54,7 @@ pub(crate) fn needed(call: &Call, project: &str) -> Vec<&'static str> {
         "regions.list" => "compute.regions.list",
         "zones.get" => "compute.zones.get",
         "zones.list" => "compute.zones.list",
-        // `instances.testIamPermissions` needs none.
+        // `testIamPermissions` needs none.
         _ => return Vec::new(),
     };
     vec![one]
@@ -104,7 +104,7 @@ pub(crate) fn permit(world: &mut World, call: &Call) -> Result<(), Reply> {
     Ok(())
 }
 
-/// `instances.testIamPermissions`: those of the given ones that the caller has.
+/// `testIamPermissions` of a resource: those of the given ones that the caller has.
 pub(crate) fn test(world: &World, call: &Call) -> Answer {
     let asked = call.body["permissions"].as_array().cloned().unwrap_or_default();
     let has = |permission: &&Value| {

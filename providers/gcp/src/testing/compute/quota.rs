@@ -21,11 +21,14 @@ fn has_preemptible(site: &Site) -> bool {
 /// Processors of this market count against this metric. Without a quota of their own, those of spot machines
 /// count as all others do (cloud.google.com/compute/docs/instances/create-use-preemptible).
 fn processors(site: &Site, metric: &str, machine_type: &str, market: Market) -> bool {
-    let own = market == Market::Preemptible && has_preemptible(site);
-    match metric {
-        "PREEMPTIBLE_CPUS" => own,
-        "CPUS" => !own,
-        other => !own && other == family(machine_type),
+    if market == Market::Preemptible && has_preemptible(site) {
+        return metric == "PREEMPTIBLE_CPUS";
+    }
+    // A family with a quota of its own does not count in the common one (cloud.google.com/compute/resource-usage).
+    let family = family(machine_type);
+    match site.quotas.iter().any(|quota| quota.metric == family) {
+        true => metric == family,
+        false => metric == "CPUS",
     }
 }
 

@@ -135,7 +135,9 @@ fn read(world: &World, call: &Call, method: &str) -> Answer {
         "instances.get" => change::get(world, call),
         "instances.list" | "instances.aggregatedList" => aggregate::instances(world, call),
         "instances.getSerialPortOutput" => change::serial_port(world, call),
-        "instances.testIamPermissions" => permit::test(world, call),
+        "instances.testIamPermissions"
+        | "images.testIamPermissions"
+        | "subnetworks.testIamPermissions" => permit::test(world, call),
         "disks.get" => disk::get(world, call),
         "disks.list" | "disks.aggregatedList" => aggregate::disks(world, call),
         "zoneOperations.get" | "zoneOperations.wait" => operation::get(world, call),

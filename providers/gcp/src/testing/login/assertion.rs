@@ -19,12 +19,12 @@ fn part(text: &str) -> Option<Value> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
 }
 
-/// Whether an assertion is this account's, for this audience (of the token endpoint; `None`: it is used
+/// Whether an assertion is this account's, for one of these audiences (of the token endpoint; none: it is used
 /// as a token itself), and in time.
 pub(crate) fn check(
     text: &str,
     account: &str,
-    audience: Option<&str>,
+    audiences: &[&str],
     now: Timestamp,
 ) -> Result<(), Fault> {
     let malformed = Fault(
@@ -43,20 +43,19 @@ pub(crate) fn check(
     }
     let number = |name: &str| claims[name].as_i64().unwrap_or_default();
     let (begins, ends) = (number("iat"), number("exp"));
-    // Some minutes are allowed for clocks that differ.
+    // Some minutes are allowed for clocks that differ; Google's own libraries ask for twenty seconds more than the hour.
     let in_time = begins <= now.as_secs() + 300 && ends >= now.as_secs() - 300;
-    // Google's own library begins ten seconds early and ends ten seconds late.
-    if !in_time || ends - begins > 3600 + 20 {
+    if !in_time || ends - begins > 3600 + 60 {
         return Err(malformed);
     }
     let scopes = claims["scope"].as_str().unwrap_or_default();
     let scoped = scopes.split(' ').any(|scope| SCOPES.contains(&scope));
-    match audience {
-        Some(audience) if claims["aud"] != audience => Err(Fault("Invalid JWT: wrong audience.")),
-        Some(_) if !scoped => Err(Fault("Empty or missing scope not allowed.")),
-        None if !scoped && claims["aud"] != "https://compute.googleapis.com/" => {
-            Err(Fault("Neither scope nor audience."))
-        }
-        Some(_) | None => Ok(()),
+    let audience = claims["aud"].as_str().unwrap_or_default();
+    match audiences {
+        [] if scoped || audience == "https://compute.googleapis.com/" => Ok(()),
+        [] => Err(Fault("Neither scope nor audience.")),
+        _ if !audiences.contains(&audience) => Err(Fault("Invalid JWT: wrong audience.")),
+        _ if !scoped => Err(Fault("Empty or missing scope not allowed.")),
+        _ => Ok(()),
     }
 }

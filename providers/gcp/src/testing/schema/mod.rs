@@ -5,7 +5,7 @@ mod check;
 mod document;
 
 pub(crate) use check::{Finder, odd_query, shape};
-pub(crate) use document::{Document, Method, document};
+pub(crate) use document::{Method, document};
 
 /// Which way a message went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
