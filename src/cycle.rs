@@ -119,7 +119,7 @@ pub async fn run_cycle(
         end,
         stopping,
     };
-    let hands = waves::Hands { context, act: &act, proof };
+    let hands = waves::Hands { context, act: &act, proof, seen: &seen };
     let (plan, mut outcomes) = waves::carry_out(&hands, (&input, plan), memory).await;
     remember(&outcomes, (&seen, used), memory);
     let frame = frame(provider.capabilities().provider, home, memory.decisions());
@@ -151,7 +151,7 @@ fn not_outrun(proof: &Proof<'_>, seen: &Observation) -> Result<(), StoreError> {
 /// of it.
 async fn look(from: &Sources<'_>, memory: &mut SpaceMemory) -> Result<Observation, StoreError> {
     let mut seen = observe(from, memory).await?;
-    if let Some(why) = memory.auth_stop(seen.now) {
+    if let Some(why) = memory.auth_stop(seen.now).filter(|_| !seen.listing.is_elsewhere()) {
         let kind = ErrorKind::AuthFailed.word().to_owned();
         seen.listing = ListingState::Failed { kind, message: why.to_owned() };
     }
@@ -165,7 +165,8 @@ async fn make_ready(
     seen: &Observation,
 ) -> Result<BTreeMap<MachinetypeName, Readiness>, StoreError> {
     match &seen.listing {
-        ListingState::Failed { kind: _, message: _ } => Ok(BTreeMap::new()),
+        ListingState::Failed { kind: _, message: _ }
+        | ListingState::Elsewhere { ours: _, theirs: _ } => Ok(BTreeMap::new()),
         ListingState::Complete { started: _ }
         | ListingState::Shrunken { expected: _, missing: _ }
         | ListingState::Partial { why: _ } => {

@@ -268,8 +268,8 @@ fn tenancy(provider: &ProviderConfig) -> (&'static str, Option<&Path>) {
     match provider {
         ProviderConfig::Local(local) => ("local", Some(&local.dir)),
         ProviderConfig::Sim(_) => ("sim", None),
-        // Which project it is stands in `clouds.yaml`: an entry may be renamed, and a wrong project shows no machine
-        // of ours, which is suspected by itself.
+        // Which project it is stands in `clouds.yaml`: an entry may be renamed, and a wrong project is found by what
+        // the cloud itself tells (`SpaceTenancy`).
         ProviderConfig::OpenStack(_) => ("openstack", None),
     }
 }

@@ -9,6 +9,8 @@ mod promises;
 mod stock_outs;
 #[path = "core/mod.rs"]
 mod support;
+#[path = "cycle/tenancy.rs"]
+mod tenancy;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -15,9 +15,9 @@ use tracing::info;
 use super::{CycleContext, announce, lawful_plan};
 use crate::act::{ActContext, Outcomes, StepOutcome, execute};
 use crate::model::{Hearing, MachineRecord, MachineView, MachinetypeName, Sighting};
-use crate::observe::SpaceMemory;
+use crate::observe::{Observation, SpaceMemory};
 use crate::plan::{Made, NewMachine, Plan, PlanInput, Reason, Report, Step};
-use crate::store::Proof;
+use crate::store::{Proof, StoreError};
 
 /// Waves after the first plan. Offerings that are out of stock are parked for minutes, so that with this many a cycle
 /// dozens are known before the first of them is tried again.
@@ -35,6 +35,7 @@ pub(super) struct Hands<'a> {
     pub(super) context: &'a CycleContext<'a>,
     pub(super) act: &'a ActContext<'a>,
     pub(super) proof: &'a Proof<'a>,
+    pub(super) seen: &'a Observation,
 }
 
 /// Carries out a plan and what follows from it. Gives what was planned in all, and what came of it.
@@ -76,8 +77,12 @@ async fn one(
     (input, plan): (&PlanInput<'_>, Plan),
     memory: &mut SpaceMemory,
 ) -> (Plan, Outcomes) {
-    let Hands { context, act, proof } = *hands;
-    let unannounced = announce(context, proof, (input, &plan), memory).await.err();
+    let Hands { context, act, proof, seen: _ } = *hands;
+    let announced = async {
+        keep_tenancy(hands, &plan, memory).await?;
+        announce(context, proof, (input, &plan), memory).await
+    };
+    let unannounced = announced.await.err();
     let plan = match &unannounced {
         Some(_) => Plan { steps: Vec::new(), ..plan },
         None => plan,
@@ -86,6 +91,29 @@ async fn one(
     outcomes.store_problem =
         unannounced.map(|problem| problem.to_string()).or(outcomes.store_problem);
     (plan, outcomes)
+}
+
+/// Keeps which tenancy the space is in: before the first machine is made there, or when one of its machines is
+/// seen there. That none is seen tells nothing of where they are.
+async fn keep_tenancy(
+    hands: &Hands<'_>,
+    plan: &Plan,
+    memory: &mut SpaceMemory,
+) -> Result<(), StoreError> {
+    let Hands { context, act: _, proof, seen } = *hands;
+    let Some(tenancy) = seen.tenancy.as_ref().filter(|_| memory.home.is_none()) else {
+        return Ok(());
+    };
+    let makes = plan.steps.iter().any(|step| matches!(step, Step::Create(_)));
+    if !(seen.shows_ours() || makes && memory.places_held() == 0) {
+        return Ok(());
+    }
+    let kept = context.store.keep_tenancy(proof, tenancy).await;
+    match &kept {
+        Ok(()) => memory.home = Some(tenancy.clone()),
+        Err(_) => memory.stale = true,
+    }
+    kept
 }
 
 /// Whether something that was wanted was out of stock, and nothing else speaks against a further try.

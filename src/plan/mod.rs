@@ -103,7 +103,10 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
         alarms: alarms::alarms(&concerns, &judged),
         held_back,
     };
-    Plan { steps: steps.in_order(creations.machines), report }
+    // Not even what is known to be over is put away: a person looks first.
+    let steps =
+        if input.listing.is_elsewhere() { Vec::new() } else { steps.in_order(creations.machines) };
+    Plan { steps, report }
 }
 
 /// Processors in use in the whole tenancy, as the cloud's quota is compared with them: machines

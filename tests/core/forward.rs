@@ -8,7 +8,7 @@ use vcycle::model::Timestamp;
 use vcycle_api::{
     Act, Capabilities, CreateRequest, Created, Deletion, Finding, Instance, InstanceId,
     IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
-    Resolution, SideResource, Terms,
+    Resolution, SideResource, TenancyId, Terms,
 };
 
 /// A call that has not been made yet.
@@ -52,6 +52,9 @@ impl<L: Line> Forward<L> {
 impl<L: Line> Observe for Forward<L> {
     fn capabilities(&self) -> &Capabilities {
         self.inner.capabilities()
+    }
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.line.observe("tenancy", self.inner.tenancy()).await
     }
     async fn list(&self) -> Result<Listing, ProviderError> {
         let listing = self.line.observe("list", self.inner.list()).await?;

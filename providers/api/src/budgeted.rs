@@ -15,7 +15,7 @@ use crate::budget::{Budget, BudgetSettings, BudgetState, Feedback, Priority, She
 use crate::{
     Act, Capabilities, CreateRequest, Created, Deletion, ErrorKind, Finding, Instance, InstanceId,
     IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
-    Resolution, SideResource, Terms, Timestamp, UserData,
+    Resolution, SideResource, TenancyId, Terms, Timestamp, UserData,
 };
 
 /// A provider with a request budget. It implements what the inner one implements: around an
@@ -171,6 +171,11 @@ impl<P: Observe + ?Sized> Observe for Budgeted<P> {
 
     fn user_data_bytes(&self, user_data: &UserData) -> usize {
         self.inner.user_data_bytes(user_data)
+    }
+
+    // It costs nothing but a login, for which no other call has a turn of its own either.
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.inner.tenancy().await
     }
 
     async fn list(&self) -> Result<Listing, ProviderError> {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::{
     Finding, Instance, InstanceId, IntentToken, MachineName, Need, Offering, ProviderError, Quota,
-    Readiness, Tags, Terms, Timestamp, findings,
+    Readiness, Tags, TenancyId, Terms, Timestamp, findings,
 };
 
 /// What a provider can do and how it behaves. Constant for the life of the provider.
@@ -165,6 +165,14 @@ pub trait Observe: Send + Sync {
     /// provider compresses what is too long.
     fn user_data_bytes(&self, user_data: &UserData) -> usize {
         user_data.expose().len()
+    }
+
+    /// Which tenancy the calls of this provider go to, as the cloud itself tells: the project and region of the
+    /// token (OpenStack), the account and region (EC2), the project and region (Compute Engine). `None`: it has no
+    /// such notion. The same for the whole life of the provider: credentials that begin to lead elsewhere are
+    /// refused until it is opened anew. Asked in every cycle and not paced, so it costs a login at most.
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        Ok(None)
     }
 
     /// Everything in the tenancy, paged to the end.

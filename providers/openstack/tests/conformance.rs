@@ -16,7 +16,7 @@ use vcycle_api::testing::{CannotInject, Fault, Faults, Limits, Subject, Template
 use vcycle_api::{
     Act, Capabilities, Clock, CreateRequest, Created, Deletion, Finding, Instance, InstanceId,
     IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
-    Resolution, SideResource, Terms, Timestamp, UserData,
+    Resolution, SideResource, TenancyId, Terms, Timestamp, UserData,
 };
 use vcycle_openstack::testing::{
     Fate, Fault as BootFault, NewServer, On, Refusal, Site, SiteFlavor, SiteNetwork, Trouble,
@@ -68,6 +68,9 @@ impl Counted {
 impl Observe for Counted {
     fn capabilities(&self) -> &Capabilities {
         self.provider().capabilities()
+    }
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.called(self.provider().tenancy().await)
     }
     async fn list(&self) -> Result<Listing, ProviderError> {
         self.called(self.provider().list().await)

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use vcycle_api::{
     Act, Capabilities, CreateRequest, Created, Deletion, Finding, Instance, InstanceId,
     IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
-    Resolution, SideResource, Terms, Timestamp,
+    Resolution, SideResource, TenancyId, Terms, Timestamp,
 };
 use vcycle_openstack::OpenStack;
 
@@ -36,6 +36,9 @@ impl Client {
 impl Observe for Client {
     fn capabilities(&self) -> &Capabilities {
         self.provider.capabilities()
+    }
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.ended(self.provider.tenancy().await)
     }
     async fn list(&self) -> Result<Listing, ProviderError> {
         Ok(match self.ended(self.provider.list().await)? {

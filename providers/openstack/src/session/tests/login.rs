@@ -247,6 +247,45 @@ async fn a_second_credential_never_leads_into_another_project() {
     assert_eq!(failure.of_read().kind, ErrorKind::AuthFailed);
 }
 
+/// The same project, but machines of another region.
+#[tokio::test]
+async fn a_second_credential_never_leads_into_another_region() {
+    let first = Arc::new(AtomicU16::new(201));
+    let state = Arc::clone(&first);
+    let cloud = Tiny::start(move |seen| {
+        if !seen.is_login() {
+            return Says::json(200, &json!({}));
+        }
+        if password_of(seen) == "secret-0" && state.load(Ordering::SeqCst) != 201 {
+            return Says::refused_by_keystone();
+        }
+        let mut says = hour();
+        let region = if password_of(seen) == "secret-0" { "R" } else { "S" };
+        says.body = says.body.replace("\"region\":\"R\"", &format!("\"region\":\"{region}\""));
+        says
+    })
+    .await;
+    let setup = open(&[&cloud.url, &cloud.url], |_| {});
+    setup.session.send(servers()).await.unwrap();
+    first.store(401, Ordering::SeqCst);
+    setup.clock.advance(Duration::from_secs(3600));
+    let failure = setup.session.send(servers()).await.expect_err("another region");
+    let words = "it leads to region 'S', the other credential to region 'R'";
+    assert!(failure.message.contains(words), "{failure}");
+    assert_eq!(failure.of_read().kind, ErrorKind::AuthFailed);
+}
+
+#[tokio::test]
+async fn a_tenancy_is_project_and_region_as_the_token_tells_them() {
+    let cloud = Tiny::start(|_| hour()).await;
+    let setup = open(&[&cloud.url], |_| {});
+    let tenancy = setup.session.tenancy().await.unwrap();
+    assert_eq!(tenancy.id, "project p1, region R");
+    assert_eq!(tenancy.name, "project 'p1-name' (p1), region R");
+    setup.session.tenancy().await.unwrap();
+    assert_eq!(cloud.seen().len(), 1, "it costs a login, and then nothing");
+}
+
 #[tokio::test]
 async fn several_regions_without_a_chosen_one_are_listed() {
     let login = |regions: &'static [&'static str]| {
