@@ -96,6 +96,7 @@ pub async fn run_cycle(
     let remembered = Remembered::of(memory, &space.policy, &seen);
     let generation = proof.generation();
     let readiness = &make_ready(context, proof, &seen).await?;
+    memory.readiness.tell(proof.space(), readiness);
     let (policy, trust) = (&space.policy, &trust);
     let under = PlanFrame { seed, clock: trust, deployment, generation, policy, readiness };
     let mut input = plan_input(&under, &seen, &remembered);

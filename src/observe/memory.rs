@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::clock_watch::ClockWatch;
+use super::readiness::ReadinessLog;
 use super::settling::Settling;
 use super::side::SideWatch;
 use super::terms::TermsMemory;
@@ -67,6 +68,8 @@ pub struct SpaceMemory {
     pub(crate) home: Option<SpaceTenancy>,
     /// The credentials led to another one: perhaps a person has accepted that meanwhile.
     pub(crate) is_away: bool,
+    /// What was told of machinetypes that cannot be made yet.
+    pub(crate) readiness: ReadinessLog,
     /// When a VM of an archived machine was last asked for directly.
     pub(crate) ghosts_asked_for: HashMap<MachineName, Timestamp>,
     asked_twice: AskedTwice,
@@ -100,6 +103,7 @@ impl SpaceMemory {
             terms: TermsMemory::default(),
             home: None,
             is_away: false,
+            readiness: ReadinessLog::default(),
             ghosts_asked_for: HashMap::new(),
             asked_twice: AskedTwice::new(),
             archived: BTreeMap::new(),

@@ -8,6 +8,7 @@ pub mod clock_watch;
 pub mod join;
 pub mod memory;
 mod place;
+mod readiness;
 mod settling;
 mod side;
 mod terms;
