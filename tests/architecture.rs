@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "architecture/forwards.rs"]
+mod forwards;
 #[path = "architecture/rules.rs"]
 mod rules;
 #[path = "architecture/source.rs"]
@@ -78,6 +80,25 @@ fn providers_know_only_the_contract() {
         seen += 1;
     }
     assert!(seen >= 3, "found only {seen} provider crates");
+}
+
+#[test]
+fn a_provider_before_another_forwards_every_call() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let contract = std::fs::read_to_string(root.join("providers/api/src/contract.rs")).unwrap();
+    let contract = forwards::Contract::parse(&contract);
+    let texts = forwards::texts(root);
+    let found: Vec<String> =
+        texts.iter().flat_map(|(path, text)| contract.left_out(path, text)).collect();
+    assert_none(
+        "calls that a default of the contract answers instead of the provider behind",
+        &found,
+    );
+    let planted =
+        "impl Observe for X { fn capabilities(&self) -> &C { self.inner.capabilities() } }";
+    assert!(contract.left_out("x.rs", planted).len() > 5, "the rule finds a violation");
+    let own = "impl Observe for X { fn capabilities(&self) -> &C { &self.capabilities } }";
+    assert_eq!(contract.left_out("x.rs", own), [""; 0]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use vcycle::model::{
 use vcycle::store::FeatureKind;
 use vcycle_api::{
     Act, Capabilities, Clock, CreateRequest, Created, Deletion, ErrorKind, Finding, Instance,
-    Interruption, Listing, Need, Observe, ProviderError, Resolution,
+    Interruption, Listing, Need, Observe, ProviderError, Resolution, UserData,
 };
 use vcycle_sim::WorldFault;
 
@@ -51,6 +51,9 @@ impl Observe for Promising {
     fn capabilities(&self) -> &Capabilities {
         self.inner.capabilities()
     }
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.inner.user_data_bytes(user_data)
+    }
     async fn list(&self) -> Result<Listing, ProviderError> {
         self.inner.list().await
     }
@@ -87,6 +90,9 @@ impl Act for Promising {
         promises.needs = needs.to_vec();
         let readiness = promises.readiness.clone().map_err(lost)?;
         Ok(vec![readiness; needs.len()])
+    }
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.inner.turn_to_create(patience)
     }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         self.inner.create(request).await

@@ -83,6 +83,9 @@ impl Observe for Client {
     fn capabilities(&self) -> &Capabilities {
         self.local.capabilities()
     }
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.local.user_data_bytes(user_data)
+    }
     async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
         self.local.tenancy().await
     }
@@ -124,6 +127,9 @@ impl Observe for Client {
 impl Act for Client {
     async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
         self.local.prepare(needs).await
+    }
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.local.turn_to_create(patience)
     }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         if self.take(|m| &mut m.lose_create_before) {

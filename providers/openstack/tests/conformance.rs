@@ -69,6 +69,9 @@ impl Observe for Counted {
     fn capabilities(&self) -> &Capabilities {
         self.provider().capabilities()
     }
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.provider().user_data_bytes(user_data)
+    }
     async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
         self.called(self.provider().tenancy().await)
     }
@@ -102,6 +105,9 @@ impl Observe for Counted {
 impl Act for Counted {
     async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
         self.called(self.provider().prepare(needs).await)
+    }
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.provider().turn_to_create(patience)
     }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         self.called(self.provider().create(request).await)

@@ -180,6 +180,10 @@ impl Observe for Flawed {
         self.inner.capabilities()
     }
 
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.inner.user_data_bytes(user_data)
+    }
+
     async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
         if self.is(Flaw::NamesItsTenancyAnew) {
             let id = format!("project {}", self.calls.fetch_add(1, Ordering::SeqCst));
@@ -268,6 +272,10 @@ impl Act for Flawed {
             answers.truncate(1);
         }
         Ok(answers)
+    }
+
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.inner.turn_to_create(patience)
     }
 
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
