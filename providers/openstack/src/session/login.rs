@@ -104,6 +104,17 @@ impl Keys {
         &self.doors
     }
 
+    /// What the owner of the credentials should know; once, though both may be in one file.
+    pub(super) fn notices(&self) -> Vec<String> {
+        let mut notices: Vec<String> = Vec::new();
+        for notice in self.doors.iter().flat_map(|door| &door.cloud.notices) {
+            if !notices.contains(notice) {
+                notices.push(notice.clone());
+            }
+        }
+        notices
+    }
+
     /// A token that lives, from before or from a new login.
     pub(super) async fn access(&self, operation: &'static str) -> Result<Arc<Access>, Failure> {
         let seen = self.finished.load(Ordering::SeqCst);

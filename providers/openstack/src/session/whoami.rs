@@ -68,7 +68,7 @@ impl Session {
             token_expires: *expires,
             credential_expires,
             files: files.collect(),
-            notices: clouds().flat_map(|cloud| cloud.notices.clone()).collect(),
+            notices: keys.notices(),
         })
     }
 

@@ -247,6 +247,20 @@ async fn a_second_credential_never_leads_into_another_project() {
     assert_eq!(failure.of_read().kind, ErrorKind::AuthFailed);
 }
 
+#[tokio::test]
+async fn what_is_wrong_with_a_file_is_said_once_though_both_credentials_are_in_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let cloud = Tiny::start(|_| hour()).await;
+    let (settings, folder) = super::tiny::settings(&[&cloud.url, &cloud.url]);
+    let file = folder.path().join("clouds.yaml");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let clock = Arc::new(vcycle_api::ManualClock::at(vcycle_api::Timestamp::from_secs(1)));
+    let session = crate::session::Session::open(&settings, clock).unwrap();
+    let who = session.whoami().await.unwrap();
+    let expected = format!("{} holds a secret and every user can read it", file.display());
+    assert_eq!(who.notices, [expected]);
+}
+
 /// The same project, but machines of another region.
 #[tokio::test]
 async fn a_second_credential_never_leads_into_another_region() {
