@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use support::acquire::acquire;
 use support::mortal::Fate;
 use support::site::{Site, space};
 use support::world::{CYCLE, Manager, World, done, strict_cloud};
@@ -26,7 +27,7 @@ use vcycle::model::{
     RequestId, RequestWhat, Tags,
 };
 use vcycle::store::testing::{Effect, FaultyFs, Vanishing, When};
-use vcycle::store::{Acquire, FeatureKind, OutputName, Ownership};
+use vcycle::store::{Acquire, FeatureKind, OutputName};
 use vcycle_api::{Clock, Market};
 use vcycle_sim::{CallFault, Script, Stranger, WorldFault};
 
@@ -356,7 +357,7 @@ fn trap_7_14_a_space_is_not_taken_from_a_living_manager() {
         let two = ManagerName::parse("two").unwrap();
         for _ in 0..20 {
             world.clock.advance(CYCLE);
-            let other = Ownership::acquire(&one.store, &space(), &two, support::world::TTL).await;
+            let other = acquire(&one.store, &space(), &two, support::world::TTL).await;
             assert!(matches!(other, Ok(Acquire::HeldBy { .. })), "{other:?}");
             assert!(one.cycle().await.unwrap().is_ok());
         }
