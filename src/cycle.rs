@@ -124,7 +124,7 @@ pub async fn run_cycle(
     let (plan, mut outcomes) = waves::carry_out(&hands, (&input, plan), memory).await;
     remember(&outcomes, (&seen, used), memory);
     let frame = frame(provider.capabilities().provider, home, memory.decisions());
-    let mut snapshot = snapshot(&input, &plan, frame);
+    let mut snapshot = waves::shown(&input, (&plan, frame), memory);
     snapshot.continue_history(memory.saved.as_ref());
     snapshot.alarms.extend(seen.problems.iter().cloned());
     if outcomes.fenced.is_none()

@@ -14,9 +14,11 @@ use tracing::info;
 
 use super::{CycleContext, announce, lawful_plan};
 use crate::act::{ActContext, Outcomes, StepOutcome, execute};
-use crate::model::{Hearing, MachineRecord, MachineView, MachinetypeName, Sighting};
+use crate::model::{Hearing, MachineRecord, MachineView, MachinetypeName, Sighting, SpaceSnapshot};
 use crate::observe::{Observation, SpaceMemory};
-use crate::plan::{Made, NewMachine, Plan, PlanInput, Reason, Report, Step};
+use crate::plan::{
+    Made, NewMachine, Orphan, Plan, PlanInput, Reason, Report, SnapshotFrame, Step, snapshot,
+};
 use crate::store::{Proof, StoreError};
 
 /// Waves after the first plan. Offerings that are out of stock are parked for minutes, so that with this many a cycle
@@ -136,6 +138,23 @@ fn calls_for_more(hands: &Hands<'_>, last: &Outcomes, memory: &SpaceMemory) -> b
         && fenced.is_none()
         && !memory.must_be_read_again()
         && !is_stopping
+}
+
+/// What people see: what was done in this cycle, and not what was there before it.
+pub(super) fn shown(
+    input: &PlanInput<'_>,
+    (plan, frame): (&Plan, SnapshotFrame),
+    memory: &SpaceMemory,
+) -> SpaceSnapshot {
+    if plan.steps.is_empty() {
+        return snapshot(input, plan, frame);
+    }
+    let machines = as_they_are_now(input, memory);
+    let is_adopted = |orphan: &&Orphan| memory.records().contains_key(&orphan.tags.machine);
+    let orphans: Vec<Orphan> =
+        input.orphans.iter().filter(|orphan| !is_adopted(orphan)).cloned().collect();
+    let now = PlanInput { machines: &machines, orphans: &orphans, ..input.clone() };
+    snapshot(&now, plan, frame)
 }
 
 /// The machines with their records as they are now, and those that were asked for meanwhile: the listing is older.
