@@ -110,7 +110,7 @@ impl Reloader {
     pub async fn run(mut self) {
         let (changed, mut changes) = mpsc::channel(1);
         let mut eyes = if self.timing.inotify { Eyes::open(changed) } else { Eyes::shut() };
-        eyes.look_at(&self.watched);
+        eyes = eyes.look_at(self.watched.clone()).await;
         // Empty, so that the first look loads once more: a change since the first load is not lost.
         let mut seen = Fingerprint::new();
         let mut tried = self.clock.monotonic();
@@ -123,7 +123,7 @@ impl Reloader {
                 seen = now;
                 tried = self.clock.monotonic();
                 self.load().await;
-                eyes.look_at(&self.watched);
+                eyes = eyes.look_at(self.watched.clone()).await;
             }
             forced = tokio::select! {
                 () = self.setup.closed() => return,
@@ -150,14 +150,19 @@ impl Reloader {
 
     async fn load(&mut self) {
         let (main, host) = (self.main.clone(), self.host.clone());
-        let loading = tokio::task::spawn_blocking(move || library::load_all(&main, &host));
-        let Ok(Loaded { setup, warnings, watched }) = loading.await else {
+        let current = Arc::clone(&self.setup.borrow());
+        let state_dir = current.config.site.state_dir.clone();
+        // A dead file server may let any look at a file wait for minutes: never on a thread of the runtime.
+        let loading = tokio::task::spawn_blocking(move || {
+            let found = if state_dir.is_dir() { StateDir::Found } else { StateDir::Missing };
+            (library::load_all(&main, &host), found)
+        });
+        let Ok((Loaded { setup, warnings, watched }, found)) = loading.await else {
             self.refuse("loading failed with an internal error; it is in the log".to_owned());
             return;
         };
-        let current = Arc::clone(&self.setup.borrow());
         match setup {
-            Ok(new) => match obstacle(&current.config, &new.config) {
+            Ok(new) => match obstacle(&current.config, &new.config, found) {
                 None => {
                     self.watched = watched;
                     self.accept(&current, new, &warnings);
@@ -210,8 +215,8 @@ impl Reloader {
 
 /// All reasons why a good new configuration still cannot replace the running one, a line each;
 /// `None`: it can.
-fn obstacle(old: &Config, new: &Config) -> Option<String> {
-    if let Some(why) = vanished(old, new) {
+fn obstacle(old: &Config, new: &Config, found: StateDir) -> Option<String> {
+    if let Some(why) = vanished(old, new, found) {
         return Some(why);
     }
     let mut fixed = Vec::new();
@@ -246,12 +251,19 @@ fn obstacle(old: &Config, new: &Config) -> Option<String> {
     (!why.is_empty()).then(|| why.join("\n"))
 }
 
+/// Whether the state directory was there when the configuration was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StateDir {
+    Found,
+    Missing,
+}
+
 /// An unmounted state directory looks like one without configuration: never believe that.
-fn vanished(old: &Config, new: &Config) -> Option<String> {
+fn vanished(old: &Config, new: &Config, found: StateDir) -> Option<String> {
     let state_dir = &old.site.state_dir;
     let had = old.files.iter().any(|file| file.starts_with(state_dir));
     let has = new.files.iter().any(|file| file.starts_with(state_dir));
-    if !state_dir.is_dir() {
+    if found == StateDir::Missing {
         return Some(format!("the state directory {} is not there", state_dir.display()));
     }
     (had && !has).then(|| {
@@ -280,7 +292,6 @@ type Look = (u64, u64, u64, (i64, i64), (i64, i64));
 type Fingerprint = BTreeMap<PathBuf, Option<Look>>;
 
 async fn fingerprint(watched: BTreeSet<PathBuf>) -> Fingerprint {
-    // A dead file server may block a `stat` for minutes: never on a thread of the runtime.
     let looking = tokio::task::spawn_blocking(move || {
         watched
             .into_iter()
@@ -326,11 +337,21 @@ impl Eyes {
         Self { watcher: None, folders: BTreeSet::new() }
     }
 
-    /// Watches folders, never files: a file that is replaced has a new inode.
-    fn look_at(&mut self, watched: &BTreeSet<PathBuf>) {
-        let Some(watcher) = &mut self.watcher else { return };
-        let folders: BTreeSet<PathBuf> =
-            watched.iter().filter_map(|path| nearest_folder(path)).collect();
+    /// Watches folders, never files: a file that is replaced has a new inode. Without an answer of the file server
+    /// it waits, on a thread of its own.
+    async fn look_at(self, watched: BTreeSet<PathBuf>) -> Self {
+        let looking = tokio::task::spawn_blocking(move || {
+            let folder = |path: &PathBuf| {
+                if path.is_dir() { Some(path.clone()) } else { path.parent().map(Path::to_owned) }
+            };
+            let folders = watched.iter().filter_map(folder).collect();
+            self.watch_these(folders)
+        });
+        looking.await.unwrap_or_else(|_| Self::shut())
+    }
+
+    fn watch_these(mut self, folders: BTreeSet<PathBuf>) -> Self {
+        let Some(watcher) = &mut self.watcher else { return self };
         for gone in self.folders.difference(&folders) {
             // It may be gone from the disk as well, and then from inotify too.
             let _ = watcher.unwatch(gone);
@@ -343,9 +364,6 @@ impl Eyes {
             }
         }
         self.folders = folders;
+        self
     }
-}
-
-fn nearest_folder(path: &Path) -> Option<PathBuf> {
-    if path.is_dir() { Some(path.to_owned()) } else { path.parent().map(Path::to_owned) }
 }
