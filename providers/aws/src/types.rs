@@ -34,9 +34,9 @@ pub(crate) struct TypeFacts {
     pub(crate) architectures: Vec<String>,
 }
 
-/// The types that were asked for; `None`: EC2 has no such type.
+/// The types that EC2 has told of. One that it does not have is asked for again: it may come.
 #[derive(Debug, Default)]
-pub(crate) struct TypeTable(Mutex<HashMap<String, Option<Arc<TypeFacts>>>>);
+pub(crate) struct TypeTable(Mutex<HashMap<String, Arc<TypeFacts>>>);
 
 impl TypeTable {
     fn missing<'a>(&self, names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
@@ -44,22 +44,21 @@ impl TypeTable {
         names.filter(|name| !known.contains_key(*name)).collect()
     }
 
-    fn learn(&self, asked: &[&str], told: &[InstanceTypeInfo]) {
+    fn learn(&self, told: &[InstanceTypeInfo]) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for name in asked {
-            let facts =
-                told.iter().find(|it| it.instance_type().is_some_and(|it| it.as_str() == *name));
-            known.insert((*name).to_owned(), facts.and_then(facts_of).map(Arc::new));
-        }
+        known.extend(told.iter().filter_map(|info| {
+            let name = info.instance_type()?.as_str().to_owned();
+            Some((name, Arc::new(facts_of(info)?)))
+        }));
     }
 
     /// What is known of a type; `None`: there is none of that name in the region.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<TypeFacts>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(name).cloned().flatten()
+        known.get(name).cloned()
     }
 
-    /// Asks for those types that were never asked for.
+    /// Asks for those types that are not known.
     pub(crate) async fn ensure<'a>(
         &self,
         account: &Account,
@@ -68,7 +67,7 @@ impl TypeTable {
         let missing: Vec<&str> = self.missing(names).into_iter().collect();
         for names in missing.chunks(NAMES) {
             let told = describe(account, names).await?;
-            self.learn(names, &told);
+            self.learn(&told);
         }
         Ok(())
     }
@@ -253,12 +252,13 @@ mod tests {
             )
             .build();
         let table = TypeTable::default();
-        table.learn(&["m5.large", "m9.nonsuch"], &[info]);
+        table.learn(&[info]);
         let facts = table.get("m5.large").unwrap();
         assert_eq!(facts.size.processors, Processors(2));
         assert_eq!(facts.markets, [Market::OnDemand, Market::Preemptible]);
         assert_eq!(facts.architectures, ["x86_64"]);
         assert_eq!(table.get("m9.nonsuch"), None);
-        assert!(table.missing(["m9.nonsuch", "new"].into_iter()).into_iter().eq(["new"]));
+        let missing = table.missing(["m5.large", "m9.nonsuch"].into_iter());
+        assert!(missing.into_iter().eq(["m9.nonsuch"]));
     }
 }
