@@ -233,7 +233,7 @@ fn credentials_failed(error: &(dyn Error + 'static)) -> Option<(bool, String)> {
         CredentialsError::ProviderTimedOut(_) => false,
         _ => role_was_refused(failed),
     };
-    let details = failed.source().map(|source| chain(source)).unwrap_or_default();
+    let details = failed.source().map(chain).unwrap_or_default();
     Some((is_final, format!("{what}: {details}").trim_end_matches(": ").to_owned()))
 }
 
