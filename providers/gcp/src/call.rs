@@ -46,7 +46,7 @@ pub(crate) enum Call {
 
 impl Call {
     /// All of them.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 19] = [
         Self::ListInstances,
         Self::GetInstance,
@@ -95,7 +95,7 @@ impl Call {
     }
 
     /// The method's name in the discovery document, without `compute.`.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(test)]
     pub(crate) fn method(self) -> &'static str {
         match self {
             Self::ListInstances => "instances.aggregatedList",
@@ -121,9 +121,9 @@ impl Call {
     }
 
     /// The permissions that the method asks for, as its reference page lists them. Of an insert: for all that our
-    /// requests may hold, but `iam.serviceAccounts.actAs`, which is granted on the account of the machines and
-    /// never for a whole project.
-    #[cfg(any(test, feature = "testing"))]
+    /// requests may hold, but `iam.serviceAccounts.actAs`, which is granted on the account of the machines and never
+    /// for a whole project. (Networks without subnetworks ask for more, and cannot be made any more.)
+    #[cfg(test)]
     pub(crate) fn permissions(self) -> &'static [&'static str] {
         match self {
             Self::ListInstances => &["compute.instances.list"],
@@ -137,8 +137,6 @@ impl Call {
                 "compute.instances.setMetadata",
                 "compute.instances.setServiceAccount",
                 "compute.instances.setTags",
-                "compute.networks.use",
-                "compute.networks.useExternalIp",
                 "compute.subnetworks.use",
                 "compute.subnetworks.useExternalIp",
             ],
@@ -159,5 +157,32 @@ impl Call {
             Self::GetRegion => &["compute.regions.get"],
             Self::GetZone => &["compute.zones.get"],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The role that people are told to make.
+    const ROLE: &str = include_str!("../../../etc/gcp-role.yaml");
+
+    #[test]
+    fn the_role_is_exactly_what_our_calls_need() {
+        let needed: BTreeSet<&str> =
+            Call::ALL.iter().flat_map(|call| call.permissions()).copied().collect();
+        let granted: BTreeSet<&str> =
+            ROLE.lines().filter_map(|line| line.trim().strip_prefix("- compute.")).collect();
+        let needed: BTreeSet<&str> =
+            needed.into_iter().filter_map(|it| it.strip_prefix("compute.")).collect();
+        assert_eq!(granted, needed);
+    }
+
+    #[test]
+    fn every_call_has_a_method_of_its_own() {
+        let methods: BTreeSet<_> = Call::ALL.iter().map(|call| call.method()).collect();
+        assert_eq!(methods.len(), Call::ALL.len());
     }
 }

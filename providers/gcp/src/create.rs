@@ -13,9 +13,9 @@ use vcycle_api::{
 };
 
 use crate::call::Call;
-use crate::failure::Failure;
+use crate::failure::{Arrived, Failure};
 use crate::image::{Concrete, NoImage, concrete};
-use crate::meaning::{Attempt, Meaning, error, meaning, names};
+use crate::meaning::{Attempt, Meaning, error, kind, meaning, names};
 use crate::memory::RefusedIn;
 use crate::place::Place;
 use crate::session::Clients;
@@ -80,13 +80,13 @@ async fn follow(
     place: &Place,
     operation: Operation,
 ) -> Result<(), (Failure, RefusedIn)> {
-    let operation = if operations::is_done(&operation) {
-        operation
+    let (operation, stage) = if operations::is_done(&operation) {
+        (operation, RefusedIn::KnownOperation)
     } else {
-        operations::wait(site, &place.zone, operation).await
+        (operations::wait(site, &place.zone, operation).await, RefusedIn::Operation)
     };
     if let Some(failure) = operations::failure_of(Call::InsertInstance, &operation) {
-        return Err((failure, RefusedIn::Operation));
+        return Err((failure, stage));
     }
     let name = operation.name.as_deref().unwrap_or_default();
     info!(machine = %request.machine, operation = name, done = operations::is_done(&operation), "google accepted a machine");
@@ -123,15 +123,18 @@ async fn refused_or_there(
 ) -> Result<Created, ProviderError> {
     let mut error = error(&failure, Attempt::Create(&request.offering.id), site.clock());
     let said = meaning(failure.status, &failure.reasons, &failure.message);
-    if said == Meaning::Exists {
-        let taken = whose(site, request, place, &failure).await;
-        match taken {
-            Taken::Ours => return Ok(Created::AlreadyExists(place.id())),
-            Taken::Anothers => error.message.push_str(": the name is somebody else's"),
-            Taken::Unclear => error.kind = ErrorKind::Ambiguous,
+    // An old operation says what became of its own call, not of one that another manager made after it.
+    if said == Meaning::Exists || stage == RefusedIn::KnownOperation {
+        match (whose(site, request, place, &failure).await, said) {
+            (Taken::Ours, _) => return Ok(Created::AlreadyExists(place.id())),
+            (Taken::Anothers, _) => error.message.push_str(": the name is somebody else's"),
+            (Taken::Nobodys, Meaning::Exists) | (Taken::Unclear, _) => {
+                error.kind = ErrorKind::Ambiguous;
+            }
+            (Taken::Nobodys, _) => {}
         }
     }
-    if error.kind.create_made_nothing() {
+    if error.kind.create_made_nothing() || failure.arrived == Arrived::No {
         site.memory().refused(&request.tags.intent, stage);
     }
     Err(error)
@@ -140,6 +143,8 @@ async fn refused_or_there(
 enum Taken {
     Ours,
     Anothers,
+    Nobodys,
+    /// It could not be told: `resolve` will.
     Unclear,
 }
 
@@ -157,7 +162,12 @@ async fn whose(site: &Site, request: &CreateRequest, place: &Place, failure: &Fa
                 Identity::Vcycle(_) | Identity::Foreign => Taken::Anothers,
             }
         }
-        // It is gone by now, or could not be told: `resolve` will.
-        Err(_) => Taken::Unclear,
+        Err(failure) => {
+            let resource = format!("instances/{}", place.name);
+            match kind(&failure, Attempt::One(&resource), site.clock()) {
+                ErrorKind::NotFound => Taken::Nobodys,
+                _ => Taken::Unclear,
+            }
+        }
     }
 }

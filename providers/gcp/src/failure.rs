@@ -78,32 +78,32 @@ impl Failure {
             Trouble::Credentials(why) => Self::before(
                 call,
                 &["credentials"],
-                format!("the credentials cannot be used: {why}"),
+                &format!("the credentials cannot be used: {why}"),
             ),
             Trouble::Token(error) => Self::without_token(call, error),
             Trouble::NoToken(limit) => {
-                Self::before(call, &[], format!("no access token within {limit:?}"))
+                Self::before(call, &[], &format!("no access token within {limit:?}"))
             }
             Trouble::Client(error) => {
                 // The library tells the cause apart from the sentence.
                 let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-                Self::before(call, &[], format!("{error}{cause}"))
+                Self::before(call, &[], &format!("{error}{cause}"))
             }
             Trouble::Silence(limit) => Self {
                 arrived: Arrived::Perhaps,
-                ..Self::before(call, &[], format!("no answer within {limit:?}"))
+                ..Self::before(call, &[], &format!("no answer within {limit:?}"))
             },
             Trouble::Call(error) => Self::of_call(call, error),
         }
     }
 
     /// A failure before anything was sent.
-    fn before(call: Call, reasons: &[&str], message: String) -> Self {
+    fn before(call: Call, reasons: &[&str], message: &str) -> Self {
         Self {
             call,
             status: None,
             reasons: reasons.iter().map(|&reason| reason.to_owned()).collect(),
-            message: shortened(&message),
+            message: shortened(message),
             request_id: None,
             retry_after: None,
             arrived: Arrived::No,
@@ -113,7 +113,7 @@ impl Failure {
     fn without_token(call: Call, error: &CredentialsError) -> Self {
         // A refusal is for good, an unreachable token endpoint is not.
         let reasons: &[&str] = if error.is_transient() { &[] } else { &["authError"] };
-        Self::before(call, reasons, format!("no access token: {}", chain(error)))
+        Self::before(call, reasons, &format!("no access token: {}", chain(error)))
     }
 
     fn of_call(call: Call, error: &Google) -> Self {
@@ -126,7 +126,7 @@ impl Failure {
                 return Self::without_token(call, cause);
             }
         }
-        let failure = Self::before(call, &[], chain(error));
+        let failure = Self::before(call, &[], &chain(error));
         if error.is_connect() || error.is_serialization() || error.is_binding() {
             let reasons = if error.is_connect() { vec![] } else { vec!["invalid".to_owned()] };
             return Self { reasons, ..failure };
@@ -143,7 +143,7 @@ impl Failure {
             retry_after: header("retry-after")
                 .and_then(|text| text.trim().parse().ok())
                 .map(Duration::from_secs),
-            ..Self::before(call, &[], String::new())
+            ..Self::before(call, &[], "")
         };
         let Some(said) = error.status() else {
             // A body that is not Google's: a proxy speaks.
@@ -231,7 +231,7 @@ mod tests {
     }
 
     /// Bytes of the library's own kind, without naming its crate.
-    fn bytes_of<B: for<'a> From<&'a [u8]> + From<Vec<u8>>>(body: &str) -> B {
+    fn bytes_of<B: From<Vec<u8>>>(body: &str) -> B {
         body.as_bytes().to_vec().into()
     }
 

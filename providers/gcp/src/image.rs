@@ -171,18 +171,13 @@ fn judge(reference: &Reference, found: &Image) -> Result<Concrete, String> {
     if name.is_empty() {
         return Err(format!("{reference}: Google tells no name of it"));
     }
-    match &found.status {
-        Some(image::Status::Failed | image::Status::Deleting) => {
-            return Err(format!("{reference}: image {name} is broken or being deleted"));
-        }
-        // One that is still being made is refused by the insert, and is ready later.
-        Some(_) | None => {}
+    // One that is still being made is refused by the insert, and is ready later.
+    if let Some(image::Status::Failed | image::Status::Deleting) = &found.status {
+        return Err(format!("{reference}: image {name} is broken or being deleted"));
     }
-    match found.deprecated.as_ref().and_then(|it| it.state.as_ref()) {
-        Some(State::Obsolete | State::Deleted) => {
-            return Err(format!("{reference}: image {name} is obsolete, and makes no machines"));
-        }
-        Some(_) | None => {}
+    let state = found.deprecated.as_ref().and_then(|it| it.state.as_ref());
+    if let Some(State::Obsolete | State::Deleted) = state {
+        return Err(format!("{reference}: image {name} is obsolete, and makes no machines"));
     }
     let link = format!("projects/{project}/global/images/{name}");
     Ok(Concrete { link, gb: found.disk_size_gb.unwrap_or(0) })

@@ -25,7 +25,17 @@ pub(crate) enum Evidence {
 /// Whether a machine's end may have been Google's doing, so that [`Evidence`] matters.
 pub(crate) fn is_ended_spot(google: &Google) -> bool {
     let is_ended = matches!(google.status, Some(Status::Terminated | Status::Stopped));
-    is_ended && market(google) == Market::Preemptible
+    is_ended && is_spot(google)
+}
+
+/// Whether Google may take it back.
+pub(crate) fn is_spot(google: &Google) -> bool {
+    market(google) == Market::Preemptible
+}
+
+/// Whether it has no power yet.
+pub(crate) fn is_being_made(google: &Google) -> bool {
+    matches!(google.status, Some(Status::Pending | Status::Provisioning | Status::Staging))
 }
 
 /// A machine in our words.
@@ -88,9 +98,7 @@ fn state(google: &Google, evidence: Evidence) -> (InstanceState, Option<Timestam
     let stopped = time(google.last_stop_timestamp.as_deref());
     let unknown = |word: &str| (InstanceState::Unknown { word: word.to_owned() }, None);
     match &google.status {
-        Some(Status::Pending | Status::Provisioning | Status::Staging) => {
-            (InstanceState::Pending, None)
-        }
+        Some(_) if is_being_made(google) => (InstanceState::Pending, None),
         Some(Status::Running) => (InstanceState::Running, None),
         // Its guest is given time to end; it is paid until TERMINATED, or goes.
         Some(Status::PendingStop | Status::Stopping | Status::Deprovisioning) => {

@@ -19,9 +19,9 @@ use vcycle_api::{
 
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::instance::{Evidence, is_ended_spot, read, time};
+use crate::instance::{Evidence, is_being_made, is_ended_spot, is_spot, read, time};
 use crate::meaning::{Attempt, error, kind};
-use crate::memory::Taken;
+use crate::memory::{Shown, Taken};
 use crate::operations;
 use crate::place::Place;
 use crate::session::Clients;
@@ -187,11 +187,15 @@ fn evidence(taken: &Option<Taken>, place: &Place) -> Evidence {
     }
 }
 
-/// What Google took back lately; `None`: it could not be told. Asked only where there can be such machines.
+/// What Google took back lately; `None`: it could not be told. Asked only where there can be such machines: there
+/// are spot machines now, there were some at the last look, or nobody has looked yet.
 async fn taken(site: &Site, machines: &BTreeMap<Place, Google>) -> Option<Taken> {
-    let may_be = site.settings().markets.contains(&Market::Preemptible)
-        || machines.values().any(is_ended_spot);
+    let there_are = machines.values().any(is_spot);
+    let there_were = site.memory().there_was_spot;
+    let is_sold = site.settings().markets.contains(&Market::Preemptible);
+    let may_be = there_are || (is_sold && there_were.unwrap_or(true));
     if !may_be {
+        site.memory().there_was_spot = Some(false);
         return Some(Taken { asked: site.clock().monotonic(), machines: BTreeMap::new() });
     }
     let zones = match site.zones().await {
@@ -203,7 +207,9 @@ async fn taken(site: &Site, machines: &BTreeMap<Place, Google>) -> Option<Taken>
     };
     match operations::taken(site, &zones).await {
         Ok(taken) => {
-            site.memory().taken = Some(taken.clone());
+            let mut memory = site.memory();
+            memory.taken = Some(taken.clone());
+            memory.there_was_spot = Some(there_are);
             Some(taken)
         }
         Err(failure) => {
@@ -239,7 +245,12 @@ fn tombstone(place: &Place, at: Timestamp) -> Instance {
 /// Asks for the operations of accepted machines that are not listed.
 async fn follow(site: &Site, machines: &BTreeMap<Place, Google>) {
     let now = site.clock().monotonic();
-    let missing = site.memory().missing(|place| machines.contains_key(place), now);
+    let shown = |place: &Place| match machines.get(place) {
+        None => Shown::Not,
+        Some(google) if is_being_made(google) => Shown::BeingMade,
+        Some(_) => Shown::Made,
+    };
+    let missing = site.memory().missing(shown, now);
     for (place, accepted) in missing.into_iter().take(FOLLOWED) {
         let operation = match operations::get(site, &place.zone, &accepted.operation).await {
             Ok(operation) => operation,

@@ -20,6 +20,8 @@ pub(crate) struct Memory {
     pub(crate) sizes: BTreeMap<String, Size>,
     /// Machines that Google took back lately, and when we asked for them.
     pub(crate) taken: Option<Taken>,
+    /// Whether the last listing had spot machines; `None`: there was none yet.
+    pub(crate) there_was_spot: Option<bool>,
     creates: HashMap<IntentToken, Asked>,
     accepted: BTreeMap<Place, Accepted>,
     failed: BTreeMap<Place, (Instance, Duration)>,
@@ -74,12 +76,12 @@ impl Memory {
     }
 
     /// A create was refused; `operation`: inside one, so that its request id is used up.
-    pub(crate) fn refused(&mut self, intent: &IntentToken, place: RefusedIn) {
+    pub(crate) fn refused(&mut self, intent: &IntentToken, stage: RefusedIn) {
         if let Some(asked) = self.creates.get_mut(intent) {
             asked.open = false;
-            asked.refused += match place {
+            asked.refused += match stage {
                 RefusedIn::Answer => 0,
-                RefusedIn::Operation => 1,
+                RefusedIn::Operation | RefusedIn::KnownOperation => 1,
             };
         }
     }
@@ -103,17 +105,19 @@ impl Memory {
         self.accepted.insert(place.clone(), Accepted { operation, instance, at: now });
     }
 
-    /// Accepted machines that a listing lacks, the oldest first.
+    /// Accepted machines that a listing lacks, the oldest first. One that is listed while it is being made may still
+    /// vanish: it is forgotten only when it has come to run.
     pub(crate) fn missing(
         &mut self,
-        is_listed: impl Fn(&Place) -> bool,
+        shown: impl Fn(&Place) -> Shown,
         now: Duration,
     ) -> Vec<(Place, Accepted)> {
-        // What is listed was made; what is very old will be asked for by id, if anybody wants to know.
-        self.accepted
-            .retain(|place, accepted| !is_listed(place) && now.saturating_sub(accepted.at) < KEPT);
-        let mut missing: Vec<_> =
-            self.accepted.iter().map(|(place, it)| (place.clone(), it.clone())).collect();
+        // What is very old will be asked for by id, if anybody wants to know.
+        self.accepted.retain(|place, accepted| {
+            shown(place) != Shown::Made && now.saturating_sub(accepted.at) < KEPT
+        });
+        let missing = self.accepted.iter().filter(|(place, _)| shown(place) == Shown::Not);
+        let mut missing: Vec<_> = missing.map(|(place, it)| (place.clone(), it.clone())).collect();
         missing.sort_by_key(|(_, accepted)| accepted.at);
         missing
     }
@@ -156,6 +160,17 @@ impl Memory {
     }
 }
 
+/// How a listing shows an accepted machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// It does not.
+    Not,
+    /// As being made.
+    BeingMade,
+    /// As made.
+    Made,
+}
+
 /// Where a create was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RefusedIn {
@@ -163,6 +178,8 @@ pub(crate) enum RefusedIn {
     Answer,
     /// In the operation, after Google had said yes.
     Operation,
+    /// In an operation that had ended when it was shown first: perhaps that of an earlier call.
+    KnownOperation,
 }
 
 #[cfg(test)]
@@ -205,12 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_machine_is_missing_until_it_is_listed() {
+    fn an_accepted_machine_is_missing_until_it_has_come_to_run() {
         let (mut memory, place) = (Memory::default(), place());
         memory.accepted(&place, instance(&place), "operation-1", T(0));
-        assert_eq!(memory.missing(|_| false, T(1)).len(), 1);
-        assert!(memory.missing(|listed| *listed == place, T(2)).is_empty());
-        assert!(memory.missing(|_| false, T(3)).is_empty());
+        assert_eq!(memory.missing(|_| Shown::Not, T(1)).len(), 1);
+        assert!(memory.missing(|_| Shown::BeingMade, T(2)).is_empty());
+        assert_eq!(memory.missing(|_| Shown::Not, T(3)).len(), 1, "it vanished before it ran");
+        assert!(memory.missing(|_| Shown::Made, T(4)).is_empty());
+        assert!(memory.missing(|_| Shown::Not, T(5)).is_empty());
     }
 
     #[test]
@@ -218,7 +237,7 @@ mod tests {
         let (mut memory, place) = (Memory::default(), place());
         memory.accepted(&place, instance(&place), "operation-1", T(0));
         memory.failed(&place, instance(&place), T(1));
-        assert!(memory.missing(|_| false, T(1)).is_empty());
+        assert!(memory.missing(|_| Shown::Not, T(1)).is_empty());
         assert_eq!(memory.all_failed(T(2)).len(), 1);
         memory.ends(&place, T(3));
         assert!(memory.all_failed(T(4)).is_empty() && memory.is_ended(&place));
@@ -230,7 +249,7 @@ mod tests {
     fn nothing_is_remembered_for_ever() {
         let (mut memory, place) = (Memory::default(), place());
         memory.accepted(&place, instance(&place), "operation-1", T(0));
-        assert!(memory.missing(|_| false, KEPT).is_empty());
+        assert!(memory.missing(|_| Shown::Not, KEPT).is_empty());
         memory.failed(&place, instance(&place), T(0));
         assert!(memory.all_failed(KEPT).is_empty());
     }
