@@ -15,6 +15,7 @@ use crate::network::Network;
 use crate::pacing::Pace;
 use crate::quota::Limits;
 use crate::session::Session;
+use crate::tenancy::TenancySlot;
 use crate::types::TypeTable;
 use crate::usage::UsageSlot;
 use crate::watch::Watch;
@@ -25,6 +26,7 @@ use crate::{OpenError, Settings};
 pub(crate) struct Account {
     pub(crate) settings: Arc<Settings>,
     pub(crate) session: Session,
+    pub(crate) tenancy: TenancySlot,
     pub(crate) clock: Arc<dyn Clock>,
     /// Whose machines are ours: as it was told, or that of the first machine made here.
     pub(crate) deployment: OnceLock<DeploymentId>,
@@ -45,6 +47,7 @@ impl Account {
         let settings = Arc::new(settings);
         Ok(Self {
             session: Session::open(Arc::clone(&settings))?,
+            tenancy: TenancySlot::new(),
             pace: Pace::new(&settings, Arc::clone(&clock)),
             intents: Intents::new(Arc::clone(&clock), settings.settle),
             watch: Watch::new(Arc::clone(&clock), settings.settle, settings.deployment.clone()),

@@ -36,6 +36,7 @@ mod resolve;
 mod session;
 mod settings;
 mod side;
+mod tenancy;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod types;

@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use vcycle_api::{
     Act, Capabilities, Clock, CreateRequest, Created, Deletion, Finding, Idempotency, Instance,
     InstanceId, IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota,
-    Readiness, Resolution, SideResource, Timestamp, UserData,
+    Readiness, Resolution, SideResource, TenancyId, Timestamp, UserData,
 };
 
 use crate::account::Account;
 use crate::userdata::USER_DATA_LIMIT;
 use crate::{
     OpenError, Settings, create, delete, inspect, interruptions, list, prepare, quota, resolve,
-    side, types, userdata,
+    side, tenancy, types, userdata,
 };
 
 /// One region of one account.
@@ -53,6 +53,10 @@ impl Observe for Aws {
 
     fn user_data_bytes(&self, user_data: &UserData) -> usize {
         userdata::user_data_bytes(user_data.expose())
+    }
+
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        tenancy::tenancy(&self.account).await.map(Some)
     }
 
     async fn list(&self) -> Result<Listing, ProviderError> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use vcycle_api::{
     Act, Capabilities, Clock, CreateRequest, Created, Deletion, Finding, Idempotency, Instance,
     InstanceId, IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota,
-    Readiness, Resolution, SideResource, Timestamp,
+    Readiness, Resolution, SideResource, TenancyId, Timestamp,
 };
 
 use crate::insert::USER_DATA_LIMIT;
@@ -48,6 +48,13 @@ impl Gcp {
 impl Observe for Gcp {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    /// Each request names its project, by an id that is never given out again, and its region's zones.
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        let Settings { project, region, .. } = self.site.settings();
+        let id = format!("project {project}, region {region}");
+        Ok(Some(TenancyId { name: id.clone(), id }))
     }
 
     async fn list(&self) -> Result<Listing, ProviderError> {
