@@ -44,8 +44,8 @@ mod tests {
         SpaceTenancy::told("openstack", tenancy)
     }
 
-    fn words(home: &SpaceTenancy, answer: Answer) -> Option<(String, String)> {
-        match elsewhere(Some(home), &answer)? {
+    fn words(home: &SpaceTenancy, answer: &Answer) -> Option<(String, String)> {
+        match elsewhere(Some(home), answer)? {
             ListingState::Elsewhere { ours, theirs } => Some((ours, theirs)),
             other => panic!("{other:?}"),
         }
@@ -54,11 +54,14 @@ mod tests {
     #[test]
     fn another_tenancy_is_told_by_both_names_or_by_what_differs() {
         let home = told("p1", "iris");
-        assert_eq!(words(&home, Ok(Some(told("p1", "renamed")))), None);
+        assert_eq!(words(&home, &Ok(Some(told("p1", "renamed")))), None);
         let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
-        assert_eq!(words(&home, Ok(Some(told("p2", "test")))), pair("iris", "test"));
-        assert_eq!(words(&home, Ok(Some(told("p2", "iris")))), pair("p1", "p2"));
-        assert!(words(&home, Ok(None)).is_some(), "a provider of another kind shows nothing of it");
+        assert_eq!(words(&home, &Ok(Some(told("p2", "test")))), pair("iris", "test"));
+        assert_eq!(words(&home, &Ok(Some(told("p2", "iris")))), pair("p1", "p2"));
+        assert!(
+            words(&home, &Ok(None)).is_some(),
+            "a provider of another kind shows nothing of it"
+        );
         assert_eq!(elsewhere(None, &Ok(Some(told("p1", "iris")))), None);
     }
 
