@@ -1,5 +1,7 @@
 //! The role in `etc/gcp-role.yaml` is enough for a whole life of machines, and nothing outside it is ever called.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
