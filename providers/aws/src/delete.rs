@@ -24,16 +24,15 @@ pub(crate) async fn delete(account: &Account, id: &InstanceId) -> Result<Deletio
     }
 }
 
+/// What had ended before the call is gone, whatever the answer says of now: doubles of EC2 say of all that they are
+/// shutting down.
 fn outcome(id: &InstanceId, answer: &TerminateInstancesOutput) -> Deletion {
     let mut changes = answer.terminating_instances().iter();
     let change = changes.find(|change| change.instance_id() == Some(id.as_str()));
-    let is_gone = |state: Option<&InstanceState>| {
-        state.and_then(InstanceState::name) == Some(&InstanceStateName::Terminated)
-    };
-    // A double of EC2 ends an instance at once: then it was there, and its end is accepted.
-    match change.is_some_and(|it| is_gone(it.current_state()) && is_gone(it.previous_state())) {
-        true => Deletion::AlreadyGone,
-        false => Deletion::Accepted,
+    let before = change.and_then(|change| change.previous_state()).and_then(InstanceState::name);
+    match before {
+        Some(InstanceStateName::Terminated) => Deletion::AlreadyGone,
+        Some(_) | None => Deletion::Accepted,
     }
 }
 
@@ -84,9 +83,10 @@ mod tests {
         );
         for (previous, current, wanted) in [
             (running.clone(), ending.clone(), Deletion::Accepted),
-            (ending.clone(), ending, Deletion::Accepted),
+            (ending.clone(), ending.clone(), Deletion::Accepted),
             (running, gone.clone(), Deletion::Accepted),
-            (gone.clone(), gone, Deletion::AlreadyGone),
+            (gone.clone(), gone.clone(), Deletion::AlreadyGone),
+            (gone, ending, Deletion::AlreadyGone),
         ] {
             assert_eq!(outcome(&id, &answer(previous, current)), wanted);
         }
