@@ -6,6 +6,7 @@
 //! filesystem, so everything is also polled (a few `stat` calls).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -276,13 +277,18 @@ fn vanished(old: &Config, new: &Config, found: StateDir) -> Option<String> {
 }
 
 /// What makes a tenancy the same one: its machines would not be seen in another.
-fn tenancy(provider: &ProviderConfig) -> (&'static str, Option<&Path>) {
+fn tenancy(provider: &ProviderConfig) -> (&'static str, Vec<&OsStr>) {
     match provider {
-        ProviderConfig::Local(local) => ("local", Some(&local.dir)),
-        ProviderConfig::Sim(_) => ("sim", None),
+        ProviderConfig::Local(local) => ("local", vec![local.dir.as_os_str()]),
+        ProviderConfig::Sim(_) => ("sim", Vec::new()),
         // Which project it is stands in `clouds.yaml`: an entry may be renamed, and a wrong project is found by what
         // the cloud itself tells (`SpaceTenancy`).
-        ProviderConfig::OpenStack(_) => ("openstack", None),
+        ProviderConfig::OpenStack(_) => ("openstack", Vec::new()),
+        // The account stands with the credentials.
+        ProviderConfig::Aws(aws) => ("aws", vec![OsStr::new(&aws.region)]),
+        ProviderConfig::Gcp(gcp) => {
+            ("gcp", vec![OsStr::new(&gcp.project), OsStr::new(&gcp.region)])
+        }
     }
 }
 
