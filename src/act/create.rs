@@ -101,9 +101,11 @@ fn render(
         base_url: &context.home.base_url,
         outputs_token: token,
         manager_ca: &context.home.manager_ca,
+        deadline: tags.deadline,
     };
     let limit = context.provider.capabilities().user_data_limit;
-    Ok(definition.render(&variables, limit)?.user_data)
+    let count = |text: &str| context.provider.user_data_bytes(&UserData::new(text));
+    Ok(definition.render_counted(&variables, limit, count)?.user_data)
 }
 
 fn intent(hands: &Hands<'_>, new: &NewMachine, token: &str) -> MachineRecord {
