@@ -241,3 +241,31 @@ fn the_words_of_a_machine_that_was_told_to_end_say_no_less() {
         assert_eq!(record.how_it_ended(minutes(10)).unwrap().kind, kind, "{text}");
     }
 }
+
+#[test]
+fn disks_addresses_and_interfaces_of_machines_that_are_gone_are_swept_by_one_rule() {
+    let mut world = World::new(vec![machinetype("dune", 1.0)]);
+    world.policy.processors_limit = Some(Processors(1));
+    let stands = world.running("dune", "a", hours(1)).record.tags.clone();
+    let gone = world.record("dune", "b", hours(5)).tags;
+    for kind in ["volume", "disk", "address", "network-interface"] {
+        for (whose, tags) in [("gone", &gone), ("stands", &stands)] {
+            world.left_behind(&format!("{kind}-of-one-that-{whose}"), tags.clone()).kind =
+                kind.to_owned();
+        }
+    }
+    let sweeps = |plan: &Plan| -> Vec<String> {
+        let swept = plan.steps.iter().filter_map(|step| match step {
+            Step::Sweep { resource } => Some(resource.id.clone()),
+            _ => None,
+        });
+        swept.collect()
+    };
+    let ids = ["address", "disk", "network-interface", "volume"];
+    assert_eq!(sweeps(&world.plan()), ids.map(|kind| format!("{kind}-of-one-that-gone")));
+    // Another space of the same deployment looks after its own.
+    for left in &mut world.side.proven {
+        left.tags.space = SpaceName::parse("other.example").unwrap();
+    }
+    assert_eq!(sweeps(&world.plan()), [""; 0]);
+}
