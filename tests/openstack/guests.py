@@ -11,6 +11,8 @@ import time
 import urllib.error
 import urllib.request
 
+from cloud import Refused
+
 TEMPLATE = """#!/bin/sh
 # Played by tests/openstack. A guest that really runs ends by itself.
 machine='##user_data_machine_hostname##'
@@ -68,24 +70,32 @@ class Guest:
 
 
 class Guests:
-    """Keeps all guests alive that have power, in a thread."""
+    """Keeps all guests alive that have power. One thread asks the cloud who they are; another one lives for them, as
+    guests go on where the services of the cloud are away."""
 
     def __init__(self, look, current):
         self.look, self.current = look, current
         self.guests, self.silent, self.obedient, self.beats, self.problems = {}, set(), set(), 0, []
         self.at_once = None  # what a guest of a machinetype does as soon as it has power
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
+        self.servers, self.stop = [], threading.Event()
+        for what in (self.watch, self.run):
+            threading.Thread(target=what, daemon=True).start()
 
     def guest(self, name):
         if name not in self.guests:
             self.guests[name] = Guest(os.path.join(self.current, name))
         return self.guests[name]
 
+    def watch(self):
+        while not self.stop.wait(2):
+            try:
+                self.servers = list(self.look().values())
+            except (Refused, OSError):
+                pass  # those that were seen last live on
+
     def run(self):
         while not self.stop.wait(2):
-            for server in self.look().values():
+            for server in self.servers:
                 if server["status"] != "ACTIVE" or not os.path.exists(os.path.join(self.current, server["name"], "user_data")):
                     continue
                 try:
@@ -93,8 +103,8 @@ class Guests:
                 except urllib.error.HTTPError as error:
                     if error.code not in (404, 503):  # it is gone by now, or the manager is busy
                         self.problems.append(f"{server['name']}: {error}")
-                except (OSError, ValueError):
-                    pass  # no manager listens just now: a guest tries again
+                except (OSError, ValueError, Refused):
+                    pass  # no manager or no cloud listens just now: a guest tries again
 
     def live(self, server):
         name = server["name"]
