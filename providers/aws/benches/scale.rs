@@ -9,7 +9,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -189,6 +188,8 @@ fn settings(endpoint: &str, folder: &Path) -> Settings {
     let mut settings = Settings::new("eu-west-2", vec!["m5.large".to_owned()]);
     settings.endpoint = Some(endpoint.to_owned());
     settings.credentials.files.credentials = Some(folder.join("credentials"));
+    // Side resources of nobody would not even be asked for.
+    settings.deployment = Some(DeploymentId::compose(7));
     settings
 }
 
@@ -239,7 +240,8 @@ async fn making(cloud: &mut Cloud, clock: &SystemClock, folder: &Path) {
     cloud.tell("delay 0");
 }
 
-/// Launches on virtual time as a driver would: again when the cloud takes it, slower after each refusal.
+/// Launches on virtual time as the driver does: a turn is taken first, and a create that has none waits for the next
+/// round. The fake throttles by the buckets of EC2 meanwhile.
 async fn launching(folder: &Path) {
     let clock = Arc::new(ManualClock::at(BEGIN));
     let mut site = site();
@@ -248,32 +250,29 @@ async fn launching(folder: &Path) {
     fake.write_credentials(folder).unwrap();
     let provider = Aws::open(settings(&fake.endpoint(), folder), clock.clone()).unwrap();
     let offering = provider.offerings().await.unwrap().remove(0);
-    let (made, refused) = (AtomicU64::new(0), AtomicU64::new(0));
-    let mut number = 3_000_000;
+    let (mut number, mut put_off) = (3_000_000, 0);
     for _ in 0..LAUNCH_TIME * 10 {
         // Ten times a second: five times as often as EC2 takes launches.
-        number += 1;
-        match provider.create(&request(number, &offering)).await {
-            Ok(_) => made.fetch_add(1, Ordering::Relaxed),
+        match provider.turn_to_create(Duration::ZERO) {
+            Ok(_) => {
+                number += 1;
+                provider.create(&request(number, &offering)).await.unwrap();
+            }
             Err(error) => {
                 assert!(matches!(error.kind, ErrorKind::Throttled { after: _ }), "{error}");
-                refused.fetch_add(1, Ordering::Relaxed)
+                put_off += 1;
             }
-        };
+        }
         clock.advance(Duration::from_millis(100));
     }
-    let sent = fake.ledger().calls_of("RunInstances").count();
-    let throttled = fake
-        .ledger()
-        .calls
-        .iter()
-        .filter(|call| call.code.as_deref() == Some("RequestLimitExceeded"))
-        .count();
+    let ledger = fake.ledger();
+    let is_throttled = |code: Option<&str>| code == Some("RequestLimitExceeded");
+    let throttled = ledger.calls.iter().filter(|call| is_throttled(call.code.as_deref())).count();
     println!(
-        "{LAUNCH_TIME} s of launches, 10 wanted a second: {} machines, {sent} RunInstances, {throttled} of \
-         all calls throttled by EC2, {} creates put off by the provider or EC2",
-        made.load(Ordering::Relaxed),
-        refused.load(Ordering::Relaxed)
+        "{LAUNCH_TIME} s of launches, 10 wanted a second: {} machines, {} RunInstances, {throttled} calls \
+         throttled by EC2, {put_off} creates put off before they were sent",
+        ledger.machines.len(),
+        ledger.calls_of("RunInstances").count()
     );
 }
 
