@@ -244,10 +244,7 @@ impl Life {
                     clock.step(millis);
                 }
             }
-            Event::Configure { space, limit, shares } => {
-                self.setup = Arc::new(site::configured(&self.setup, space, (limit, shares)));
-                self.world.judge().limit(space, Processors(limit));
-            }
+            Event::Configure { space, limit, shares } => self.configure(space, limit, shares),
             Event::Reload { host } => {
                 if let Some(running) = self.running.get(&host) {
                     running.configure(self.setup.clone());
@@ -272,6 +269,11 @@ impl Life {
                 self.inject(host, &fault);
             }
         }
+    }
+
+    fn configure(&mut self, space: usize, limit: u32, shares: (u32, u32)) {
+        self.setup = Arc::new(site::configured(&self.setup, space, (limit, shares)));
+        self.world.judge().limit(space, Processors(limit));
     }
 
     fn start(&mut self, host: usize) {

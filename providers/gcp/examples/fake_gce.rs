@@ -52,19 +52,36 @@ fn obey(fake: &FakeCloud, words: &[&str]) -> Value {
             fake.stock_out(Shortage { machine_type: (*kind).to_owned(), ..Shortage::total() });
             Value::Null
         }
-        ["restock"] => done(fake.restock_all()),
-        ["preempt", name] => done(fake.preempt(name)),
-        ["zone-down", zone] => done(fake.zone_down(zone, Outage::Warned)),
-        ["zone-up", zone] => done(fake.zone_up(zone)),
-        ["end-tokens"] => done(fake.end_tokens()),
-        ["status", name, word] => done(fake.shows_status(name, word)),
-        ["forget-requests"] => done(fake.forget_requests()),
+        ["restock"] => {
+            fake.restock_all();
+            Value::Null
+        }
+        ["preempt", name] => {
+            fake.preempt(name);
+            Value::Null
+        }
+        ["zone-down", zone] => {
+            fake.zone_down(zone, Outage::Warned);
+            Value::Null
+        }
+        ["zone-up", zone] => {
+            fake.zone_up(zone);
+            Value::Null
+        }
+        ["end-tokens"] => {
+            fake.end_tokens();
+            Value::Null
+        }
+        ["status", name, word] => {
+            fake.shows_status(name, word);
+            Value::Null
+        }
+        ["forget-requests"] => {
+            fake.forget_requests();
+            Value::Null
+        }
         other => json!({ "unknown": other }),
     }
-}
-
-fn done((): ()) -> Value {
-    Value::Null
 }
 
 #[tokio::main]
