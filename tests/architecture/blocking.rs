@@ -32,7 +32,7 @@ struct Looks<'a> {
 }
 
 impl Looks<'_> {
-    fn look(&mut self, what: String) {
+    fn look(&mut self, what: &str) {
         if self.aside == 0 {
             self.found.push(format!("{}: {what}", self.path));
         }
@@ -58,14 +58,14 @@ impl<'ast> Visit<'ast> for Looks<'_> {
     }
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
         if ASKING.iter().any(|method| call.method == method) {
-            self.look(format!("{}()", call.method));
+            self.look(&format!("{}()", call.method));
         }
         visit::visit_expr_method_call(self, call);
     }
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let words: Vec<String> = path.segments.iter().map(|s| s.ident.to_string()).collect();
         if words.starts_with(&["std".to_owned(), "fs".to_owned()]) {
-            self.look(words.join("::"));
+            self.look(&words.join("::"));
         }
         visit::visit_path(self, path);
     }

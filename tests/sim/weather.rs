@@ -230,7 +230,7 @@ impl Shape {
         settings.settle = self.settle;
         settings.page = 3;
         settings.tombstone = secs(seed % 2 * 60);
-        settings.tenancy = (self.seed % 2 == 0).then(|| format!("project-{space}"));
+        settings.tenancy = (self.seed.is_multiple_of(2)).then(|| format!("project-{space}"));
         settings.faults.rates = self.rates;
         settings
     }
