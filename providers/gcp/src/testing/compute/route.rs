@@ -148,6 +148,8 @@ fn read(world: &World, call: &Call, method: &str) -> Answer {
         "machineTypes.list" | "machineTypes.aggregatedList" => {
             catalogue::machine_types(world, call)
         }
+        "diskTypes.get" => catalogue::disk_type_get(world, call),
+        "diskTypes.list" | "diskTypes.aggregatedList" => catalogue::disk_types(world, call),
         "images.get" | "images.getFromFamily" => catalogue::image_get(world, call),
         "images.list" => catalogue::images(world, call),
         "networks.get" => catalogue::network_get(world, call),
