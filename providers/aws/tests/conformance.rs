@@ -100,6 +100,9 @@ impl Act for Counted {
     async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
         self.called(self.provider().prepare(needs).await)
     }
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.provider().turn_to_create(patience)
+    }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         self.called(self.provider().create(request).await)
     }
