@@ -68,9 +68,10 @@ class Stage:
         class Connection(gce.GCEConnection):
             host = "127.0.0.1"
 
-            def __init__(self, *args, **kwargs):
-                super().__init__(*args, **{**kwargs, "port": port, "secure": False})
-                self.poll_interval = 0.1
+            poll_interval = 0.1
+
+            def __init__(self, user_id, key, secure, **more):
+                super().__init__(user_id, key, False, **{**more, "port": port})
 
         class Driver(gce.GCENodeDriver):
             connectionCls = Connection

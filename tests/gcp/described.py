@@ -15,6 +15,13 @@ BASE = "/compute/v1/"
 SYSTEM = {"alt", "apiVersion", "fields", "key", "prettyPrint", "quotaUser", "userIp", "access_token", "oauth_token"}
 
 
+def without_nulls(value):
+    """In JSON to Google, null is as if the field were not there."""
+    if isinstance(value, dict):
+        return {key: without_nulls(one) for key, one in value.items() if one is not None}
+    return [without_nulls(one) for one in value] if isinstance(value, list) else value
+
+
 class Described:
     def __init__(self):
         with open(DOCUMENT) as file:
@@ -95,7 +102,7 @@ class Described:
             if not known and name.lstrip("$") not in SYSTEM:
                 yield "request", of, f"?{name}: there is no such parameter"
         if "request" in method:
-            for what in self.body(method["request"]["$ref"], "request", one["sent"]):
+            for what in self.body(method["request"]["$ref"], "request", without_nulls(one["sent"])):
                 yield "request", of, what
         if one["status"] == 200:
             if "response" in method:

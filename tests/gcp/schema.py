@@ -12,6 +12,7 @@ import sys
 
 # Everything that the provider or an independent client of tests/gcp asks for.
 METHODS = {
+    "diskTypes": ["aggregatedList", "get", "list"],
     "disks": ["aggregatedList", "delete", "get", "insert", "list", "setLabels"],
     "globalOperations": ["aggregatedList", "get", "list", "wait"],
     "images": ["get", "getFromFamily", "list", "testIamPermissions"],

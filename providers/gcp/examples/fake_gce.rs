@@ -48,23 +48,28 @@ fn obey(fake: &FakeCloud, words: &[&str]) -> Value {
                 .collect()
         }
         ["disks"] => fake.disks().into_iter().map(|disk| json!(disk.name)).collect(),
-        ["stock-out", kind] => {
-            fake.stock_out(Shortage { machine_type: (*kind).to_owned(), ..Shortage::total() });
+        _ => {
+            pull(fake, words);
             Value::Null
         }
-        ["restock"] => done(fake.restock_all()),
-        ["preempt", name] => done(fake.preempt(name)),
-        ["zone-down", zone] => done(fake.zone_down(zone, Outage::Warned)),
-        ["zone-up", zone] => done(fake.zone_up(zone)),
-        ["end-tokens"] => done(fake.end_tokens()),
-        ["status", name, word] => done(fake.shows_status(name, word)),
-        ["forget-requests"] => done(fake.forget_requests()),
-        other => json!({ "unknown": other }),
     }
 }
 
-fn done((): ()) -> Value {
-    Value::Null
+/// What changes something.
+fn pull(fake: &FakeCloud, words: &[&str]) {
+    match words {
+        ["stock-out", kind] => {
+            fake.stock_out(Shortage { machine_type: (*kind).to_owned(), ..Shortage::total() });
+        }
+        ["restock"] => fake.restock_all(),
+        ["preempt", name] => fake.preempt(name),
+        ["zone-down", zone] => fake.zone_down(zone, Outage::Warned),
+        ["zone-up", zone] => fake.zone_up(zone),
+        ["end-tokens"] => fake.end_tokens(),
+        ["status", name, word] => fake.shows_status(name, word),
+        ["forget-requests"] => fake.forget_requests(),
+        other => panic!("what is {other:?}?"),
+    }
 }
 
 #[tokio::main]

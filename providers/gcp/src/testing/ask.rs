@@ -80,8 +80,11 @@ impl Ask {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// A field of a body that is a form.
+    /// A field of a body that is a form, or JSON: token endpoints of Google take both.
     pub(crate) fn form(&self, key: &str) -> Option<String> {
+        if let Some(all) = self.json() {
+            return all[key].as_str().map(str::to_owned);
+        }
         let mut fields = url::form_urlencoded::parse(&self.body);
         fields.find(|(k, _)| k == key).map(|(_, value)| value.into_owned())
     }

@@ -85,7 +85,7 @@ mod tests {
     fn times_are_those_of_california_and_ids_are_numbers_of_64_bits() {
         assert_eq!(
             written(Timestamp::from_millis(1_795_224_884_007)),
-            "2026-11-21T04:14:44.007-08:00"
+            "2026-11-20T17:34:44.007-08:00"
         );
         let number = Ids::default().number();
         assert_eq!(number.to_string().len(), 19);

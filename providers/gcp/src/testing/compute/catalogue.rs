@@ -36,8 +36,7 @@ fn own(world: &World, path: &str) -> String {
 }
 
 /// One of a list, or 404.
-fn one(world: &World, call: &Call, found: Option<Value>) -> Answer {
-    let _ = world;
+fn one(call: &Call, found: Option<Value>) -> Answer {
     found.ok_or_else(|| reply::not_found(&call.ask.path.join("/")))
 }
 
@@ -80,7 +79,7 @@ fn region(world: &World) -> Value {
 
 /// `regions.get`
 pub(crate) fn region_get(world: &World, call: &Call) -> Answer {
-    one(world, call, (call.name("region") == world.site.region).then(|| region(world)))
+    one(call, (call.name("region") == world.site.region).then(|| region(world)))
 }
 
 /// `regions.list`
@@ -100,7 +99,7 @@ fn zone(world: &World, name: &str) -> Value {
 /// `zones.get`
 pub(crate) fn zone_get(world: &World, call: &Call) -> Answer {
     let found = world.site.zones.iter().find(|zone| *zone == call.name("zone"));
-    one(world, call, found.map(|name| zone(world, name)))
+    one(call, found.map(|name| zone(world, name)))
 }
 
 /// `zones.list`
@@ -127,7 +126,7 @@ fn machine_type(world: &World, zone: &str, one: &SiteMachineType) -> Value {
 pub(crate) fn machine_type_get(world: &World, call: &Call) -> Answer {
     let zone = call.name("zone");
     let found = world.site.machine_types.iter().find(|one| one.name == call.name("machineType"));
-    one(world, call, found.map(|one| machine_type(world, zone, one)))
+    one(call, found.map(|one| machine_type(world, zone, one)))
 }
 
 /// `machineTypes.list` and `machineTypes.aggregatedList`
@@ -145,6 +144,38 @@ pub(crate) fn machine_types(world: &World, call: &Call) -> Answer {
     }
     let names = ("MachineType", "compute#machineTypeAggregatedList", "machineTypes");
     aggregate::everywhere(world, call, names, &all)
+}
+
+/// Types of disks, in every zone.
+const DISK_TYPES: [&str; 3] = ["pd-balanced", "pd-ssd", "pd-standard"];
+
+fn disk_type(world: &World, zone: &str, name: &str) -> Value {
+    let zone = own(world, &format!("zones/{zone}"));
+    let mut all = resource(world, "compute#diskType", &format!("{zone}/diskTypes/{name}"));
+    all["validDiskSize"] = json!("10GB-65536GB");
+    all["defaultDiskSizeGb"] = json!("100");
+    all["zone"] = json!(world.url(&zone));
+    all
+}
+
+/// `diskTypes.get`
+pub(crate) fn disk_type_get(world: &World, call: &Call) -> Answer {
+    let found = DISK_TYPES.into_iter().find(|name| *name == call.name("diskType"));
+    one(call, found.map(|name| disk_type(world, call.name("zone"), name)))
+}
+
+/// `diskTypes.list` and `diskTypes.aggregatedList`
+pub(crate) fn disk_types(world: &World, call: &Call) -> Answer {
+    if let Some(zone) = call.names.get("zone") {
+        let all = DISK_TYPES.into_iter().map(|name| disk_type(world, zone, name)).collect();
+        return listed(world, call, ("DiskType", "compute#diskTypeList"), all);
+    }
+    let zones = world.site.zones.iter();
+    let all = zones.flat_map(|zone| {
+        DISK_TYPES.map(|name| (Place::new(zone, name), disk_type(world, zone, name)))
+    });
+    let names = ("DiskType", "compute#diskTypeAggregatedList", "diskTypes");
+    aggregate::everywhere(world, call, names, &all.collect())
 }
 
 fn image(world: &World, image: &SiteImage) -> Value {
@@ -166,7 +197,7 @@ fn image(world: &World, image: &SiteImage) -> Value {
 pub(crate) fn image_get(world: &World, call: &Call) -> Answer {
     // As a URL that ends in this path, `family` or not, is meant in an insert.
     let found = wanted::image(world, &call.ask.path.join("/"));
-    one(world, call, found.map(|found| image(world, found)))
+    one(call, found.map(|found| image(world, found)))
 }
 
 /// `images.list`
@@ -187,7 +218,7 @@ fn network(world: &World, name: &str) -> Value {
 /// `networks.get`
 pub(crate) fn network_get(world: &World, call: &Call) -> Answer {
     let found = world.site.networks.iter().find(|network| *network == call.name("network"));
-    one(world, call, found.map(|name| network(world, name)))
+    one(call, found.map(|name| network(world, name)))
 }
 
 /// `networks.list`
@@ -213,7 +244,7 @@ pub(crate) fn subnetwork_get(world: &World, call: &Call) -> Answer {
     let mut all = world.site.subnetworks.iter();
     let found = all.find(|one| one.name == call.name("subnetwork"));
     let found = found.filter(|_| call.name("region") == world.site.region);
-    one(world, call, found.map(|one| subnetwork(world, one)))
+    one(call, found.map(|one| subnetwork(world, one)))
 }
 
 /// `subnetworks.list` and, in parts of regions, `subnetworks.aggregatedList`

@@ -36,6 +36,8 @@ pub(crate) fn needed(call: &Call, project: &str) -> Vec<&'static str> {
         }
         "machineTypes.get" => "compute.machineTypes.get",
         "machineTypes.list" | "machineTypes.aggregatedList" => "compute.machineTypes.list",
+        "diskTypes.get" => "compute.diskTypes.get",
+        "diskTypes.list" | "diskTypes.aggregatedList" => "compute.diskTypes.list",
         // Images of other projects are public.
         "images.get" | "images.getFromFamily" | "images.list"
             if call.name("project") != project =>

@@ -36,11 +36,11 @@ pub(crate) fn answer(world: &mut World, ask: &Ask) -> (Reply, String, BTreeMap<S
         return (reply::no_such_path(), method, BTreeMap::new());
     };
     let owned = names.iter().map(|(&name, value)| (name.to_owned(), value.clone())).collect();
-    let body = ask.json().unwrap_or(Value::Null);
+    let body = without_nulls(ask.json().unwrap_or(Value::Null));
     let call = Call { ask, method, names, body };
     let reply = match checked(world, &call).and_then(|()| carried_out(world, &call)) {
         Ok(body) => {
-            if ask.method != "GET" && !method.id.ends_with(".wait") {
+            if ask.method != "GET" && !asks_only(&method.id) {
                 world.mutations += 1;
             }
             check_reply(world, &call, &body);
@@ -52,6 +52,23 @@ pub(crate) fn answer(world: &mut World, ask: &Ask) -> (Reply, String, BTreeMap<S
         }
     };
     (reply, method.id.clone(), owned)
+}
+
+/// In JSON to Google, `null` is as if the field were not there (protobuf.dev/programming-guides/json): libcloud sends it.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept = map.into_iter().filter(|(_, value)| !value.is_null());
+            kept.map(|(key, value)| (key, without_nulls(value))).collect()
+        }
+        Value::Array(all) => all.into_iter().map(without_nulls).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
+}
+
+/// A `POST` that changes nothing.
+fn asks_only(method: &str) -> bool {
+    method.ends_with(".wait") || method.ends_with(".testIamPermissions")
 }
 
 fn finder<'a>(world: &'a World, call: &'a Call, side: Side) -> Finder<'a> {
@@ -148,6 +165,8 @@ fn read(world: &World, call: &Call, method: &str) -> Answer {
         "machineTypes.list" | "machineTypes.aggregatedList" => {
             catalogue::machine_types(world, call)
         }
+        "diskTypes.get" => catalogue::disk_type_get(world, call),
+        "diskTypes.list" | "diskTypes.aggregatedList" => catalogue::disk_types(world, call),
         "images.get" | "images.getFromFamily" => catalogue::image_get(world, call),
         "images.list" => catalogue::images(world, call),
         "networks.get" => catalogue::network_get(world, call),
