@@ -48,39 +48,27 @@ fn obey(fake: &FakeCloud, words: &[&str]) -> Value {
                 .collect()
         }
         ["disks"] => fake.disks().into_iter().map(|disk| json!(disk.name)).collect(),
+        _ => {
+            pull(fake, words);
+            Value::Null
+        }
+    }
+}
+
+/// What changes something.
+fn pull(fake: &FakeCloud, words: &[&str]) {
+    match words {
         ["stock-out", kind] => {
             fake.stock_out(Shortage { machine_type: (*kind).to_owned(), ..Shortage::total() });
-            Value::Null
         }
-        ["restock"] => {
-            fake.restock_all();
-            Value::Null
-        }
-        ["preempt", name] => {
-            fake.preempt(name);
-            Value::Null
-        }
-        ["zone-down", zone] => {
-            fake.zone_down(zone, Outage::Warned);
-            Value::Null
-        }
-        ["zone-up", zone] => {
-            fake.zone_up(zone);
-            Value::Null
-        }
-        ["end-tokens"] => {
-            fake.end_tokens();
-            Value::Null
-        }
-        ["status", name, word] => {
-            fake.shows_status(name, word);
-            Value::Null
-        }
-        ["forget-requests"] => {
-            fake.forget_requests();
-            Value::Null
-        }
-        other => json!({ "unknown": other }),
+        ["restock"] => fake.restock_all(),
+        ["preempt", name] => fake.preempt(name),
+        ["zone-down", zone] => fake.zone_down(zone, Outage::Warned),
+        ["zone-up", zone] => fake.zone_up(zone),
+        ["end-tokens"] => fake.end_tokens(),
+        ["status", name, word] => fake.shows_status(name, word),
+        ["forget-requests"] => fake.forget_requests(),
+        other => panic!("what is {other:?}?"),
     }
 }
 
