@@ -4,9 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[path = "clouds/books.rs"]
-mod books;
-#[path = "clouds/laws.rs"]
-mod laws;
-#[path = "clouds/time.rs"]
-mod time;
+#[path = "clouds/mod.rs"]
+mod clouds;
+#[path = "core/mod.rs"]
+mod support;

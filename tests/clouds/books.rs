@@ -1,7 +1,5 @@
 //! What the double of a cloud has written down, in words of all clouds. Nothing of this went through a provider.
 
-#![allow(dead_code, unreachable_pub, reason = "a test has no users")]
-
 use vcycle::model::{Identity, Processors, Tags, Timestamp};
 
 /// A machine that there was.

@@ -1,8 +1,6 @@
 //! What must hold, as functions over the books of a double. Each gives what is wrong, one line for each machine, so
 //! that a failed day tells everything at once.
 
-#![allow(dead_code, unreachable_pub, reason = "a test has no users")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

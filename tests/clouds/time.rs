@@ -3,8 +3,6 @@
 //! and every request would run into its time limit. So while a call of a provider is under way ([`Time::asking`])
 //! the clock does not jump but walks: a step for each millisecond in which the runtime had nothing else to do.
 
-#![allow(dead_code, unreachable_pub, reason = "a test has no users")]
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
