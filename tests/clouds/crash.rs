@@ -32,8 +32,8 @@ enum Blow {
     Nothing,
     /// At its operation with this number, from 1.
     Operation(u64, Strike),
-    /// To the request with this number, from 0; the manager lives on.
-    Request(u32, Woe),
+    /// To the request of this kind with this number, from 0; the manager lives on.
+    Request(On, u32, Woe),
     /// It dies while the request with this number is answered.
     DeathAtRequest(u32),
     /// At its first create.
@@ -99,7 +99,7 @@ async fn fill(cloud: Cloud, blow: Blow) -> Reached {
     match blow {
         Blow::Nothing => {}
         Blow::Operation(number, strike) => fate.decree(number, strike),
-        Blow::Request(number, woe) => double.befall(On::Any, (number, 1), woe),
+        Blow::Request(on, number, woe) => double.befall(on, (number, 1), woe),
         Blow::DeathAtRequest(number) => {
             double.befall(On::Any, (number, 1), Woe::Slow(Duration::from_secs(20)));
         }
@@ -124,15 +124,18 @@ fn at_every_point(cloud: Cloud) {
     let Reached { operations, requests } = run(fill(cloud, Blow::Nothing));
     assert!(operations >= 20 && requests >= 6, "{operations} operations, {requests} requests");
     // Death before an operation is death after the one before it.
-    let strikes = [Strike::DieAfter, Strike::LoseReply];
-    let struck = (1..=operations).flat_map(|n| strikes.map(|strike| Blow::Operation(n, strike)));
+    let struck = (1..=operations).map(|number| Blow::Operation(number, Strike::DieAfter));
+    let lost = (1..=operations).step_by(3).map(|n| Blow::Operation(n, Strike::LoseReply));
     let woes = [Woe::LoseRequest, Woe::LoseReply, Woe::CutReply, Woe::Mask];
-    let broken = (0..requests).flat_map(|n| woes.map(|woe| Blow::Request(n, woe)));
+    let broken = (0..requests).map(|n| Blow::Request(On::Any, n, woes[n as usize % woes.len()]));
+    // Both machines.
+    let made = (0..2).flat_map(|n| woes.map(|woe| Blow::Request(On::Create, n, woe)));
     let dies = (0..requests).map(Blow::DeathAtRequest);
     let ways = [2, 30, 50, 100].map(|seconds| Death::Late(Duration::from_secs(seconds)));
     let deaths = [Death::Before, Death::Unread, Death::Unwritten];
     let creates = deaths.into_iter().chain(ways).map(Blow::Create);
-    let all: Vec<Blow> = struck.chain(broken).chain(dies).chain(creates).collect();
+    let all = struck.chain(lost).chain(broken).chain(made).chain(dies).chain(creates);
+    let all: Vec<Blow> = all.collect();
     println!("{} points of a create on {cloud:?}", all.len());
     for blow in all {
         run(fill(cloud, blow));

@@ -52,6 +52,8 @@ impl Day {
         let doubles: [Arc<dyn Double>; 2] =
             [Arc::new(Ec2::start(time.clone()).await), Arc::new(Gce::start(time.clone()).await)];
         doubles.iter().for_each(|double| double.add_stranger());
+        // A listing that lags does not show it at once, and nobody can count what he cannot see.
+        tokio::time::sleep(5 * MINUTE).await;
         let names = SPACES.map(|space| site::name(space.name));
         let doubles = names.into_iter().zip(doubles).collect();
         let world = Arc::new(World::new(&time, site::setup(&SPACES, pace), doubles));
@@ -110,6 +112,8 @@ impl Day {
             Event::Calm => double.calm(),
             Event::Woe(on, skip, woe) => double.befall(on, (skip, 1), woe),
             Event::Doom(death) => *place.doom.lock().unwrap() = Some(death),
+            Event::Sluggish => double.sluggish(),
+            Event::Brisk => double.brisk(),
             Event::ZoneFails => double.zone_fails(),
             Event::ZonesRecover => double.zones_recover(),
             Event::Refuse => double.refuse_everybody(),
@@ -177,6 +181,7 @@ impl Day {
             let double = place.double.as_ref();
             double.calm();
             double.restock();
+            double.brisk();
             double.zones_recover();
             double.refuse_nobody();
             *place.doom.lock().unwrap() = None;

@@ -71,6 +71,12 @@ pub trait Double: Send + Sync {
     /// The guest of a machine shuts it down, by the double's id.
     fn guest_ends(&self, id: &str);
 
+    /// Everything shows late from now on: new machines in listings, refusals of accepted creates.
+    fn sluggish(&self);
+
+    /// Everything shows soon again.
+    fn brisk(&self);
+
     /// One of the zones fails.
     fn zone_fails(&self);
 

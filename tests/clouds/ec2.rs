@@ -16,6 +16,10 @@ use super::double::{Double, On, Woe};
 /// How long after a lost reply a machine may still appear.
 const SETTLE: Duration = Duration::from_secs(120);
 
+/// How long a new machine is in no listing, and a change of state does not show.
+const NEW_LAG: Duration = Duration::from_secs(15);
+const STATE_LAG: Duration = Duration::from_secs(5);
+
 /// An account in a region.
 pub struct Ec2 {
     cloud: FakeCloud,
@@ -26,7 +30,9 @@ pub struct Ec2 {
 /// Two types of two processors, in three zones and both markets.
 fn site() -> Site {
     let types = ["m5.large", "c5.large"].map(|name| SiteType::new(name, 2, 8));
-    Site { types: types.into(), ..Site::small() }
+    let mut site = Site { types: types.into(), ..Site::small() };
+    (site.times.new_lag, site.times.state_lag) = (NEW_LAG, STATE_LAG);
+    site
 }
 
 impl Ec2 {
@@ -166,6 +172,14 @@ impl Double for Ec2 {
 
     fn guest_ends(&self, id: &str) {
         self.cloud.guest_ends(id);
+    }
+
+    fn sluggish(&self) {
+        self.cloud.lag(Duration::from_secs(40), Duration::from_secs(40));
+    }
+
+    fn brisk(&self) {
+        self.cloud.lag(NEW_LAG, STATE_LAG);
     }
 
     fn zone_fails(&self) {

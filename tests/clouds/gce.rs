@@ -7,7 +7,7 @@ use std::time::Duration;
 use vcycle_api::{Act, Clock, DeploymentId, Identity, Market, OfferingId, Processors};
 use vcycle_gcp::testing::{
     self as fake, Entry, FakeCloud, Login, NewMachine, Outage, Refusal, Shortage, Site,
-    SiteMachineType,
+    SiteMachineType, SiteTimes,
 };
 use vcycle_gcp::{Credentials, Gcp, Settings, Source};
 
@@ -16,6 +16,9 @@ use super::double::{Double, On, Woe};
 
 /// How long after a lost reply a machine may still appear.
 const SETTLE: Duration = Duration::from_secs(120);
+
+/// How long an accepted insert takes to fail.
+const REFUSAL: Duration = Duration::from_secs(2);
 
 /// The machine of somebody else.
 const STRANGER: &str = "not-ours";
@@ -31,7 +34,16 @@ pub struct Gce {
 fn site() -> Site {
     let kind = |name: &str| SiteMachineType { name: name.to_owned(), cpus: 2, memory_mb: 8192 };
     // Tokens have their own tests. Here they would be fetched at times of which nobody waits for them.
+    let operation = Duration::from_secs(1);
+    let (provisioning, staging) = (Duration::from_secs(10), Duration::from_secs(10));
     Site {
+        times: SiteTimes {
+            operation,
+            refusal: REFUSAL,
+            provisioning,
+            staging,
+            ..SiteTimes::default()
+        },
         machine_types: vec![kind("n2-standard-2"), kind("e2-standard-2")],
         login: Login::Anyone,
         ..Site::small()
@@ -162,6 +174,14 @@ impl Double for Gce {
 
     fn guest_ends(&self, id: &str) {
         self.cloud.guest_ends(id);
+    }
+
+    fn sluggish(&self) {
+        self.cloud.set_times(|times| times.refusal = Duration::from_secs(30));
+    }
+
+    fn brisk(&self) {
+        self.cloud.set_times(|times| times.refusal = REFUSAL);
     }
 
     fn zone_fails(&self) {

@@ -109,6 +109,10 @@ impl Double for Nova {
         self.cloud.becomes(id, fake::Fate::ShutOff);
     }
 
+    fn sluggish(&self) {}
+
+    fn brisk(&self) {}
+
     fn zone_fails(&self) {}
 
     fn zones_recover(&self) {}

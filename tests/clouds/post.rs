@@ -9,9 +9,9 @@ use futures::FutureExt;
 use vcycle::model::Timestamp;
 use vcycle::store::testing::MemoryFs;
 use vcycle_api::{
-    Act, Capabilities, CreateRequest, Created, Deletion, Instance, InstanceId, IntentToken,
-    Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness, Resolution,
-    SideResource, Terms,
+    Act, Capabilities, CreateRequest, Created, Deletion, Finding, Instance, InstanceId,
+    IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
+    Resolution, SideResource, TenancyId, Terms, UserData,
 };
 
 use super::time::Time;
@@ -98,6 +98,12 @@ impl Observe for Post {
     fn capabilities(&self) -> &Capabilities {
         self.inner.capabilities()
     }
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.inner.user_data_bytes(user_data)
+    }
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.look(self.inner.tenancy()).await
+    }
     async fn list(&self) -> Result<Listing, ProviderError> {
         self.look(self.inner.list()).await
     }
@@ -119,12 +125,18 @@ impl Observe for Post {
     async fn terms(&self) -> Result<Terms, ProviderError> {
         self.look(self.inner.terms()).await
     }
+    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
+        self.time.asking(self.inner.inspect(needs)).await
+    }
 }
 
 #[async_trait]
 impl Act for Post {
     async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
         self.act("prepare", self.inner.prepare(needs)).await
+    }
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.inner.turn_to_create(patience)
     }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         self.check(request);

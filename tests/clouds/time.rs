@@ -13,9 +13,9 @@ use vcycle_api::Clock;
 
 /// Virtual time for a millisecond of real time in which nothing but a call is under way. Waits inside of
 /// providers and doubles pass at this speed; a request that takes milliseconds takes a part of a second, as in a real cloud.
-const STEP: Duration = Duration::from_millis(25);
+const STEP: Duration = Duration::from_millis(100);
 
-/// When every world begins: the full hour before the first machines of this project could be had.
+/// When every world begins.
 pub const START: Timestamp = Timestamp::from_secs(1_795_255_200);
 
 /// The time of a world: of its managers, its clouds and its state directory.

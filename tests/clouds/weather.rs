@@ -33,6 +33,9 @@ pub enum Event {
     Woe(On, u32, Woe),
     /// Whoever makes the next machine dies.
     Doom(Death),
+    /// Everything shows late.
+    Sluggish,
+    Brisk,
     ZoneFails,
     ZonesRecover,
     Refuse,
@@ -58,6 +61,7 @@ pub fn of(seed: u64, offerings: usize) -> Vec<(u64, Event)> {
     some(&mut events, 8, 0, (Event::Wave, None));
     some(&mut events, 4, 10, (Event::Storm, Some(Event::Calm)));
     some(&mut events, 2, 15, (Event::ZoneFails, Some(Event::ZonesRecover)));
+    some(&mut events, 4, 60, (Event::Sluggish, Some(Event::Brisk)));
     some(&mut events, 1, 10, (Event::Refuse, Some(Event::Admit)));
     some(&mut events, 10, 0, (Event::Kill, None));
     stock_outs(&mut events, offerings);

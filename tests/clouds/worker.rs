@@ -15,6 +15,7 @@ use vcycle_api::{Act, BudgetSettings, Budgeted, Clock};
 
 use super::time::Time;
 use super::world::{World, home};
+use crate::support::acquire::acquire;
 use crate::support::mortal::{Fate, MortalFs};
 use crate::support::world::alive;
 
@@ -53,8 +54,8 @@ impl Worker {
         let ownership = loop {
             tries += 1;
             assert!(tries < 50, "{name} cannot acquire the space");
-            let acquire = Ownership::acquire(&store, space, &manager, TTL);
-            match alive(fate, acquire).await? {
+            let acquired = acquire(&store, space, &manager, TTL);
+            match alive(fate, acquired).await? {
                 Ok(Acquire::Owned(ownership)) => break ownership,
                 Ok(Acquire::HeldBy { .. }) | Err(_) => tokio::time::sleep(TTL / 4).await,
             }
