@@ -81,7 +81,7 @@ impl Clouds {
             write!(
                 text,
                 "[space.{space:?}]\nprocessors_limit = {LIMIT}\ncreations_per_cycle = 8\ndelete_pause = \"2s\"\n\
-                 [space.{space:?}.{kind}]\n{table}settle = \"30s\"\n\
+                 [space.{space:?}.{kind}]\n{table}\n\
                  [space.{space:?}.machinetype.work]\nentry = \"example\"\ntarget_share = 1\n\
                  min_processors = 2\nmax_processors = 2\nroot_image = {image:?}\ngrace = \"1s\"\n"
             )
