@@ -214,12 +214,7 @@ impl Life {
                     self.bury(process);
                 }
             }
-            Event::Stop { host, away } => {
-                if let Some(running) = self.running.get_mut(&host) {
-                    running.away = Some(away);
-                    running.stop();
-                }
-            }
+            Event::Stop { host, away } => self.stop(host, away),
             Event::Pause { host, millis, sleep } => {
                 if let Some(running) = self.running.get(&host) {
                     running.process.pause(millis, sleep);
@@ -271,6 +266,13 @@ impl Life {
                 let fault = if revoked { CallFault::RevokeCredentials } else { restored };
                 self.inject(host, &fault);
             }
+        }
+    }
+
+    fn stop(&mut self, host: usize, away: u64) {
+        if let Some(running) = self.running.get_mut(&host) {
+            running.away = Some(away);
+            running.stop();
         }
     }
 
