@@ -105,7 +105,7 @@ pub(crate) fn describe(world: &World, params: &Params) -> Answer {
     let pages = Pages::asked(params);
     let (page, next) = pages.cut(passed, "VolumeId", |volume| volume.id.clone())?;
     let mut xml = Xml::default();
-    xml.list("volumeSet", page, |xml, volume| show(xml, volume));
+    xml.list("volumeSet", page, show);
     xml.maybe("nextToken", next);
     Ok(Said::Xml(xml))
 }

@@ -74,7 +74,7 @@ pub(crate) fn describe(world: &World, params: &Params) -> Answer {
     let pages = Pages::asked(params);
     let (page, next) = pages.cut(passed, "ImageId", |image| image.site.id.clone())?;
     let mut xml = Xml::default();
-    xml.list("imagesSet", page, |xml, image| show(xml, image));
+    xml.list("imagesSet", page, show);
     xml.maybe("nextToken", next);
     Ok(Said::Xml(xml))
 }

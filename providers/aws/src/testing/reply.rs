@@ -182,14 +182,14 @@ impl Said {
         let (kind, body) = match (self, service) {
             (Self::Xml(inner), Service::Sts) => {
                 let mut xml = Xml::default();
-                xml.append(&format!("{action}Result"), inner);
+                xml.append(&format!("{action}Result"), &inner);
                 xml.inside("ResponseMetadata", |xml| xml.text("RequestId", request));
                 ("text/xml", xml.document(&format!("{action}Response"), STS))
             }
             (Self::Xml(inner), _) => {
                 let mut xml = Xml::default();
                 xml.text("requestId", request);
-                xml.extend(inner);
+                xml.extend(&inner);
                 ("text/xml;charset=UTF-8", xml.document(&format!("{action}Response"), EC2))
             }
             (Self::Json(value), Service::Quotas) => {

@@ -226,19 +226,7 @@ impl Site {
                 SiteType::new("c5.4xlarge", 16, 32),
                 graviton,
             ],
-            images: vec![
-                SiteImage::own("ami-0aaaaaaaaaaaaaaa1", "worker-2026-10"),
-                SiteImage {
-                    created: FOUNDED + Duration::from_secs(14 * 86_400),
-                    ..SiteImage::own("ami-0aaaaaaaaaaaaaaa2", "worker-2026-11")
-                },
-                SiteImage {
-                    owner: "137112412989".to_owned(),
-                    alias: Some("amazon".to_owned()),
-                    public: true,
-                    ..SiteImage::own("ami-0bbbbbbbbbbbbbbb1", "al2023-ami-2026.11-x86_64")
-                },
-            ],
+            images: images(),
             parameters: BTreeMap::from([(
                 "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64".to_owned(),
                 "ami-0bbbbbbbbbbbbbbb1".to_owned(),
@@ -259,6 +247,22 @@ impl Site {
             zones,
         }
     }
+}
+
+fn images() -> Vec<SiteImage> {
+    vec![
+        SiteImage::own("ami-0aaaaaaaaaaaaaaa1", "worker-2026-10"),
+        SiteImage {
+            created: FOUNDED + Duration::from_secs(14 * 86_400),
+            ..SiteImage::own("ami-0aaaaaaaaaaaaaaa2", "worker-2026-11")
+        },
+        SiteImage {
+            owner: "137112412989".to_owned(),
+            alias: Some("amazon".to_owned()),
+            public: true,
+            ..SiteImage::own("ami-0bbbbbbbbbbbbbbb1", "al2023-ami-2026.11-x86_64")
+        },
+    ]
 }
 
 impl Default for SiteTimes {

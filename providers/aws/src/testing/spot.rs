@@ -94,7 +94,7 @@ pub(crate) fn describe(world: &World, params: &Params) -> Answer {
     let pages = Pages::asked(params);
     let (page, next) = pages.cut(passed, "SpotInstanceRequestId", |request| request.id.clone())?;
     let mut xml = Xml::default();
-    xml.list("spotInstanceRequestSet", page, |xml, request| show(xml, request));
+    xml.list("spotInstanceRequestSet", page, show);
     xml.maybe("nextToken", next);
     Ok(Said::Xml(xml))
 }

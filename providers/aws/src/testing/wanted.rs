@@ -275,7 +275,7 @@ fn groups(
     interface: &Params,
 ) -> Result<Vec<(String, String)>, Refusal> {
     let (ids, names) = (params.list("SecurityGroupId"), params.list("SecurityGroup"));
-    if !interface.is_empty() && !(ids.is_empty() && names.is_empty()) {
+    if !(interface.is_empty() || ids.is_empty() && names.is_empty()) {
         let message = "Network interfaces and an instance-level security groups may not be specified on \
                        the same request";
         return Err(Refusal::combination(message));

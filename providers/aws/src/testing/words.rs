@@ -156,12 +156,12 @@ impl Xml {
     }
 
     /// Everything of another document, inside an element.
-    pub(crate) fn append(&mut self, tag: &str, other: Self) {
+    pub(crate) fn append(&mut self, tag: &str, other: &Self) {
         self.inside(tag, |xml| xml.extend(other));
     }
 
     /// Everything of another document.
-    pub(crate) fn extend(&mut self, other: Self) {
+    pub(crate) fn extend(&mut self, other: &Self) {
         self.0.push_str(&other.0);
     }
 
