@@ -214,12 +214,7 @@ impl Life {
                     self.bury(process);
                 }
             }
-            Event::Stop { host, away } => {
-                if let Some(running) = self.running.get_mut(&host) {
-                    running.away = Some(away);
-                    running.stop();
-                }
-            }
+            Event::Stop { host, away } => self.stop(host, away),
             Event::Pause { host, millis, sleep } => {
                 if let Some(running) = self.running.get(&host) {
                     running.process.pause(millis, sleep);
@@ -271,9 +266,11 @@ impl Life {
         }
     }
 
-    fn configure(&mut self, space: usize, limit: u32, shares: (u32, u32)) {
-        self.setup = Arc::new(site::configured(&self.setup, space, (limit, shares)));
-        self.world.judge().limit(space, Processors(limit));
+    fn stop(&mut self, host: usize, away: u64) {
+        if let Some(running) = self.running.get_mut(&host) {
+            running.away = Some(away);
+            running.stop();
+        }
     }
 
     fn start(&mut self, host: usize) {

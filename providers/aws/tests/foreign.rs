@@ -39,6 +39,7 @@ const MOTO_CANNOT: &[(&str, &str)] = &[
         "a_deleted_machine_is_never_made_again_by_its_intent",
         "moto makes another instance for a client token that it knows",
     ),
+    // Measured before the provider looked at the state before the call alone: to be measured again.
     (
         "a_delete_may_be_repeated",
         "moto says of a terminated instance that it goes from terminated to shutting-down",
