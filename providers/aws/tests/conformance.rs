@@ -15,7 +15,7 @@ use vcycle_api::testing::{CannotInject, Fault, Faults, Limits, Subject, Template
 use vcycle_api::{
     Act, Capabilities, Clock, CreateRequest, Created, Deletion, Finding, Instance, InstanceId,
     IntentToken, Interruption, Listing, Market, Need, Observe, Offering, OfferingId, ProviderError,
-    Quota, Readiness, Resolution, SideResource, Terms, Timestamp, UserData,
+    Quota, Readiness, Resolution, SideResource, TenancyId, Terms, Timestamp, UserData,
 };
 use vcycle_aws::testing::{NewMachine, On, Pool, Reason, Refusal, Site, Trouble};
 use vcycle_aws::{Aws, Encryption, PublicAddress, RootVolume, Settings};
@@ -77,6 +77,9 @@ impl Observe for Counted {
     }
     async fn offerings(&self) -> Result<Vec<Offering>, ProviderError> {
         self.called(self.provider().offerings().await)
+    }
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.called(self.provider().tenancy().await)
     }
     async fn quota(&self) -> Result<Quota, ProviderError> {
         self.called(self.provider().quota().await)
