@@ -239,7 +239,10 @@ impl Life {
                     clock.step(millis);
                 }
             }
-            Event::Configure { space, limit, shares } => self.configure(space, limit, shares),
+            Event::Configure { space, limit, shares } => {
+                self.setup = Arc::new(site::configured(&self.setup, space, (limit, shares)));
+                self.world.judge().limit(space, Processors(limit));
+            }
             Event::Reload { host } => {
                 if let Some(running) = self.running.get(&host) {
                     running.configure(self.setup.clone());
