@@ -89,6 +89,7 @@ fn rendering(criterion: &mut Criterion) {
         base_url: "https://host:443",
         outputs_token: "token",
         manager_ca: "",
+        deadline: vcycle::model::Timestamp::from_secs(1_800_000_000),
     };
     let definition = &rules.machinetypes[&machinetype];
     criterion.bench_function("render one user_data", |bencher| {

@@ -5,6 +5,7 @@ mod changes;
 mod heartbeats;
 mod input;
 mod memory;
+mod waves;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -14,7 +15,7 @@ use vcycle_api::{Act, Clock};
 
 pub use input::{PlanFrame, Remembered, plan_input};
 
-use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, execute, prepare};
+use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, prepare};
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{
     ClockTrust, Decision, DeleteReason, DeploymentId, Doors, ErrorKind, ListingState,
@@ -95,6 +96,7 @@ pub async fn run_cycle(
     let remembered = Remembered::of(memory, &space.policy, &seen);
     let generation = proof.generation();
     let readiness = &make_ready(context, proof, &seen).await?;
+    memory.readiness.tell(proof.space(), readiness);
     let (policy, trust) = (&space.policy, &trust);
     let under = PlanFrame { seed, clock: trust, deployment, generation, policy, readiness };
     let mut input = plan_input(&under, &seen, &remembered);
@@ -118,18 +120,11 @@ pub async fn run_cycle(
         end,
         stopping,
     };
-    // What is about to be done, and why, is known even if we die of it; else nothing is done.
-    let unannounced = announce(context, proof, (&input, &plan), memory).await.err();
-    let plan = match &unannounced {
-        Some(_) => Plan { steps: Vec::new(), ..plan },
-        None => plan,
-    };
-    let mut outcomes = execute(&plan, &act, proof, memory).await;
-    outcomes.store_problem =
-        unannounced.map(|problem| problem.to_string()).or(outcomes.store_problem);
+    let hands = waves::Hands { context, act: &act, proof, seen: &seen };
+    let (plan, mut outcomes) = waves::carry_out(&hands, (&input, plan), memory).await;
     remember(&outcomes, (&seen, used), memory);
     let frame = frame(provider.capabilities().provider, home, memory.decisions());
-    let mut snapshot = snapshot(&input, &plan, frame);
+    let mut snapshot = waves::shown(&input, (&plan, frame), memory);
     snapshot.continue_history(memory.saved.as_ref());
     snapshot.alarms.extend(seen.problems.iter().cloned());
     if outcomes.fenced.is_none()
@@ -157,7 +152,7 @@ fn not_outrun(proof: &Proof<'_>, seen: &Observation) -> Result<(), StoreError> {
 /// of it.
 async fn look(from: &Sources<'_>, memory: &mut SpaceMemory) -> Result<Observation, StoreError> {
     let mut seen = observe(from, memory).await?;
-    if let Some(why) = memory.auth_stop(seen.now) {
+    if let Some(why) = memory.auth_stop(seen.now).filter(|_| !seen.listing.is_elsewhere()) {
         let kind = ErrorKind::AuthFailed.word().to_owned();
         seen.listing = ListingState::Failed { kind, message: why.to_owned() };
     }
@@ -171,7 +166,8 @@ async fn make_ready(
     seen: &Observation,
 ) -> Result<BTreeMap<MachinetypeName, Readiness>, StoreError> {
     match &seen.listing {
-        ListingState::Failed { kind: _, message: _ } => Ok(BTreeMap::new()),
+        ListingState::Failed { kind: _, message: _ }
+        | ListingState::Elsewhere { ours: _, theirs: _ } => Ok(BTreeMap::new()),
         ListingState::Complete { started: _ }
         | ListingState::Shrunken { expected: _, missing: _ }
         | ListingState::Partial { why: _ } => {
@@ -217,7 +213,8 @@ fn remember(
         memory.quota_refused(seen.now, used.plus(created(outcomes)), seen.quota);
     }
     asked_twice_again(outcomes, memory);
-    memory.decided(outcomes.steps.iter().filter_map(decision));
+    let told = |outcome: &&StepOutcome| !is_one_of_many(outcome, outcomes);
+    memory.decided(outcomes.steps.iter().filter(told).filter_map(decision));
 }
 
 /// Remembers the calls that no record remembers.
@@ -306,6 +303,16 @@ fn created(outcomes: &Outcomes) -> Processors {
             (_, _) => None,
         });
     taken.sum()
+}
+
+/// Of an offering that is out of stock the refusals are told, and not all that was left for them.
+fn is_one_of_many(outcome: &StepOutcome, outcomes: &Outcomes) -> bool {
+    match (&outcome.step, &outcome.result) {
+        (Step::Create(new), StepResult::Skipped { because: _ }) => {
+            outcomes.sold_out.contains(&new.offering.id)
+        }
+        (_, _) => false,
+    }
 }
 
 /// What people are told of a step; nothing of housekeeping.

@@ -7,6 +7,7 @@ mod board;
 mod line;
 mod membership;
 mod placing;
+mod requests;
 mod silence;
 mod space;
 

@@ -6,6 +6,7 @@
 //! filesystem, so everything is also polled (a few `stat` calls).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -110,7 +111,7 @@ impl Reloader {
     pub async fn run(mut self) {
         let (changed, mut changes) = mpsc::channel(1);
         let mut eyes = if self.timing.inotify { Eyes::open(changed) } else { Eyes::shut() };
-        eyes.look_at(&self.watched);
+        eyes = eyes.look_at(self.watched.clone()).await;
         // Empty, so that the first look loads once more: a change since the first load is not lost.
         let mut seen = Fingerprint::new();
         let mut tried = self.clock.monotonic();
@@ -123,7 +124,7 @@ impl Reloader {
                 seen = now;
                 tried = self.clock.monotonic();
                 self.load().await;
-                eyes.look_at(&self.watched);
+                eyes = eyes.look_at(self.watched.clone()).await;
             }
             forced = tokio::select! {
                 () = self.setup.closed() => return,
@@ -150,14 +151,19 @@ impl Reloader {
 
     async fn load(&mut self) {
         let (main, host) = (self.main.clone(), self.host.clone());
-        let loading = tokio::task::spawn_blocking(move || library::load_all(&main, &host));
-        let Ok(Loaded { setup, warnings, watched }) = loading.await else {
+        let current = Arc::clone(&self.setup.borrow());
+        let state_dir = current.config.site.state_dir.clone();
+        // A dead file server may let any look at a file wait for minutes: never on a thread of the runtime.
+        let loading = tokio::task::spawn_blocking(move || {
+            let found = if state_dir.is_dir() { StateDir::Found } else { StateDir::Missing };
+            (library::load_all(&main, &host), found)
+        });
+        let Ok((Loaded { setup, warnings, watched }, found)) = loading.await else {
             self.refuse("loading failed with an internal error; it is in the log".to_owned());
             return;
         };
-        let current = Arc::clone(&self.setup.borrow());
         match setup {
-            Ok(new) => match obstacle(&current.config, &new.config) {
+            Ok(new) => match obstacle(&current.config, &new.config, found) {
                 None => {
                     self.watched = watched;
                     self.accept(&current, new, &warnings);
@@ -210,8 +216,8 @@ impl Reloader {
 
 /// All reasons why a good new configuration still cannot replace the running one, a line each;
 /// `None`: it can.
-fn obstacle(old: &Config, new: &Config) -> Option<String> {
-    if let Some(why) = vanished(old, new) {
+fn obstacle(old: &Config, new: &Config, found: StateDir) -> Option<String> {
+    if let Some(why) = vanished(old, new, found) {
         return Some(why);
     }
     let mut fixed = Vec::new();
@@ -246,12 +252,19 @@ fn obstacle(old: &Config, new: &Config) -> Option<String> {
     (!why.is_empty()).then(|| why.join("\n"))
 }
 
+/// Whether the state directory was there when the configuration was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StateDir {
+    Found,
+    Missing,
+}
+
 /// An unmounted state directory looks like one without configuration: never believe that.
-fn vanished(old: &Config, new: &Config) -> Option<String> {
+fn vanished(old: &Config, new: &Config, found: StateDir) -> Option<String> {
     let state_dir = &old.site.state_dir;
     let had = old.files.iter().any(|file| file.starts_with(state_dir));
     let has = new.files.iter().any(|file| file.starts_with(state_dir));
-    if !state_dir.is_dir() {
+    if found == StateDir::Missing {
         return Some(format!("the state directory {} is not there", state_dir.display()));
     }
     (had && !has).then(|| {
@@ -264,13 +277,18 @@ fn vanished(old: &Config, new: &Config) -> Option<String> {
 }
 
 /// What makes a tenancy the same one: its machines would not be seen in another.
-fn tenancy(provider: &ProviderConfig) -> (&'static str, Option<&Path>) {
+fn tenancy(provider: &ProviderConfig) -> (&'static str, Vec<&OsStr>) {
     match provider {
-        ProviderConfig::Local(local) => ("local", Some(&local.dir)),
-        ProviderConfig::Sim(_) => ("sim", None),
-        // Which project it is stands in `clouds.yaml`: an entry may be renamed, and a wrong project shows no machine
-        // of ours, which is suspected by itself.
-        ProviderConfig::OpenStack(_) => ("openstack", None),
+        ProviderConfig::Local(local) => ("local", vec![local.dir.as_os_str()]),
+        ProviderConfig::Sim(_) => ("sim", Vec::new()),
+        // Which project it is stands in `clouds.yaml`: an entry may be renamed, and a wrong project is found by what
+        // the cloud itself tells (`SpaceTenancy`).
+        ProviderConfig::OpenStack(_) => ("openstack", Vec::new()),
+        // The account stands with the credentials.
+        ProviderConfig::Aws(aws) => ("aws", vec![OsStr::new(&aws.region)]),
+        ProviderConfig::Gcp(gcp) => {
+            ("gcp", vec![OsStr::new(&gcp.project), OsStr::new(&gcp.region)])
+        }
     }
 }
 
@@ -280,7 +298,6 @@ type Look = (u64, u64, u64, (i64, i64), (i64, i64));
 type Fingerprint = BTreeMap<PathBuf, Option<Look>>;
 
 async fn fingerprint(watched: BTreeSet<PathBuf>) -> Fingerprint {
-    // A dead file server may block a `stat` for minutes: never on a thread of the runtime.
     let looking = tokio::task::spawn_blocking(move || {
         watched
             .into_iter()
@@ -326,11 +343,21 @@ impl Eyes {
         Self { watcher: None, folders: BTreeSet::new() }
     }
 
-    /// Watches folders, never files: a file that is replaced has a new inode.
-    fn look_at(&mut self, watched: &BTreeSet<PathBuf>) {
-        let Some(watcher) = &mut self.watcher else { return };
-        let folders: BTreeSet<PathBuf> =
-            watched.iter().filter_map(|path| nearest_folder(path)).collect();
+    /// Watches folders, never files: a file that is replaced has a new inode. Without an answer of the file server
+    /// it waits, on a thread of its own.
+    async fn look_at(self, watched: BTreeSet<PathBuf>) -> Self {
+        let looking = tokio::task::spawn_blocking(move || {
+            let folder = |path: &PathBuf| {
+                if path.is_dir() { Some(path.clone()) } else { path.parent().map(Path::to_owned) }
+            };
+            let folders = watched.iter().filter_map(folder).collect();
+            self.watch_these(folders)
+        });
+        looking.await.unwrap_or_else(|_| Self::shut())
+    }
+
+    fn watch_these(mut self, folders: BTreeSet<PathBuf>) -> Self {
+        let Some(watcher) = &mut self.watcher else { return self };
         for gone in self.folders.difference(&folders) {
             // It may be gone from the disk as well, and then from inotify too.
             let _ = watcher.unwatch(gone);
@@ -343,9 +370,6 @@ impl Eyes {
             }
         }
         self.folders = folders;
+        self
     }
-}
-
-fn nearest_folder(path: &Path) -> Option<PathBuf> {
-    if path.is_dir() { Some(path.to_owned()) } else { path.parent().map(Path::to_owned) }
 }

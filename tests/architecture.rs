@@ -6,6 +6,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "architecture/blocking.rs"]
+mod blocking;
+#[path = "architecture/forwards.rs"]
+mod forwards;
 #[path = "architecture/rules.rs"]
 mod rules;
 #[path = "architecture/source.rs"]
@@ -78,6 +82,46 @@ fn providers_know_only_the_contract() {
         seen += 1;
     }
     assert!(seen >= 3, "found only {seen} provider crates");
+}
+
+#[test]
+fn what_runs_all_the_time_looks_at_files_on_threads_of_their_own() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let runs = |path: &str| {
+        ["src/driver", "src/cycle", "src/observe", "src/act", "src/reload.rs"]
+            .iter()
+            .any(|part| path.starts_with(part))
+    };
+    let texts = forwards::texts(root);
+    let texts: Vec<_> = texts.iter().filter(|(path, _)| runs(path)).collect();
+    assert!(texts.len() > 20, "found only {}", texts.len());
+    let found: Vec<String> =
+        texts.iter().flat_map(|(path, text)| blocking::looks(path, text)).collect();
+    assert_none("looks at files on a thread of the runtime", &found);
+    for planted in ["fn f() { path.is_dir(); }", "async fn f() { std::fs::read(path); }"] {
+        assert_eq!(blocking::looks("x.rs", planted).len(), 1, "{planted}");
+    }
+    let aside = "async fn f() { tokio::task::spawn_blocking(move || path.is_dir()).await; }";
+    assert_eq!(blocking::looks("x.rs", aside), [""; 0]);
+}
+
+#[test]
+fn a_provider_before_another_forwards_every_call() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let contract = std::fs::read_to_string(root.join("providers/api/src/contract.rs")).unwrap();
+    let contract = forwards::Contract::parse(&contract);
+    let texts = forwards::texts(root);
+    let found: Vec<String> =
+        texts.iter().flat_map(|(path, text)| contract.left_out(path, text)).collect();
+    assert_none(
+        "calls that a default of the contract answers instead of the provider behind",
+        &found,
+    );
+    let planted =
+        "impl Observe for X { fn capabilities(&self) -> &C { self.inner.capabilities() } }";
+    assert!(contract.left_out("x.rs", planted).len() > 5, "the rule finds a violation");
+    let own = "impl Observe for X { fn capabilities(&self) -> &C { &self.capabilities } }";
+    assert_eq!(contract.left_out("x.rs", own), [""; 0]);
 }
 
 #[test]

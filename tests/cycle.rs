@@ -5,13 +5,18 @@
 
 #[path = "cycle/promises.rs"]
 mod promises;
+#[path = "cycle/stock_outs.rs"]
+mod stock_outs;
 #[path = "core/mod.rs"]
 mod support;
+#[path = "cycle/tenancy.rs"]
+mod tenancy;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use support::acquire::acquire;
 use support::mortal::Fate;
 use support::site::{Site, space};
 use support::world::{CYCLE, Manager, World, done, strict_cloud};
@@ -22,7 +27,7 @@ use vcycle::model::{
     RequestId, RequestWhat, Tags,
 };
 use vcycle::store::testing::{Effect, FaultyFs, Vanishing, When};
-use vcycle::store::{Acquire, FeatureKind, OutputName, Ownership};
+use vcycle::store::{Acquire, FeatureKind, OutputName};
 use vcycle_api::{Clock, Market};
 use vcycle_sim::{CallFault, Script, Stranger, WorldFault};
 
@@ -352,7 +357,7 @@ fn trap_7_14_a_space_is_not_taken_from_a_living_manager() {
         let two = ManagerName::parse("two").unwrap();
         for _ in 0..20 {
             world.clock.advance(CYCLE);
-            let other = Ownership::acquire(&one.store, &space(), &two, support::world::TTL).await;
+            let other = acquire(&one.store, &space(), &two, support::world::TTL).await;
             assert!(matches!(other, Ok(Acquire::HeldBy { .. })), "{other:?}");
             assert!(one.cycle().await.unwrap().is_ok());
         }

@@ -29,7 +29,8 @@ use vcycle::act::Home;
 use vcycle::driver::{self, Context, Waker, first_board, waker};
 use vcycle::library::Setup;
 use vcycle::model::{
-    Board, ConfigStatus, DeploymentId, ManagerName, Processors, SpaceName, SpaceSnapshot, Timestamp,
+    Board, ConfigStatus, DeploymentId, ManagerName, OperatorRequest, Processors, RequestId,
+    RequestWhat, SpaceName, SpaceSnapshot, Timestamp,
 };
 use vcycle::store::testing::{MemoryFs, Vanishing};
 use vcycle::store::{SharedFs, Store};
@@ -285,6 +286,55 @@ fn a_stopped_manager_is_followed_at_once_and_no_machine_is_made_twice() {
         assert!(stopped.elapsed() < Duration::from_secs(5), "{:?}", stopped.elapsed());
         assert_eq!(world.machines(&space()), 4);
         two.stop().await;
+    });
+}
+
+/// What a killed manager leaves looks as if it worked on, and has its own name.
+#[test]
+fn a_space_that_was_lost_is_not_shown_as_owned_by_the_one_who_lost_it() {
+    run(async {
+        let world = World::new();
+        let mut one = world.start("one", site().setup()).await;
+        one.until(|board| running(board, &space()) == 4).await;
+        one.task.abort();
+        let mut again = world.start("one", site().setup()).await;
+        let board = again.until(|board| board.idle_spaces.contains_key(&space())).await;
+        let waiting: Vec<_> = board.waiting_spaces().map(|(name, _)| name.clone()).collect();
+        assert_eq!(waiting, [space()], "{board:?}");
+        assert!(board.idle_spaces[&space()].contains("generation 1 was this manager's own"));
+        again.until(|board| running(board, &space()) == 4).await;
+        again.stop().await;
+        assert_eq!(world.machines(&space()), 4);
+    });
+}
+
+/// A drain is heard long before the next cycle is due, and what it did is shown at once.
+#[test]
+fn a_request_wakes_its_space_and_what_came_of_it_is_shown_with_the_cycle() {
+    run(async {
+        let world = World::new();
+        let mut one = world.start("one", site().setup()).await;
+        one.until(|board| running(board, &space()) == 4).await;
+        let store = Store::new(Arc::new(world.disk.clone()), world.clock.clone());
+        for number in 0..4 {
+            let board = one.board.borrow().clone();
+            let row = &board.spaces[&space()].machines[number];
+            let by = world.clock.now() + Duration::from_secs(7200);
+            let what = RequestWhat::DrainMachine { machine: row.name.clone(), by };
+            let id = RequestId(format!("r{number}"));
+            let request = OperatorRequest { format: 1, id, who: "admin".into(), at: by, what };
+            let asked = Instant::now();
+            store.put_request(&space(), &request).await.unwrap();
+            let told = |board: &Board| {
+                board.spaces[&space()].machines.iter().filter(|m| m.drain_by == Some(by)).count()
+            };
+            let before = one.board.borrow().spaces[&space()].at;
+            let board = one.until(|board| board.spaces[&space()].at > before).await;
+            assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+            assert_eq!(told(&board), 1, "the first cycle that is shown has told it");
+            sleep(Duration::from_millis(100 + 7_300 * number as u64)).await;
+        }
+        one.stop().await;
     });
 }
 

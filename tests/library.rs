@@ -51,6 +51,7 @@ fn variables(names: &Names) -> MachineVariables<'_> {
         base_url: "https://manager.example:8443",
         outputs_token: "t0ken",
         manager_ca: "CA\n",
+        deadline: vcycle::model::Timestamp::from_secs(1_800_000_000),
     }
 }
 

@@ -102,6 +102,24 @@ async fn feature(
 struct Library {
     dir: tempfile::TempDir,
     setup: vcycle::library::Setup,
+    /// The hard end of machines.
+    deadline: i64,
+}
+
+/// Where a machine runs.
+#[derive(Default)]
+struct On {
+    /// Below the test's folder, where its script is.
+    folder: String,
+    /// The metadata service of its cloud.
+    metadata: Option<String>,
+}
+
+/// Programs of a folder before those of the host.
+fn path(first: &Path) -> std::ffi::OsString {
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(std::iter::once(first.to_owned()).chain(std::env::split_paths(&others)))
+        .unwrap()
 }
 
 impl Library {
@@ -140,7 +158,8 @@ heartbeat_every = 1
         let config = dir.path().join("vcycle.toml");
         std::fs::write(&config, text).unwrap();
         let setup = load_setup(&config).unwrap_or_else(|problems| panic!("{problems}"));
-        let library = Self { dir, setup };
+        let deadline = now() + 86_400;
+        let library = Self { dir, setup, deadline };
         std::fs::create_dir_all(library.spool().join("new")).unwrap();
         library
     }
@@ -166,6 +185,11 @@ heartbeat_every = 1
     }
 
     fn boot(&self, machinetype: &str, number: u64, manager: &Manager) -> Machine {
+        // Of no cloud.
+        self.boot_on((machinetype, number), manager, &On::default())
+    }
+
+    fn boot_on(&self, (machinetype, number): (&str, u64), manager: &Manager, on: &On) -> Machine {
         let space = SpaceName::parse("test").unwrap();
         let machinetype = MachinetypeName::parse(machinetype).unwrap();
         let name = MachineName::compose(&machinetype, number);
@@ -179,16 +203,22 @@ heartbeat_every = 1
             base_url: &manager.base_url,
             outputs_token: TOKEN,
             manager_ca: "",
+            deadline: vcycle::model::Timestamp::from_secs(self.deadline),
         };
         let definition = &self.setup.spaces[&space].machinetypes[&machinetype];
         let rendered = definition.render(&variables, 1 << 20).unwrap();
-        let script = self.dir.path().join(name.as_str());
+        let folder = self.dir.path().join(&on.folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let script = folder.join(name.as_str());
         std::fs::write(&script, rendered.user_data.expose()).unwrap();
         let work = self.dir.path().join(format!("{name}-work"));
         std::fs::create_dir(&work).unwrap();
         let process = Command::new("bash")
             .arg(&script)
             .env("TMPDIR", &work)
+            .env("VCYCLE_METADATA", on.metadata.as_deref().unwrap_or("http://127.0.0.1:9"))
+            .env("PATH", path(&self.dir.path().join("bin")))
+            .env_remove("MACHINEFEATURES")
             .current_dir(&work)
             .stdin(Stdio::null())
             .process_group(0)
@@ -431,4 +461,180 @@ fn readmes_name_every_option_and_message() {
             }
         }
     }
+}
+
+/// Plays the metadata service of a cloud, as its pages describe it:
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html>,
+/// <https://cloud.google.com/compute/docs/instances/preemptible#determine_if_an_instance_was_preempted>.
+struct Metadata {
+    notice: Arc<Mutex<Option<i64>>>,
+    url: String,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Metadata {
+    fn start(routes: fn(Arc<Mutex<Option<i64>>>) -> Router) -> Self {
+        let notice = Arc::default();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let routes = routes(Arc::clone(&notice));
+        runtime.spawn(async move { axum::serve(listener, routes).await });
+        Self { notice, url, _runtime: runtime }
+    }
+
+    fn on(&self) -> On {
+        On { metadata: Some(self.url.clone()), ..On::default() }
+    }
+
+    /// From now on it says that the machine is taken back in so many seconds.
+    fn gives_notice(&self, seconds: i64) {
+        *self.notice.lock().unwrap() = Some(now() + seconds);
+    }
+}
+
+type Answer = Result<String, StatusCode>;
+
+/// IMDSv2: nothing without a token.
+fn amazon(notice: Arc<Mutex<Option<i64>>>) -> Router {
+    fn has_token(headers: &HeaderMap) -> Result<(), StatusCode> {
+        let given = headers.get("x-aws-ec2-metadata-token");
+        given.filter(|token| *token == "t").map(|_| ()).ok_or(StatusCode::UNAUTHORIZED)
+    }
+    let token = async |headers: HeaderMap| -> Answer {
+        let wanted = headers.contains_key("x-aws-ec2-metadata-token-ttl-seconds");
+        if wanted { Ok("t".to_owned()) } else { Err(StatusCode::BAD_REQUEST) }
+    };
+    let id = async |headers: HeaderMap| -> Answer { has_token(&headers).map(|()| "i-1".into()) };
+    let action =
+        async |State(notice): State<Arc<Mutex<Option<i64>>>>, headers: HeaderMap| -> Answer {
+            has_token(&headers)?;
+            let at = notice.lock().unwrap().ok_or(StatusCode::NOT_FOUND)?;
+            let at = jiff::Timestamp::from_second(at).unwrap();
+            Ok(format!("{{\"action\": \"terminate\", \"time\": \"{at}\"}}"))
+        };
+    Router::new()
+        .route("/latest/api/token", put(token))
+        .route("/latest/meta-data/instance-id", get(id))
+        .route("/latest/meta-data/spot/instance-action", get(action))
+        .with_state(notice)
+}
+
+fn google(notice: Arc<Mutex<Option<i64>>>) -> Router {
+    fn has_flavor(headers: &HeaderMap) -> Result<(), StatusCode> {
+        let given = headers.get("metadata-flavor");
+        given.filter(|flavor| *flavor == "Google").map(|_| ()).ok_or(StatusCode::FORBIDDEN)
+    }
+    let id = async |headers: HeaderMap| -> Answer { has_flavor(&headers).map(|()| "7".into()) };
+    let preempted =
+        async |State(notice): State<Arc<Mutex<Option<i64>>>>, headers: HeaderMap| -> Answer {
+            has_flavor(&headers)?;
+            Ok(if notice.lock().unwrap().is_some() { "TRUE" } else { "FALSE" }.to_owned())
+        };
+    Router::new()
+        .route("/computeMetadata/v1/instance/id", get(id))
+        .route("/computeMetadata/v1/instance/preempted", get(preempted))
+        .with_state(notice)
+}
+
+#[test]
+fn a_notice_of_amazon_gives_the_job_back_before_the_machine_is_taken() {
+    let (manager, cloud) = (Manager::start(), Metadata::start(amazon));
+    let library = Library::new("", "idle_seconds = 1");
+    library.job("long", "sleep 600");
+    let mut machine = library.boot_on(("batch", 1), &manager, &cloud.on());
+    wait_for("the job runs", LONG, || (library.in_folder("new").is_empty()).then_some(()));
+    cloud.gives_notice(22);
+    let words = machine.last_words(&manager);
+    assert_eq!(words, "110 Taken back by the provider");
+    assert!(now() < cloud.notice.lock().unwrap().unwrap() - 5, "with time to spare");
+    assert_eq!(library.in_folder("new"), ["long.job"]);
+    assert_eq!(machine.left(), 0);
+}
+
+#[test]
+fn a_notice_of_google_keeps_a_machine_from_beginning_more() {
+    let (manager, cloud) = (Manager::start(), Metadata::start(google));
+    let library = Library::new("", "idle_seconds = 600");
+    cloud.gives_notice(30);
+    let mut machine = library.boot_on(("batch", 1), &manager, &cloud.on());
+    assert_eq!(machine.last_words(&manager), "110 Taken back by the provider");
+}
+
+#[test]
+fn without_a_notice_a_machine_of_a_cloud_works_on() {
+    for cloud in [Metadata::start(amazon), Metadata::start(google)] {
+        let manager = Manager::start();
+        let library = Library::new("example_run_seconds = 8", "");
+        let mut machine = library.boot_on(("example", 1), &manager, &cloud.on());
+        assert_eq!(machine.last_words(&manager), "200 Success");
+    }
+}
+
+/// `systemctl` and `poweroff` of the machine: they write down how they were called.
+fn programs_of_the_machine(library: &Library) -> PathBuf {
+    let bin = library.dir.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let called = library.dir.path().join("called");
+    for program in ["systemctl", "poweroff"] {
+        let file = bin.join(program);
+        std::fs::write(&file, format!("#!/bin/sh\necho {program} $* >>'{}'\n", called.display()))
+            .unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&file, mode).unwrap();
+    }
+    std::fs::create_dir_all(library.dir.path().join("etc/systemd/system")).unwrap();
+    called
+}
+
+fn by_cloud_init() -> On {
+    On { folder: "var/lib/cloud/instance/scripts".to_owned(), metadata: None }
+}
+
+#[test]
+fn a_machine_of_a_cloud_sets_its_hard_end_and_powers_itself_off() {
+    let manager = Manager::start();
+    let mut library = Library::new("example_run_seconds = 1", "");
+    library.deadline = 2_000_000_000;
+    let called = programs_of_the_machine(&library);
+    let mut machine = library.boot_on(("example", 1), &manager, &by_cloud_init());
+    assert_eq!(machine.last_words(&manager), "200 Success");
+    let called = std::fs::read_to_string(called).unwrap();
+    let lines: Vec<_> = called.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "systemctl daemon-reload",
+            "systemctl enable --now vcycle-hard-end.timer",
+            "systemctl poweroff"
+        ]
+    );
+    let units = library.dir.path().join("etc/systemd/system");
+    let timer = std::fs::read_to_string(units.join("vcycle-hard-end.timer")).unwrap();
+    assert!(timer.contains("\nOnCalendar=2033-05-18 03:33:20 UTC\n"), "{timer}");
+    assert!(timer.contains("\nPersistent=true\n"), "{timer}");
+    let service = std::fs::read_to_string(units.join("vcycle-hard-end.service")).unwrap();
+    assert!(service.contains("systemctl poweroff --force"), "{service}");
+}
+
+#[test]
+fn a_machine_that_boots_after_its_hard_end_powers_itself_off_at_once() {
+    let manager = Manager::start();
+    let mut library = Library::new("example_run_seconds = 1", "");
+    library.deadline = now() - 1;
+    let called = programs_of_the_machine(&library);
+    let mut machine = library.boot_on(("example", 1), &manager, &by_cloud_init());
+    machine.last_words(&manager);
+    let called = std::fs::read_to_string(called).unwrap();
+    assert_eq!(called.lines().next(), Some("systemctl poweroff"));
+}
+
+#[test]
+fn a_process_of_a_host_never_touches_the_host() {
+    let manager = Manager::start();
+    let library = Library::new("example_run_seconds = 1", "");
+    let called = programs_of_the_machine(&library);
+    let mut machine = library.boot("example", 1, &manager);
+    assert_eq!(machine.last_words(&manager), "200 Success");
+    assert!(!called.exists());
 }

@@ -10,7 +10,7 @@ use vcycle::model::*;
 use vcycle::plan::{SnapshotFrame, Step, snapshot};
 
 /// Sets of facts that a record can have.
-const FACTS: [&str; 12] = [
+const FACTS: [&str; 13] = [
     "intended",
     "created",
     "created, but its id is not known",
@@ -21,6 +21,7 @@ const FACTS: [&str; 12] = [
     "started, delete decided and due again",
     "intended, delete decided",
     "started, told to end by a time that has passed",
+    "started, to be taken back at a time that has passed",
     "rejected",
     "gone",
 ];
@@ -74,6 +75,10 @@ fn view(world: &mut World, facts: &str, sight: &str) -> MachineView {
         }
         "intended, delete decided" => record.deletion = Some(deletion(0, minutes(5))),
         "started, told to end by a time that has passed" => {
+            record.started = started;
+            record.drain = Some(Drain { by: now, reason: DrainReason::SpaceShutdown });
+        }
+        "started, to be taken back at a time that has passed" => {
             record.started = started;
             record.drain = Some(Drain { by: now, reason: DrainReason::Interruption });
         }

@@ -160,6 +160,11 @@ fn about_deletes() -> Vec<Case> {
     refused.listing = ListingState::Failed { kind, message: "401".into() };
     cases.push(broken(law, "401", refused, plan.clone()));
 
+    let law = "in another tenancy than the space's nothing is done";
+    let mut elsewhere = world.clone();
+    elsewhere.listing = ListingState::Elsewhere { ours: "x".into(), theirs: "y".into() };
+    cases.push(broken(law, "elsewhere", elsewhere, plan.clone()));
+
     let law = "only VMs that are known to be ours are deleted";
     let mut other = plan.clone();
     for step in &mut other.steps {

@@ -471,13 +471,14 @@ proptest! {
     }
 
     #[test]
-    fn a_listing_that_cannot_be_believed_makes_nothing_and_adds_no_delete(spec in spec(), kind in 0..4_u8, blind: bool) {
+    fn a_listing_that_cannot_be_believed_makes_nothing_and_adds_no_delete(spec in spec(), kind in 0..5_u8, blind: bool) {
         let full = world(&spec);
         let mut less = full.clone();
         less.listing = match kind {
             0 => ListingState::Partial { why: "x".into() },
             1 => ListingState::Shrunken { expected: 9, missing: 8 },
             2 => ListingState::Failed { kind: "unavailable".into(), message: "x".into() },
+            3 => ListingState::Elsewhere { ours: "x".into(), theirs: "y".into() },
             _ => ListingState::Failed { kind: "auth-failed".into(), message: "x".into() },
         };
         if blind {
@@ -491,6 +492,9 @@ proptest! {
         let gets_go_on = kind == 1 && !blind;
         prop_assert!(gets_go_on || plan.report.held_back.is_empty());
         if kind == 3 {
+            prop_assert!(plan.steps.is_empty());
+        }
+        if kind == 4 {
             prop_assert!(deletes(&plan).is_empty());
         }
         // What is archived was proven gone before, or is now by positive evidence.

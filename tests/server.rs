@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+#[path = "core/acquire.rs"]
+mod acquire;
 #[path = "server/admin.rs"]
 mod admin;
 #[path = "server/certificates.rs"]

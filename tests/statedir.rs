@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests: a failure is a panic, in helpers too")]
 
+#[path = "core/acquire.rs"]
+mod acquire;
 #[path = "statedir/bench.rs"]
 mod bench;
 #[path = "statedir/crashes.rs"]

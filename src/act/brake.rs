@@ -1,6 +1,6 @@
 //! Why a step could not be done, and what follows from that for the rest of the plan.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use vcycle_api::{ErrorKind, ProviderError};
 
 use super::StepResult;
 use crate::library::RenderError;
-use crate::model::MachineName;
+use crate::model::{MachineName, OfferingId};
 use crate::plan::Step;
 use crate::store::{Fenced, StoreError};
 
@@ -67,6 +67,7 @@ pub(super) struct Brake {
 pub(super) struct Pulled {
     pub(super) fenced: Option<String>,
     pub(super) store_problem: Option<String>,
+    pub(super) sold_out: BTreeSet<OfferingId>,
     pub(super) quota_refused: bool,
     pub(super) auth_refused: Option<String>,
     pub(super) no_more_creates: Option<String>,
@@ -90,7 +91,9 @@ impl Brake {
             return Some("the space is not ours any more".to_owned());
         }
         self.with(|pulled| match step {
-            Step::Create(_) => pulled.no_more_creates.clone(),
+            Step::Create(new) => {
+                pulled.no_more_creates.clone().or_else(|| pulled.lacks(&new.offering.id))
+            }
             Step::Learn { .. }
             | Step::Adopt { .. }
             | Step::Drain { .. }
@@ -130,9 +133,17 @@ impl Pulled {
         machine.map(|_| "an earlier step of this machine failed".to_owned())
     }
 
+    /// Whoever was refused has said it for all others.
+    fn lacks(&self, offering: &OfferingId) -> Option<String> {
+        self.sold_out.contains(offering).then(|| format!("{offering} is out of stock"))
+    }
+
     fn provider_said(&mut self, step: &Step, error: &ProviderError) {
-        if matches!(step, Step::Create(_)) {
+        if let Step::Create(new) = step {
             self.quota_refused |= error.kind == ErrorKind::QuotaExceeded;
+            if let ErrorKind::InsufficientCapacity { offering: _ } = error.kind {
+                self.sold_out.insert(new.offering.id.clone());
+            }
         }
         if error.kind == ErrorKind::AuthFailed {
             self.auth_refused.get_or_insert_with(|| error.to_string());

@@ -2,6 +2,7 @@
 //! create call, its outcome into the record. Also the record of a VM that is adopted without one.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,6 +16,10 @@ use crate::model::{EntryRef, MachineRecord, Megabytes, OfferingId, Processors, T
 use crate::plan::NewMachine;
 use crate::store::{FeaturePolicy, MachineFiles, features};
 
+/// The longest that a create waits for its turn among all that an account makes: as long as a few spaces of one account
+/// need that make machines at the same time.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Makes the machine of a plan. Between the durable intent and the recorded outcome the intent holds its
 /// place, whatever happens.
 pub(super) async fn create(hands: &mut Hands<'_>, new: &NewMachine) -> Result<Note, Trouble> {
@@ -27,6 +32,11 @@ pub(super) async fn create(hands: &mut Hands<'_>, new: &NewMachine) -> Result<No
     let definition = definition.ok_or(Trouble::Senseless("its machinetype is not defined"))?;
     let token = fresh_token();
     let user_data = render(context, definition, &new.tags, &token)?;
+    // Waited for here, so that nothing stands between the check of the ownership and the call.
+    let wait = context.provider.turn_to_create(PATIENCE).map_err(Trouble::Provider)?;
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
     let record = intent(hands, new, &token);
     let files = files(context, &record, user_data.clone());
     context.store.create_machine(hands.proof, &record, &files).await?;
@@ -91,9 +101,11 @@ fn render(
         base_url: &context.home.base_url,
         outputs_token: token,
         manager_ca: &context.home.manager_ca,
+        deadline: tags.deadline,
     };
     let limit = context.provider.capabilities().user_data_limit;
-    Ok(definition.render(&variables, limit)?.user_data)
+    let count = |text: &str| context.provider.user_data_bytes(&UserData::new(text));
+    Ok(definition.render_counted(&variables, limit, count)?.user_data)
 }
 
 fn intent(hands: &Hands<'_>, new: &NewMachine, token: &str) -> MachineRecord {

@@ -12,7 +12,7 @@ mod create;
 mod prepare;
 mod steps;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 
@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use vcycle_api::{Act, Clock};
 
 use crate::library::{Setup, SpaceSetup};
-use crate::model::{MachineName, MachineRecord, ManagerName, Offering, Timestamp};
+use crate::model::{MachineName, MachineRecord, ManagerName, Offering, OfferingId, Timestamp};
 use crate::plan::{Plan, Step};
 use crate::store::{Proof, Store};
 pub use prepare::prepare;
@@ -147,6 +147,10 @@ impl fmt::Display for StepResult {
 pub struct Outcomes {
     /// One for each step, in the plan's order.
     pub steps: Vec<StepOutcome>,
+    /// Offerings of which the cloud had none when a machine was asked for, with that certainly written.
+    pub sold_out: BTreeSet<OfferingId>,
+    /// Why nothing more can be created in this cycle, whatever it is made of.
+    pub no_more_creates: Option<String>,
     /// The cloud refused a machine for quota.
     pub quota_refused: bool,
     /// The cloud refused our credentials: what it said.
@@ -184,15 +188,50 @@ pub async fn execute(
     let Pulled {
         fenced,
         store_problem,
+        sold_out,
         quota_refused,
         auth_refused,
-        no_more_creates: _,
+        no_more_creates,
         left_alone: _,
     } = brake.pulled();
     if store_problem.is_some() {
         memory.is_stale();
     }
-    Outcomes { steps, quota_refused, auth_refused, store_problem, fenced }
+    Outcomes {
+        steps,
+        sold_out,
+        no_more_creates,
+        quota_refused,
+        auth_refused,
+        store_problem,
+        fenced,
+    }
+}
+
+impl Outcomes {
+    /// With those of what was done after it.
+    #[must_use]
+    pub fn and(mut self, later: Self) -> Self {
+        let Self {
+            steps,
+            sold_out,
+            no_more_creates,
+            quota_refused,
+            auth_refused,
+            store_problem,
+            fenced,
+        } = later;
+        self.steps.extend(steps);
+        self.sold_out.extend(sold_out);
+        self.quota_refused |= quota_refused;
+        Self {
+            no_more_creates: self.no_more_creates.or(no_more_creates),
+            auth_refused: self.auth_refused.or(auth_refused),
+            store_problem: self.store_problem.or(store_problem),
+            fenced: self.fenced.or(fenced),
+            ..self
+        }
+    }
 }
 
 /// The steps of one machine in one run, in order, with its record as it is now.

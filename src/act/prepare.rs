@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tracing::warn;
 use vcycle_api::{Act, Need};
 
 use crate::model::{MachinetypeName, Readiness};
@@ -31,14 +30,5 @@ pub async fn prepare(
         Err(_) => not_yet(format!("the cloud did not answer within {} s", LONGEST.as_secs())),
     };
     let machinetypes = needs.iter().map(|need| need.machinetype.clone());
-    let readiness: BTreeMap<_, _> = machinetypes.zip(answers).collect();
-    for (machinetype, readiness) in &readiness {
-        match readiness {
-            Readiness::Ready => {}
-            Readiness::NotYet { why } | Readiness::Cannot { why } => {
-                warn!(space = %proof.space(), %machinetype, why, "is not ready to be made");
-            }
-        }
-    }
-    Ok(readiness)
+    Ok(machinetypes.zip(answers).collect())
 }

@@ -84,15 +84,18 @@ impl Found<'_> {
 fn without_credentials(setup: &Setup) -> impl Iterator<Item = Warning> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     setup.config.spaces.values().filter_map(move |space| {
-        match &space.provider {
-            ProviderConfig::OpenStack(_) => {}
+        let right = match &space.provider {
+            ProviderConfig::OpenStack(_) => {
+                "an entry of clouds.yaml, or `OS_*` variables, that this user may read"
+            }
+            ProviderConfig::Aws(_) => "files and a profile that this user may read",
+            ProviderConfig::Gcp(_) => {
+                "a file of credentials that this user may read, or application-default credentials"
+            }
             ProviderConfig::Local(_) | ProviderConfig::Sim(_) => return None,
-        }
+        };
         let problem = providers::observer(space, &clock).err()?;
-        let wrong = Wrong::new(
-            format!("the provider cannot be opened: {problem:#}"),
-            "an entry of clouds.yaml, or `OS_*` variables, that this user may read",
-        );
+        let wrong = Wrong::new(format!("the provider cannot be opened: {problem:#}"), right);
         Some(Warning::at_value(&space.provider_section, wrong).as_warning())
     })
 }

@@ -1,5 +1,5 @@
 //! `vcycle drain`: leaves a request for the owner of the space, or takes requests back. The owner
-//! carries it out in its next cycle; machines read their time as `shutdowntime_job`.
+//! carries it out within seconds; machines read their time as `shutdowntime_job`.
 
 use std::path::Path;
 use std::time::Duration;

@@ -10,7 +10,10 @@ use crate::library::UserDataLimit;
 use crate::model::DeploymentId;
 
 /// What providers are given beside their table.
-#[cfg_attr(not(feature = "openstack"), expect(dead_code, reason = "of no use to the others"))]
+#[cfg_attr(
+    not(any(feature = "openstack", feature = "aws", feature = "gcp")),
+    expect(dead_code, reason = "of no use to the others")
+)]
 struct Given<'a> {
     clock: &'a Arc<dyn Clock>,
     /// Whose images and volumes are ours; `None`: nothing is.
@@ -29,6 +32,8 @@ fn open(space: &SpaceConfig, given: &Given<'_>) -> anyhow::Result<Arc<dyn Act>> 
         ProviderConfig::Local(local) => local::open(local, given),
         ProviderConfig::Sim(sim) => sim::open(sim, given),
         ProviderConfig::OpenStack(openstack) => openstack::open(openstack.as_ref(), given),
+        ProviderConfig::Aws(aws) => aws::open(aws.as_ref(), given),
+        ProviderConfig::Gcp(gcp) => gcp::open(gcp.as_ref(), given),
     }
 }
 
@@ -42,6 +47,8 @@ pub(crate) fn observer(
         ProviderConfig::Local(local) => local::observe(local, &given),
         ProviderConfig::Sim(sim) => sim::observe(sim, &given),
         ProviderConfig::OpenStack(openstack) => openstack::observe(openstack.as_ref(), &given),
+        ProviderConfig::Aws(aws) => aws::observe(aws.as_ref(), &given),
+        ProviderConfig::Gcp(gcp) => gcp::observe(gcp.as_ref(), &given),
     }
 }
 
@@ -54,13 +61,30 @@ pub(crate) fn user_data_limit(space: &SpaceConfig) -> Option<UserDataLimit> {
         ProviderConfig::OpenStack(openstack) => {
             ("openstack", openstack::user_data_limit(openstack.as_ref()))
         }
+        ProviderConfig::Aws(aws) => ("aws", aws::user_data_limit(aws.as_ref())),
+        ProviderConfig::Gcp(gcp) => ("gcp", gcp::user_data_limit(gcp.as_ref())),
     };
-    Some(UserDataLimit { provider, bytes: bytes? })
+    let count: fn(&str) -> usize = match &space.provider {
+        ProviderConfig::Aws(_) => aws::user_data_bytes,
+        ProviderConfig::Local(_)
+        | ProviderConfig::Sim(_)
+        | ProviderConfig::OpenStack(_)
+        | ProviderConfig::Gcp(_) => str::len,
+    };
+    Some(UserDataLimit { provider, bytes: bytes?, count })
 }
 
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "gcp")]
+mod gcp;
 #[cfg(feature = "openstack")]
 mod openstack;
 
+#[cfg(not(feature = "aws"))]
+use absent as aws;
+#[cfg(not(feature = "gcp"))]
+use absent as gcp;
 #[cfg(not(feature = "local"))]
 use absent as local;
 #[cfg(not(feature = "openstack"))]
@@ -69,7 +93,13 @@ use absent as openstack;
 use absent as sim;
 
 /// A provider that is not in this build. Its table is refused when the configuration is read.
-#[cfg(not(all(feature = "local", feature = "sim", feature = "openstack")))]
+#[cfg(not(all(
+    feature = "aws",
+    feature = "gcp",
+    feature = "local",
+    feature = "sim",
+    feature = "openstack"
+)))]
 mod absent {
     use super::{Act, Arc, Given, Observe};
 
@@ -85,6 +115,11 @@ mod absent {
 
     pub(super) fn user_data_limit<C>(_: &C) -> Option<usize> {
         None
+    }
+
+    #[cfg(not(feature = "aws"))]
+    pub(super) fn user_data_bytes(text: &str) -> usize {
+        text.len()
     }
 }
 

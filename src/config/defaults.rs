@@ -89,6 +89,30 @@ pub const OPENSTACK_SETTLE_SHORT: Duration = minutes(1);
 /// What a site promises that says nothing: a machine that it takes back may have just begun.
 pub const OPENSTACK_GUARANTEED: Duration = Duration::ZERO;
 
+// [space."NAME".aws]
+
+/// HTTP requests at one time: more would only be throttled.
+pub const AWS_REQUESTS_AT_ONCE: u32 = 8;
+/// One HTTP request: as the SDKs of Amazon wait.
+pub const AWS_REQUEST_TIME: Duration = minutes(1);
+/// An instance may still appear after a lost reply: EC2 promises no time, and tells of minutes in outages.
+pub const AWS_SETTLE: Duration = minutes(10);
+/// Shortest that is not worth a warning.
+pub const AWS_SETTLE_SHORT: Duration = minutes(2);
+
+// [space."NAME".gcp]
+
+/// HTTP requests at one time: a fifth of what a project may ask in a second.
+pub const GCP_REQUESTS_AT_ONCE: u32 = 16;
+/// One HTTP request: an accepted insert is answered within seconds.
+pub const GCP_REQUEST_TIME: Duration = Duration::from_secs(30);
+/// Most refusals for capacity or quota come within this time after an insert was accepted.
+pub const GCP_INSERT_WAIT: Duration = Duration::from_secs(5);
+/// A machine may still appear after a lost reply: as long as an operation may be pending.
+pub const GCP_SETTLE: Duration = minutes(2);
+/// Shortest that is not worth a warning.
+pub const GCP_SETTLE_SHORT: Duration = minutes(1);
+
 // [space."NAME".machinetype.NAME] and [defaults] of an entry
 
 /// Share: nothing is made for a machinetype that nobody gave a share.

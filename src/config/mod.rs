@@ -4,10 +4,13 @@
 //! Reading order: `source` and `problem` (places, and what is wrong there), `tree` (TOML with
 //! places, layers merged), `values` and `reader` (typed reading that never stops), `settings`,
 //! `site`, `server`, `space`,
-//! `provider`, `openstack`, `public_key` (meaning), `load` (the only file here that reads files), `defaults`.
+//! `provider`, `clouds`, `openstack`, `aws`, `gcp`, `public_key` (meaning), `load` (the only file here that reads files), `defaults`.
 //! docs/CONFIGURATION.md is the description for people.
 
+mod aws;
+mod clouds;
 pub mod defaults;
+mod gcp;
 mod load;
 mod openstack;
 pub mod problem;
@@ -23,6 +26,8 @@ pub mod tree;
 mod types;
 pub mod values;
 
+pub use aws::{AwsConfig, AwsCredentials, RoleConfig, RootVolumeConfig};
+pub use gcp::{BootDiskConfig, GcpConfig, ServiceAccountConfig};
 pub use load::{
     Host, TextFile, Texts, check_server_files, find_state_dir, load, read_texts, validate,
 };

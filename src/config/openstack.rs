@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::clouds::{line, lines, needs, positive, settle};
 use super::defaults;
-use super::problem::{Finding, Problem, Wrong};
+use super::problem::{Problem, Wrong};
 use super::reader::Reader;
 use super::source::Placed;
 use super::tree::Value;
@@ -84,11 +85,9 @@ pub struct PreemptibleConfig {
 
 /// Reads the table; what is wrong is noted, and replaced by its default.
 pub(super) fn read_openstack(from: &Reader<'_>) -> OpenStackConfig {
-    let lines = |key| from.get_or(key, |v| values::list(v, values::line), Vec::new()).value;
-    let line = |key| from.get(key, values::line).map(|line| line.value);
     let (credential, fallback) = read_credentials(from);
-    let boot_volume_gb = from.get("boot_volume_gb", values::positive).map(|gb| gb.value);
-    let per_processor = from.get("volume_gb_per_processor", values::positive).map(|gb| gb.value);
+    let boot_volume_gb = positive(from, "boot_volume_gb");
+    let per_processor = positive(from, "volume_gb_per_processor");
     let volume_type = from.get("volume_type", values::line);
     if boot_volume_gb.or(per_processor).is_none() {
         needs(from, volume_type.as_ref(), "`boot_volume_gb` or `volume_gb_per_processor`");
@@ -96,34 +95,26 @@ pub(super) fn read_openstack(from: &Reader<'_>) -> OpenStackConfig {
     OpenStackConfig {
         credential,
         fallback,
-        region: line("region"),
+        region: line(from, "region"),
         interface: from.get("interface", interface).map(|interface| interface.value),
         networks: from.get_or("networks", networks, NetworksConfig::Auto).value,
-        security_groups: lines("security_groups"),
-        zones: lines("zones"),
+        security_groups: lines(from, "security_groups"),
+        zones: lines(from, "zones"),
         boot_volume_gb,
         volume_gb_per_processor: per_processor,
         volume_type: volume_type.map(|name| name.value),
         config_drive: from.get_or("config_drive", values::flag, false).value,
         scheduler_hints: read_hints(from),
-        lease: line("lease"),
+        lease: line(from, "lease"),
         preemptible: read_preemptible(from),
-        page: from.get("page", values::positive).map(|page| page.value),
+        page: positive(from, "page"),
         requests_at_once: from
             .get_or("requests_at_once", values::positive, defaults::OPENSTACK_REQUESTS_AT_ONCE)
             .value,
         request_time: from
             .get_or("request_time", values::duration_above_zero, defaults::OPENSTACK_REQUEST_TIME)
             .value,
-        settle: read_settle(from),
-    }
-}
-
-/// A setting that means nothing without another one.
-fn needs<T>(from: &Reader<'_>, written: Option<&Placed<T>>, other: &str) {
-    if let Some(written) = written {
-        let wrong = Wrong::new(format!("it means nothing without {other}"), other);
-        from.problems().add(Problem::at_value(written, wrong).found_by(Finding::Absence));
+        settle: settle(from, (defaults::OPENSTACK_SETTLE, defaults::OPENSTACK_SETTLE_SHORT)),
     }
 }
 
@@ -197,16 +188,4 @@ fn read_preemptible(from: &Reader<'_>) -> Option<PreemptibleConfig> {
     };
     let guaranteed = guaranteed.map_or(defaults::OPENSTACK_GUARANTEED, |written| written.value);
     Some(PreemptibleConfig { flavors, guaranteed })
-}
-
-fn read_settle(from: &Reader<'_>) -> Duration {
-    let settle = from.get_or("settle", values::duration_above_zero, defaults::OPENSTACK_SETTLE);
-    if settle.value < defaults::OPENSTACK_SETTLE_SHORT {
-        let wrong = Wrong::new(
-            "short: a create whose reply was lost may still arrive later, and then two machines are made",
-            "\"1m\" or longer, if the site is not one for tests",
-        );
-        from.problems().add(Problem::at_value(&settle, wrong).as_warning());
-    }
-    settle.value
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::openstack;
 use super::problem::{Problem, Wrong};
 use super::reader::Reader;
 use super::source::Placed;
 use super::types::{LocalConfig, ProviderConfig, SimConfig};
+use super::{aws, gcp, openstack};
 use super::{defaults, values};
 use crate::model::{Megabytes, Processors};
 
@@ -21,8 +21,8 @@ const PROVIDERS: [(&str, Option<ProviderReader>); 5] = [
     ("local", if cfg!(feature = "local") { Some(read_local) } else { None }),
     ("sim", if cfg!(feature = "sim") { Some(read_sim) } else { None }),
     ("openstack", if cfg!(feature = "openstack") { Some(read_openstack) } else { None }),
-    ("aws", None),
-    ("gcp", None),
+    ("aws", if cfg!(feature = "aws") { Some(read_aws) } else { None }),
+    ("gcp", if cfg!(feature = "gcp") { Some(read_gcp) } else { None }),
 ];
 
 /// Reads the provider of a space: exactly one, with its section.
@@ -46,7 +46,7 @@ pub(super) fn read_provider(
             let Some(read) = read else {
                 let built: Vec<_> = usable().collect();
                 let wrong = Wrong::new(
-                    format!("the provider `{name}` is not in this build yet"),
+                    format!("the provider `{name}` is not in this build"),
                     format!("one of: {}", built.join(", ")),
                 );
                 let key = super::tree::join(space.path(), name);
@@ -115,6 +115,14 @@ fn read_sim(sim: &Reader<'_>, _: &mut LocalDirs) -> Option<ProviderConfig> {
 #[expect(clippy::unnecessary_wraps, reason = "one type for all providers")]
 fn read_openstack(section: &Reader<'_>, _: &mut LocalDirs) -> Option<ProviderConfig> {
     Some(ProviderConfig::OpenStack(Box::new(openstack::read_openstack(section))))
+}
+
+fn read_aws(section: &Reader<'_>, _: &mut LocalDirs) -> Option<ProviderConfig> {
+    aws::read_aws(section).map(|config| ProviderConfig::Aws(Box::new(config)))
+}
+
+fn read_gcp(section: &Reader<'_>, _: &mut LocalDirs) -> Option<ProviderConfig> {
+    gcp::read_gcp(section).map(|config| ProviderConfig::Gcp(Box::new(config)))
 }
 
 /// Local machines live on a local disk: never in the shared directory, nor around it.

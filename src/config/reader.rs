@@ -21,8 +21,12 @@ pub struct Reader<'a> {
 }
 
 /// Settings of the ancestor that have another name or another home here.
-const RENAMED: [(&str, &str); 13] = [
+const RENAMED: [(&str, &str); 17] = [
     ("flavor_names", "flavors"),
+    ("flavors", "instance_types"),
+    ("flavors", "machine_types"),
+    ("instance_types", "machine_types"),
+    ("machine_types", "instance_types"),
     ("cleanup_hours", "cleanup"),
     ("backoff_seconds", "backoff"),
     ("fizzle_seconds", "fizzle"),
@@ -67,6 +71,11 @@ impl<'a> Reader<'a> {
     /// Whether the key is there, whatever it holds. Makes it known.
     pub fn has(&self, key: &'static str) -> Option<&'a Place> {
         self.entry(key).map(|entry| &entry.key)
+    }
+
+    /// Where a key stands that is known only to be refused, if it is there: it is never named as a known one.
+    pub fn refused(&self, key: &'static str) -> Option<&'a Place> {
+        self.table.entries.contains_key(key).then(|| self.has(key)).flatten()
     }
 
     /// A value through one of the functions of `values`.

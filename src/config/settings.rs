@@ -9,7 +9,7 @@ use super::public_key::{self, PublicKey};
 use super::reader::Reader;
 use super::source::Placed;
 use super::values;
-use crate::model::{Hs06, Megabytes, Processors, Share};
+use crate::model::{Hs06, Market, Megabytes, Processors, Share};
 
 /// As written: `None` is "not written here".
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,8 @@ pub struct Settings {
     pub min_processors: Option<Placed<Processors>>,
     pub max_processors: Option<Placed<Processors>>,
     pub flavors: Option<Placed<Vec<String>>>,
+    pub markets: Option<Placed<Vec<Market>>>,
+    pub zones: Option<Placed<Vec<String>>>,
     pub mb_per_processor: Option<Placed<Megabytes>>,
     pub processors_limit: Option<Placed<Processors>>,
     pub max_starting_processors: Option<Placed<Processors>>,
@@ -54,6 +56,8 @@ impl Settings {
             min_processors: processors("min_processors"),
             max_processors: processors("max_processors"),
             flavors: from.get("flavors", |v| values::list(v, values::line)),
+            markets: from.get("markets", values::markets),
+            zones: from.get("zones", |v| values::list(v, values::line)),
             mb_per_processor: from
                 .get("mb_per_processor", |v| Ok(Megabytes(values::positive(v)?.into()))),
             processors_limit: limit("processors_limit"),
@@ -95,6 +99,8 @@ impl Settings {
             min_processors,
             max_processors,
             flavors,
+            markets,
+            zones,
             mb_per_processor,
             processors_limit,
             max_starting_processors,

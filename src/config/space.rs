@@ -82,13 +82,16 @@ fn read_space(
     let shutdown_time = space.get("shutdown_time", values::time).map(|time| time.value);
     let cleanup = space.get_or("cleanup", values::duration, defaults::CLEANUP).value;
     let blast_radius = read_blast_radius(space);
+    let markets = space.get("markets", values::markets).map(|markets| markets.value);
     let (provider, provider_section) = provider?;
+    let markets = markets.unwrap_or_else(|| provider.standard_markets());
     Some(SpaceConfig {
         name: name?,
         provider,
         provider_section,
         processors_limit: processors_limit.map(|limit| limit.value),
         machines_limit: machines_limit.map(|limit| limit.value),
+        markets,
         pace: pace.value,
         shutdown_time,
         cleanup,

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::aws::AwsConfig;
+use super::gcp::GcpConfig;
 use super::openstack::OpenStackConfig;
 use super::settings::Settings;
 use super::source::{Place, Placed};
 use crate::model::{
-    BlastRadius, EntryName, MachinetypeName, ManagerName, Megabytes, Pace, Processors, SpaceName,
-    Timestamp,
+    BlastRadius, EntryName, MachinetypeName, ManagerName, Market, Megabytes, Pace, Processors,
+    SpaceName, Timestamp,
 };
 
 /// All files together, validated.
@@ -120,6 +122,8 @@ pub struct SpaceConfig {
     pub processors_limit: Option<Processors>,
     /// As in [`crate::model::SpacePolicy`].
     pub machines_limit: Option<u32>,
+    /// Markets of its machinetypes that name none themselves, the best first.
+    pub markets: Vec<Market>,
     /// As in [`crate::model::SpacePolicy`].
     pub pace: Pace,
     /// As in [`crate::model::SpacePolicy`].
@@ -145,14 +149,28 @@ pub enum ProviderConfig {
     Sim(SimConfig),
     /// `[space."NAME".openstack]`
     OpenStack(Box<OpenStackConfig>),
+    /// `[space."NAME".aws]`
+    Aws(Box<AwsConfig>),
+    /// `[space."NAME".gcp]`
+    Gcp(Box<GcpConfig>),
 }
 
 impl ProviderConfig {
+    /// Markets of machinetypes for which neither they nor the space name any: on a cloud that takes money nothing is
+    /// made that may be taken back, unless somebody wanted that. Empty: whatever it offers.
+    pub fn standard_markets(&self) -> Vec<Market> {
+        match self {
+            Self::Local(_) | Self::Sim(_) | Self::OpenStack(_) => Vec::new(),
+            Self::Aws(_) | Self::Gcp(_) => vec![Market::OnDemand],
+        }
+    }
+
     /// From which age a preemptible machine that is not there any more was taken back. `None`: the
     /// provider itself says when it takes one back.
     pub fn taken_back_after(&self) -> Option<Duration> {
         match self {
-            Self::Local(_) | Self::Sim(_) => None,
+            // These say themselves when they take one back.
+            Self::Local(_) | Self::Sim(_) | Self::Aws(_) | Self::Gcp(_) => None,
             Self::OpenStack(openstack) => {
                 openstack.preemptible.as_ref().map(|preemptible| preemptible.guaranteed)
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::problem::Wrong;
 use super::tree::Value;
-use crate::model::{Pace, Share, Timestamp};
+use crate::model::{Market, Pace, Share, Timestamp};
 use vcycle_api::InvalidName;
 
 /// What a reader of values gives.
@@ -303,6 +303,28 @@ pub fn one_or_more<T>(value: &Value, item: fn(&Value) -> Read<T>) -> Read<Vec<T>
     match value {
         Value::List(_) => list(value, item),
         _ => Ok(vec![item(value)?]),
+    }
+}
+
+/// How a machine is paid for.
+pub fn market(value: &Value) -> Read<Market> {
+    const RIGHT: &str = "\"on-demand\" or \"spot\" (also \"preemptible\")";
+    match text(value)?.as_str() {
+        "on-demand" => Ok(Market::OnDemand),
+        "spot" | "preemptible" => Ok(Market::Preemptible),
+        other => Err(Wrong::new(format!("{other:?} is no market"), RIGHT)),
+    }
+}
+
+/// Markets, the best first: each once, and at least one.
+pub fn markets(value: &Value) -> Read<Vec<Market>> {
+    const RIGHT: &str = "one or both of \"spot\" and \"on-demand\", the best first, each once";
+    let markets = list(value, market)?;
+    let is_repeated = markets.iter().enumerate().any(|(i, one)| markets[..i].contains(one));
+    match (markets.is_empty(), is_repeated) {
+        (true, _) => Err(Wrong::new("an empty list", RIGHT)),
+        (false, true) => Err(Wrong::new("the same market twice", RIGHT)),
+        (false, false) => Ok(markets),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::{
     SpacePolicy, Timestamp,
 };
 use crate::observe::{Observation, SpaceMemory};
-use crate::plan::{AskedTwice, PlanInput};
+use crate::plan::{AskedTwice, Made, PlanInput};
 
 /// What a plan depends on besides what was seen.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +73,8 @@ pub fn plan_input<'a>(
         terms: &seen.terms,
         readiness,
         side: &seen.side,
+        interruptions: &seen.interruptions,
+        made: Made::default(),
         archived: &remembered.archived,
     }
 }

@@ -28,6 +28,16 @@ pub(super) enum Turn {
     },
 }
 
+/// Why a space waits whose last owner has our own name: this process lost it, or one before it did. A second
+/// process of our name is told elsewhere.
+fn lost(generation: Generation, ttl: Duration) -> String {
+    format!(
+        "nobody works on it: generation {generation} was this manager's own, and is over; it is taken again when \
+         that has been silent for {} s",
+        ttl.as_secs()
+    )
+}
+
 /// Before the first attempt, so that the turn is right; not for long, since nothing rests on it.
 pub(super) async fn know_the_others(members: &mut watch::Receiver<View>) {
     let looked = members.wait_for(|view| view.has_looked);
@@ -49,8 +59,12 @@ impl Place<'_> {
         above: Generation,
     ) -> Result<Turn, StoreError> {
         let (store, manager) = (&self.shared.store, &self.shared.home.manager);
-        let held = |manager: &ManagerName, generation: Generation| Turn::Wait {
-            why: format!("{}{manager} (generation {generation})", Board::OWNED_BY),
+        let held = |owner: &ManagerName, generation: Generation| Turn::Wait {
+            why: if owner == manager {
+                lost(generation, ttl)
+            } else {
+                format!("{}{owner} (generation {generation})", Board::OWNED_BY)
+            },
             pause: ttl / LOOKS_PER_TTL,
         };
         let vacant = match Ownership::look(store, self.space, manager, ttl).await? {

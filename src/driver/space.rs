@@ -16,6 +16,7 @@ use super::board::News;
 use super::line::Line;
 use super::membership::View;
 use super::placing::{self, LOOKS_PER_TTL, Place, Turn};
+use super::requests::Noticed;
 use super::silence::Listener;
 use super::{Farewell, Shared, Stop};
 use crate::cycle::{CycleContext, CycleEnd, run_cycle};
@@ -55,6 +56,7 @@ pub(super) struct SpaceWorker {
     provider: Line,
     jitter: ChaCha8Rng,
     woken: bool,
+    noticed: Noticed,
     /// What was seen of the clocks so far; a step may end an ownership, and is not forgotten with it.
     clock: ClockWatch,
 }
@@ -91,6 +93,7 @@ impl SpaceWorker {
             provider,
             jitter,
             woken,
+            noticed: Noticed::default(),
             clock,
         }
     }
@@ -222,6 +225,7 @@ impl SpaceWorker {
                     self.above
                 ));
             }
+            self.noticed.read(&requests);
             if let Some(farewell) = self.place().asked_to_hand_over(ownership, requests).await {
                 return End::HandOver(farewell);
             }
@@ -308,6 +312,7 @@ impl SpaceWorker {
 
     /// Until the period is over, or something wakes us; never sooner than the shortest gap.
     async fn wait(&mut self, begun: Instant, period: Duration, over: &mut watch::Receiver<bool>) {
+        let look_every = self.setup.borrow().config.site.ownership_ttl / ANSWERS_PER_TTL;
         let stretch = 1.0 + self.jitter.random_range(-JITTER..=JITTER);
         let gap = (period / SHORTEST_GAP_PART).min(SHORTEST_GAP_MOST);
         let now = Instant::now();
@@ -325,6 +330,9 @@ impl SpaceWorker {
                     woken_at = soonest;
                 }
                 () = sleep_until(woken_at) => return,
+                () = self.noticed.another(&self.shared.store, &self.space, look_every) => {
+                    woken_at = soonest;
+                }
             }
         }
     }

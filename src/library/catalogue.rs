@@ -10,7 +10,7 @@ use super::load::{entry_names, load_entry};
 use super::options::OptionKind;
 use crate::config::values::show_duration;
 use crate::config::{Collector, Placed, Problem, Problems, PublicKey, Wrong};
-use crate::model::{Effect, EntryName};
+use crate::model::{Effect, EntryName, Market};
 
 pub use super::sample::{SampleError, render};
 
@@ -233,6 +233,9 @@ fn defaults(entry: &Entry) -> Vec<(String, String)> {
     row("min_processors", shown(&d.min_processors, ToString::to_string));
     row("max_processors", shown(&d.max_processors, ToString::to_string));
     row("flavors", shown(&d.flavors, |v| v.join(", ")));
+    let words = |v: &Vec<Market>| v.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    row("markets", shown(&d.markets, words));
+    row("zones", shown(&d.zones, |v| v.join(", ")));
     row("mb_per_processor", shown(&d.mb_per_processor, ToString::to_string));
     row("processors_limit", shown(&d.processors_limit, ToString::to_string));
     row("max_starting_processors", shown(&d.max_starting_processors, ToString::to_string));

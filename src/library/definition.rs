@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::model::{EntryRef, MachineName, MachinetypeName, SpaceName, SpacePolicy};
+use crate::model::{EntryRef, MachineName, MachinetypeName, SpaceName, SpacePolicy, Timestamp};
 use vcycle_api::{Need, UserData};
 
 /// The whole of a manager's instructions, valid, swapped as one.
@@ -103,6 +103,8 @@ pub struct MachineVariables<'a> {
     pub outputs_token: &'a str,
     /// PEM of the CA of our HTTPS server: `##user_data_option_manager_ca##`; empty: a public one.
     pub manager_ca: &'a str,
+    /// Its hard end, in seconds since 1970: `##user_data_option_deadline##`.
+    pub deadline: Timestamp,
 }
 
 /// A rendered contextualisation.

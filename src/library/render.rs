@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::definition::{Definition, MachineVariables, OptionText, RenderError, Rendered};
-use super::template::{self, Form, MANAGER_CA, Meaning, OUTPUTS_TOKEN, Piece, Variable};
+use super::template::{self, DEADLINE, Form, MANAGER_CA, Meaning, OUTPUTS_TOKEN, Piece, Variable};
 use super::urls::MachineUrls;
 use vcycle_api::UserData;
 
@@ -31,6 +31,19 @@ impl Definition {
         variables: &MachineVariables<'_>,
         limit: usize,
     ) -> Result<Rendered, RenderError> {
+        self.render_counted(variables, limit, str::len)
+    }
+
+    /// The same where the provider counts in its own way ([`vcycle_api::Observe::user_data_bytes`]).
+    ///
+    /// # Errors
+    /// When the result is larger than `limit`.
+    pub fn render_counted(
+        &self,
+        variables: &MachineVariables<'_>,
+        limit: usize,
+        count: impl Fn(&str) -> usize,
+    ) -> Result<Rendered, RenderError> {
         let urls = MachineUrls::new(variables.base_url, variables.space, variables.machine);
         let mut text = String::with_capacity(self.template.len());
         let mut masked = String::with_capacity(self.template.len());
@@ -47,8 +60,9 @@ impl Definition {
                 }
             }
         }
-        if text.len() > limit {
-            return Err(RenderError::TooLarge { bytes: text.len(), limit });
+        let bytes = count(&text);
+        if bytes > limit {
+            return Err(RenderError::TooLarge { bytes, limit });
         }
         Ok(Rendered { user_data: UserData::new(text), masked })
     }
@@ -67,8 +81,8 @@ impl Definition {
             Meaning::Option { name, form } => {
                 let (text, secret) = self.option(name, variables);
                 let text = match form {
-                    Form::Plain => Cow::Borrowed(text),
-                    Form::Base64 => Cow::Owned(STANDARD.encode(text)),
+                    Form::Plain => text,
+                    Form::Base64 => Cow::Owned(STANDARD.encode(text.as_bytes())),
                 };
                 Value { text, secret }
             }
@@ -80,12 +94,18 @@ impl Definition {
         }
     }
 
-    fn option<'a>(&'a self, name: &str, variables: &'a MachineVariables<'_>) -> (&'a str, bool) {
-        match name {
+    fn option<'a>(
+        &'a self,
+        name: &str,
+        variables: &'a MachineVariables<'_>,
+    ) -> (Cow<'a, str>, bool) {
+        let (text, secret) = match name {
             OUTPUTS_TOKEN => (variables.outputs_token, true),
             MANAGER_CA => (variables.manager_ca, false),
+            DEADLINE => return (Cow::Owned(variables.deadline.as_secs().to_string()), false),
             declared => of_option(self.options.get(declared)),
-        }
+        };
+        (Cow::Borrowed(text), secret)
     }
 
     fn variable<'a>(

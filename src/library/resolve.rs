@@ -106,6 +106,8 @@ fn policy(
         min_processors: or(s.min_processors.as_ref(), entry.processors.min),
         max_processors: value(s.max_processors.as_ref()).or(entry.processors.max),
         flavors: or(s.flavors.as_ref(), Vec::new()),
+        markets: or(s.markets.as_ref(), space.markets.clone()),
+        zones: or(s.zones.as_ref(), Vec::new()),
         mb_per_processor: or(s.mb_per_processor.as_ref(), defaults::MB_PER_PROCESSOR),
         processors_limit: value(s.processors_limit.as_ref()),
         max_starting_processors: value(s.max_starting_processors.as_ref()),

@@ -1,9 +1,13 @@
 //! What a machine of a machinetype would get, rendered as a sample; and whether the provider of its
 //! space would take it. Pure.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
 use super::definition::{MachineVariables, RenderError, Rendered, Setup};
 use crate::config::{Problem, SpaceConfig, TlsIdentity, Wrong};
-use crate::model::{EntryName, MachineName, MachinetypeName, SpaceName};
+use crate::model::{EntryName, MachineName, MachinetypeName, SpaceName, Timestamp};
 
 /// What stands for the certificate of the manager's own authority in a sample.
 const MANAGER_CA: &str =
@@ -11,6 +15,9 @@ const MANAGER_CA: &str =
 /// The most that the certificate of the manager's own authority has, in bytes of PEM: a size must not
 /// be called good because the sample's certificate is shorter than the real one.
 pub const LARGEST_MANAGER_CA: usize = 1024;
+
+/// As long as any that comes.
+const SAMPLE_DEADLINE: i64 = 1_800_000_000;
 
 /// Why there is nothing to show of a rendering.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +62,7 @@ pub fn render(
 ) -> Result<Rendered, SampleError> {
     let in_space = setup.spaces.get(space).ok_or_else(|| SampleError::NoSpace(space.clone()))?;
     let machinetype = pick(in_space, space, name)?;
-    Ok(sample(setup, (space, &machinetype), MANAGER_CA, limit)?)
+    Ok(sample(setup, (space, &machinetype), MANAGER_CA, (limit, str::len))?)
 }
 
 /// The sample of a machinetype that the space has.
@@ -63,7 +70,7 @@ fn sample(
     setup: &Setup,
     (space, machinetype): (&SpaceName, &MachinetypeName),
     manager_ca: &str,
-    limit: usize,
+    (limit, count): (usize, fn(&str) -> usize),
 ) -> Result<Rendered, RenderError> {
     let server = &setup.config.server;
     let port = server.https.port.unwrap_or(server.https.listen.port());
@@ -77,8 +84,9 @@ fn sample(
         base_url: &format!("https://{}:{port}", server.https_host),
         outputs_token: "0123456789abcdef0123456789abcdef0123456789a",
         manager_ca,
+        deadline: Timestamp::from_secs(SAMPLE_DEADLINE),
     };
-    setup.spaces[space].machinetypes[machinetype].render(&variables, limit)
+    setup.spaces[space].machinetypes[machinetype].render_counted(&variables, limit, count)
 }
 
 fn pick(
@@ -107,13 +115,23 @@ fn pick(
 }
 
 /// The most that a provider takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct UserDataLimit {
     /// The provider's name.
     pub provider: &'static str,
-    /// Bytes of the plain text.
+    /// Bytes.
     pub bytes: usize,
+    /// How it counts those of a text.
+    pub count: fn(&str) -> usize,
 }
+
+impl PartialEq for UserDataLimit {
+    fn eq(&self, other: &Self) -> bool {
+        (self.provider, self.bytes) == (other.provider, other.bytes)
+    }
+}
+
+impl Eq for UserDataLimit {}
 
 /// A machinetype whose machines cannot be made: their `user_data` is too large for the provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -153,20 +171,34 @@ impl TooLarge {
     }
 }
 
+/// As hard to compress as a real one.
+fn largest_ca() -> String {
+    let lines = (0_u8..).map(|line| STANDARD.encode(Sha256::digest([line])));
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&line);
+        if text.len() >= LARGEST_MANAGER_CA {
+            break;
+        }
+    }
+    text.truncate(LARGEST_MANAGER_CA);
+    text
+}
+
 /// Every machinetype whose `user_data` the provider of its space would not take.
 pub fn too_large(
     setup: &Setup,
     limit_of: impl Fn(&SpaceConfig) -> Option<UserDataLimit>,
 ) -> Vec<TooLarge> {
     let largest_ca = match setup.config.server.https.identity {
-        TlsIdentity::SelfSigned => "x".repeat(LARGEST_MANAGER_CA),
+        TlsIdentity::SelfSigned => largest_ca(),
         TlsIdentity::Files { certificate: _, key: _ } => String::new(),
     };
     let mut found = Vec::new();
     for (space, definitions) in &setup.spaces {
         let Some(limit) = setup.config.spaces.get(space).and_then(&limit_of) else { continue };
         for (machinetype, definition) in &definitions.machinetypes {
-            match sample(setup, (space, machinetype), &largest_ca, limit.bytes) {
+            match sample(setup, (space, machinetype), &largest_ca, (limit.bytes, limit.count)) {
                 Ok(_) => {}
                 Err(RenderError::TooLarge { bytes, limit: _ }) => found.push(TooLarge {
                     space: space.clone(),

@@ -176,12 +176,15 @@ impl Settle<'_> {
             );
             self.problems.add(Problem::at_value(dns, wrong));
         }
-        let repeated = s.flavors.iter().filter(|flavors| {
-            flavors.value.iter().enumerate().any(|(i, name)| flavors.value[..i].contains(name))
-        });
-        for flavors in repeated {
-            let wrong = Wrong::new("the same flavor twice", "each flavor once, the best first");
-            self.problems.add(Problem::at_value(flavors, wrong));
+        for (what, list) in [("flavor", &s.flavors), ("zone", &s.zones)] {
+            let is_repeated = |list: &&Placed<Vec<String>>| {
+                list.value.iter().enumerate().any(|(i, name)| list.value[..i].contains(name))
+            };
+            for list in list.iter().filter(is_repeated) {
+                let right = format!("each {what} once, the best first");
+                let wrong = Wrong::new(format!("the same {what} twice"), right);
+                self.problems.add(Problem::at_value(list, wrong));
+            }
         }
     }
 }

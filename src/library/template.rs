@@ -16,8 +16,10 @@ const BASE64: &str = "_base64";
 pub const OUTPUTS_TOKEN: &str = "joboutputs_token";
 /// See [`OUTPUTS_TOKEN`].
 pub const MANAGER_CA: &str = "manager_ca";
+/// See [`OUTPUTS_TOKEN`].
+pub const DEADLINE: &str = "deadline";
 /// All of them.
-pub const BUILT_IN_OPTIONS: [&str; 2] = [OUTPUTS_TOKEN, MANAGER_CA];
+pub const BUILT_IN_OPTIONS: [&str; 3] = [OUTPUTS_TOKEN, MANAGER_CA, DEADLINE];
 
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ pub mod policy;
 pub mod record;
 pub mod request;
 pub mod snapshot;
+pub mod tenancy;
 pub mod view;
 
 pub use outcome::{Effect, EndKind, Ended, OutcomeRules, ShutdownMessage};
@@ -21,12 +22,13 @@ pub use snapshot::{
     Board, ConfigStatus, Decision, MachineRow, MachinetypeRow, PhaseCounts, ReasonSince,
     SpaceSnapshot,
 };
+pub use tenancy::SpaceTenancy;
 pub use view::{ClockTrust, Doors, Hearing, ListingState, MachineView, Sighting, Strangers};
 
 // The vocabulary that providers share.
 pub use vcycle_api::{
     Availability, DeploymentId, EntryName, ErrorKind, Generation, Hs06, Identity, Instance,
-    InstanceId, InstanceState, IntentToken, MachineName, MachinetypeName, ManagerName, Market,
-    Megabytes, Offering, OfferingId, Price, Processors, Quota, Readiness, Share, SideResource,
-    SpaceName, Tags, Terms, Timestamp,
+    InstanceId, InstanceState, IntentToken, Interruption, MachineName, MachinetypeName,
+    ManagerName, Market, Megabytes, Offering, OfferingId, Price, Processors, Quota, Readiness,
+    Share, SideResource, SpaceName, Tags, TenancyId, Terms, Timestamp,
 };

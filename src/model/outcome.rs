@@ -29,6 +29,20 @@ impl ShutdownMessage {
         let text = rest.trim().chars().filter(|c| !c.is_control()).take(200).collect();
         Some(Self { code, text })
     }
+
+    /// The code with which a machine says that its provider takes it back. Codes may be extended by numbers between
+    /// those of the technical note, and whoever does not know this one reads it as 100.
+    pub const PREEMPTED: u16 = 110;
+
+    /// Whether it ended because it was told to.
+    pub fn is_by_request(&self) -> bool {
+        (100..=199).contains(&self.code)
+    }
+
+    /// Whether it says that its provider takes it back.
+    pub fn tells_of_preemption(&self) -> bool {
+        self.code == Self::PREEMPTED
+    }
 }
 
 impl fmt::Display for ShutdownMessage {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    EntryName, Hs06, MachinetypeName, Megabytes, OutcomeRules, Processors, Share, SpaceName,
-    Timestamp,
+    EntryName, Hs06, MachinetypeName, Market, Megabytes, OutcomeRules, Processors, Share,
+    SpaceName, Timestamp,
 };
 
 /// The rules of one space.
@@ -94,6 +94,11 @@ pub struct MachinetypePolicy {
     pub max_processors: Option<Processors>,
     /// Offerings that may be used, by flavour name, best first; empty: all that fit, smallest first.
     pub flavors: Vec<String>,
+    /// Markets that may be used, best first: all of the first is tried before the next; empty: any, and a flavor
+    /// on demand before the same flavor that may be taken back.
+    pub markets: Vec<Market>,
+    /// Zones that may be used, best first; empty: any, each as good as the others.
+    pub zones: Vec<String>,
     /// Memory that each processor needs.
     pub mb_per_processor: Megabytes,
     /// Most processors of this machinetype in this space.

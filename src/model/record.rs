@@ -262,8 +262,14 @@ impl MachineRecord {
         !self.outputs_token_sha256.is_empty()
     }
 
+    /// Whether the cloud gave notice that it would take the machine back.
+    pub fn had_notice(&self) -> bool {
+        self.drain.as_ref().is_some_and(|drain| drain.reason == DrainReason::Interruption)
+    }
+
     /// How it ended, once it has: the same answer for the planner's memory, the archive and people.
-    /// A machine's own message wins over ours; our kill wins over how the cloud showed it.
+    /// A machine's own message wins over ours; our kill wins over how the cloud showed it. That the provider took it
+    /// back wins over a message that only says that it was told to end.
     pub fn how_it_ended(&self, fizzle: std::time::Duration) -> Option<Ended> {
         let (at, kind) = self.end(fizzle)?;
         Some(Ended {
@@ -279,7 +285,11 @@ impl MachineRecord {
         if let Some(rejection) = &self.rejected {
             return Some((rejection.at, EndKind::Rejected { kind: rejection.kind.clone() }));
         }
-        if let Some(EndFact { at, message: Some(message), .. }) = &self.ended {
+        if let Some(EndFact { at, message: Some(message), state }) = &self.ended {
+            let is_taken_back = *state == EndState::Preempted || self.had_notice();
+            if message.tells_of_preemption() || (is_taken_back && message.is_by_request()) {
+                return Some((*at, EndKind::Preempted));
+            }
             return Some((*at, EndKind::Message { message: message.clone() }));
         }
         if let Some(deletion) = &self.deletion {
@@ -308,6 +318,8 @@ impl MachineRecord {
     ) -> EndKind {
         match (&fact.state, started) {
             (EndState::Preempted, _) => EndKind::Preempted,
+            // It was told, and ended before it was taken.
+            (EndState::Stopped, _) if self.had_notice() => EndKind::Preempted,
             (EndState::Failed, None) => EndKind::NeverStarted,
             (EndState::Failed, Some(_)) => EndKind::CloudFault,
             (EndState::Stopped | EndState::Vanished, Some(started))

@@ -98,6 +98,13 @@ pub enum ListingState {
         /// What was missing.
         why: String,
     },
+    /// Of another tenancy than the space's: nothing at all follows from it, and nothing may be done there.
+    Elsewhere {
+        /// The tenancy of the space, for people.
+        ours: String,
+        /// Where the credentials lead, for people.
+        theirs: String,
+    },
     /// No listing at all.
     Failed {
         /// [`super::ErrorKind::word`].
@@ -105,6 +112,19 @@ pub enum ListingState {
         /// What came back.
         message: String,
     },
+}
+
+impl ListingState {
+    /// Whether the cloud that we see is not the space's: then nothing at all is done.
+    pub fn is_elsewhere(&self) -> bool {
+        match self {
+            Self::Elsewhere { ours: _, theirs: _ } => true,
+            Self::Complete { started: _ }
+            | Self::Shrunken { expected: _, missing: _ }
+            | Self::Partial { why: _ }
+            | Self::Failed { kind: _, message: _ } => false,
+        }
+    }
 }
 
 /// Whether the wall clock of this manager's host can be believed.

@@ -49,6 +49,7 @@ pub(super) async fn look(
         // Nothing follows from absence; `join` saw what there was to see.
         ListingState::Partial { why: _ }
         | ListingState::Failed { kind: _, message: _ }
+        | ListingState::Elsewhere { ours: _, theirs: _ }
         | ListingState::Shrunken { expected: _, missing: _ } => (answer, Vec::new()),
     };
     let at = from.clock.now();
@@ -110,6 +111,7 @@ fn suspects<'a, 'm>(
         }
         ListingState::Complete { .. }
         | ListingState::Partial { .. }
+        | ListingState::Elsewhere { .. }
         | ListingState::Failed { .. } => ASKED_UNEXPECTED,
     };
     let patience = |suspect: &Suspect<'_>| {

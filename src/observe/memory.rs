@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::clock_watch::ClockWatch;
+use super::readiness::ReadinessLog;
 use super::settling::Settling;
 use super::side::SideWatch;
 use super::terms::TermsMemory;
 use crate::model::{
     Decision, Ended, InstanceId, MachineName, MachineRecord, MachineView, MachinetypeName,
-    Offering, Processors, Quota, ShutdownMessage, Sighting, SpacePolicy, SpaceSnapshot, Timestamp,
+    Offering, Processors, Quota, ShutdownMessage, Sighting, SpacePolicy, SpaceSnapshot,
+    SpaceTenancy, Timestamp,
 };
 use crate::plan::{Asked, AskedTwice, QuotaStop};
 use crate::store::{Archived, CorruptRecord, LoadedSpace};
@@ -62,6 +64,12 @@ pub struct SpaceMemory {
     pub(crate) side: SideWatch,
     /// What the cloud has promised.
     pub(crate) terms: TermsMemory,
+    /// The tenancy that the machines are in, once it is known.
+    pub(crate) home: Option<SpaceTenancy>,
+    /// The credentials led to another one: perhaps a person has accepted that meanwhile.
+    pub(crate) is_away: bool,
+    /// What was told of machinetypes that cannot be made yet.
+    pub(crate) readiness: ReadinessLog,
     /// When a VM of an archived machine was last asked for directly.
     pub(crate) ghosts_asked_for: HashMap<MachineName, Timestamp>,
     asked_twice: AskedTwice,
@@ -93,6 +101,9 @@ impl SpaceMemory {
             clock: ClockWatch::default(),
             side: SideWatch::default(),
             terms: TermsMemory::default(),
+            home: None,
+            is_away: false,
+            readiness: ReadinessLog::default(),
             ghosts_asked_for: HashMap::new(),
             asked_twice: AskedTwice::new(),
             archived: BTreeMap::new(),
@@ -126,7 +137,9 @@ impl SpaceMemory {
             archived_corrupt: _,
             unfinished: _,
             strange: _,
+            tenancy,
         } = loaded;
+        self.home = tenancy;
         self.records = records.into_iter().map(|r| (r.machine().clone(), r)).collect();
         self.corrupt = corrupt;
         self.archived = archived

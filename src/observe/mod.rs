@@ -3,9 +3,12 @@
 //! said, never replaced by an empty answer (invariant 2).
 
 mod absent;
+mod ask;
 pub mod clock_watch;
 pub mod join;
 pub mod memory;
+mod place;
+mod readiness;
 mod settling;
 mod side;
 mod terms;
@@ -15,24 +18,22 @@ use std::collections::HashSet;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tracing::warn;
-use vcycle_api::{Clock, Listing, Observe, ProviderError};
+use vcycle_api::{Clock, Observe, ProviderError};
 
 pub use clock_watch::{ClockLook, ClockReading, ClockWatch, Stepped};
 pub use join::{Joined, Match, Ours, join};
 pub use memory::SpaceMemory;
 
+use ask::{Asked, Told};
 use settling::Began;
 
 use crate::model::{
-    DeploymentId, Doors, Generation, Identity, Instance, InstanceState, ListingState, MachineName,
-    MachineRecord, MachineView, Offering, OperatorRequest, Quota, ShutdownMessage, Sighting,
-    SpaceName, SpacePolicy, Strangers, Terms, Timestamp,
+    DeploymentId, Doors, Generation, Identity, InstanceState, Interruption, ListingState,
+    MachineName, MachineRecord, MachineView, Offering, OperatorRequest, Quota, ShutdownMessage,
+    Sighting, SpaceName, SpacePolicy, SpaceTenancy, Strangers, Terms, Timestamp,
 };
 use crate::plan::{LeftBehind, Orphan};
 use crate::store::{Store, StoreError};
-
-/// Cycles for which offerings are kept: what a cloud sells changes seldom.
-const OFFERINGS_KEPT_CYCLES: u32 = 10;
 
 /// The file of a machine's last words.
 const SHUTDOWN_MESSAGE: &str = "shutdown_message";
@@ -86,8 +87,12 @@ pub struct Observation {
     pub terms: Terms,
     /// Volumes and ports of ours that nothing uses.
     pub side: LeftBehind,
+    /// Notices that machines will be taken back.
+    pub interruptions: Vec<Interruption>,
     /// Standing requests of people.
     pub requests: Vec<OperatorRequest>,
+    /// The tenancy that the cloud tells of, when none is known of the space yet.
+    pub tenancy: Option<SpaceTenancy>,
     /// What could not be learned, for people.
     pub problems: Vec<String>,
 }
@@ -96,17 +101,27 @@ impl Observation {
     /// The highest generation of a VM of ours that cannot be if the log is whole, when `ours` is the highest in it:
     /// one above it, or one of it without a record, since records come before VMs.
     pub fn outrun(&self, ours: Generation) -> Option<Generation> {
-        let known = self.machines.iter().filter_map(|view| match &view.sighting {
-            Sighting::Seen(instance) => match &instance.identity {
-                Identity::Vcycle(tags) if tags.intent == view.record.tags.intent => {
-                    Some(tags.generation)
-                }
-                Identity::Vcycle(_) | Identity::Foreign => None,
-            },
-            Sighting::ProvenAbsent | Sighting::NotSeen => None,
-        });
+        let known = self.machines.iter().filter_map(seen_generation);
         let lost = self.orphans.iter().map(|orphan| orphan.tags.generation);
         known.filter(|by| *by > ours).chain(lost.filter(|by| *by >= ours)).max()
+    }
+
+    /// Whether a machine of ours is seen.
+    pub fn shows_ours(&self) -> bool {
+        self.machines.iter().any(|view| seen_generation(view).is_some())
+    }
+}
+
+/// The generation on a machine's VM, if that is seen.
+fn seen_generation(view: &MachineView) -> Option<Generation> {
+    match &view.sighting {
+        Sighting::Seen(instance) => match &instance.identity {
+            Identity::Vcycle(tags) if tags.intent == view.record.tags.intent => {
+                Some(tags.generation)
+            }
+            Identity::Vcycle(_) | Identity::Foreign => None,
+        },
+        Sighting::ProvenAbsent | Sighting::NotSeen => None,
     }
 }
 
@@ -116,27 +131,29 @@ pub async fn observe(
     from: &Sources<'_>,
     memory: &mut SpaceMemory,
 ) -> Result<Observation, StoreError> {
+    if memory.is_away {
+        memory.home = from.store.tenancy(from.space()).await?;
+    }
     let wanted = heartbeat_files(from.policy, memory);
     // Stamped before the call: what is asked for later cannot be missing from the answer.
     let started = from.clock.now();
     let began = Began { wall: started, monotonic: from.clock.monotonic() };
     let settle = from.provider.capabilities().settle;
     let unsettled = memory.settling.unsettled(&memory.records, began, settle);
-    let (listing, quota, offered, side, terms, heartbeats, requests) = futures::join!(
-        from.provider.list(),
-        from.provider.quota(),
-        ask_for_offerings(from.provider, memory),
-        memory.side.ask(from.provider),
-        memory.terms.ask(from.provider, (began.wall, began.monotonic)),
+    let (place, asked, heartbeats, requests) = futures::join!(
+        place::ask(from.provider),
+        Asked::ask(from.provider, memory, began),
         from.store.heartbeats(from.space(), &wanted),
         from.store.requests(from.space()),
     );
     let (heartbeats, requests) = (heartbeats?, requests?);
     let mut problems = Vec::new();
-    remember_offerings(memory, offered, &mut problems);
-    let side = memory.side.learn(side, began.monotonic, settle);
-    let terms = memory.terms.learn(terms, began.monotonic);
-    let answer = Answer::of(listing, started);
+    let elsewhere = place::elsewhere(memory.home.as_ref(), &place);
+    memory.is_away = matches!(elsewhere, Some(ListingState::Elsewhere { ours: _, theirs: _ }));
+    let Told { answer, interruptions, quota, terms, side } = match elsewhere {
+        None => asked.learned(memory, (began, settle), &mut problems),
+        Some(state) => Told::nothing(state),
+    };
     let known_offerings = memory.offerings.as_ref().map_or(&[][..], |(_, known)| known);
     let ours =
         Ours { deployment: from.deployment, space: from.space(), offerings: known_offerings };
@@ -176,34 +193,11 @@ pub async fn observe(
         offerings,
         terms,
         side,
+        interruptions,
         requests,
+        tenancy: place.ok().flatten().filter(|_| memory.home.is_none()),
         problems,
     })
-}
-
-/// The listing as it came.
-struct Answer {
-    listed: Vec<Instance>,
-    state: ListingState,
-}
-
-impl Answer {
-    fn of(listing: Result<Listing, ProviderError>, started: Timestamp) -> Self {
-        match listing {
-            Ok(Listing::Complete(listed)) => {
-                Self { listed, state: ListingState::Complete { started } }
-            }
-            Ok(Listing::Partial { seen, why }) => {
-                Self { listed: seen, state: ListingState::Partial { why } }
-            }
-            Err(error) => {
-                warn!(%error, "the cloud could not be listed");
-                let kind = error.kind.word().to_owned();
-                let state = ListingState::Failed { kind, message: error.to_string() };
-                Self { listed: Vec::new(), state }
-            }
-        }
-    }
 }
 
 fn told<T>(what: &str, answer: Result<T, ProviderError>, problems: &mut Vec<String>) -> Option<T> {
@@ -214,35 +208,6 @@ fn told<T>(what: &str, answer: Result<T, ProviderError>, problems: &mut Vec<Stri
             problems
                 .push(format!("nothing is created: the cloud did not tell its {what}: {error}"));
             None
-        }
-    }
-}
-
-/// Asks only when what is remembered is old.
-async fn ask_for_offerings(
-    provider: &dyn Observe,
-    memory: &SpaceMemory,
-) -> Option<Result<Vec<Offering>, ProviderError>> {
-    match &memory.offerings {
-        Some((cycles_left, _)) if *cycles_left > 0 => None,
-        Some(_) | None => Some(provider.offerings().await),
-    }
-}
-
-fn remember_offerings(
-    memory: &mut SpaceMemory,
-    offered: Option<Result<Vec<Offering>, ProviderError>>,
-    problems: &mut Vec<String>,
-) {
-    match offered {
-        None => {
-            if let Some((cycles_left, _)) = &mut memory.offerings {
-                *cycles_left -= 1;
-            }
-        }
-        Some(answer) => {
-            memory.offerings =
-                told("offerings", answer, problems).map(|new| (OFFERINGS_KEPT_CYCLES, new));
         }
     }
 }

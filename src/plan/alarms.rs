@@ -107,6 +107,7 @@ fn listing(input: &PlanInput<'_>) -> Option<String> {
             "nothing is created, and only what a direct get does not find is taken for gone, a few \
              in each cycle: are the credentials for the right project?"
         }
+        State::Elsewhere { ours, theirs } => return Some(moved(ours, theirs)),
         State::Failed { kind: _, message: _ } => {
             "nothing is created, and nothing is taken for gone"
         }
@@ -115,6 +116,14 @@ fn listing(input: &PlanInput<'_>) -> Option<String> {
         "the cloud's listing cannot be believed: {}; {what}",
         listing_words(input.listing)
     ))
+}
+
+fn moved(ours: &str, theirs: &str) -> String {
+    format!(
+        "the credentials lead to {theirs}, but the machines of the space are in {ours}: nothing is made, deleted or \
+         archived until they lead there again; if the space is to go on in the other one, say so by removing its \
+         tenancy.json (docs/STATE-DIR.md tells what that means)"
+    )
 }
 
 fn held_back(concerns: &Concerns<'_, '_>) -> Option<String> {

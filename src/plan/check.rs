@@ -46,9 +46,9 @@ type Set<T> = HashSet<T, Hasher>;
 pub fn check(input: &PlanInput<'_>, plan: &Plan) -> Result<(), Violation> {
     reasons(input, plan)?;
     order(plan)?;
-    if plan.steps.is_empty() {
-        return Ok(());
-    }
+    let Some(first) = plan.steps.first() else { return Ok(()) };
+    let law = "in another tenancy than the space's nothing is done";
+    ensure(!input.listing.is_elsewhere(), law, || first.to_string())?;
     let machines: Machines<'_> =
         input.machines.iter().map(|view| (view.record.machine(), view)).collect();
     touch::only_ours(input, plan, &machines)?;

@@ -5,17 +5,16 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use crate::model::{
-    EntryRef, MachineName, MachinetypeName, MachinetypePolicy, Offering, OfferingId, Processors,
-    Tags,
+    EntryRef, MachineName, MachinetypeName, MachinetypePolicy, Offering, Processors, Tags,
 };
 
 use super::gates::Gatekeeper;
 use super::judge::Judged;
 use super::limits::{Budget, Full, check_limits};
-use super::offerings::{Candidate, Market, Usable, best, candidates, parked};
+use super::offerings::{Candidate, Choosing, Scarcity, Usable, best, candidates, spread};
 use super::rng::Stream;
 use super::usage::Usage;
-use super::{NewMachine, PlanInput, Reason};
+use super::{Made, NewMachine, PlanInput, Reason};
 
 /// What is made, and the one reason of each machinetype.
 pub(super) struct Creations {
@@ -42,7 +41,7 @@ struct Wave<'w, 'a> {
     input: &'w PlanInput<'a>,
     usage: Usage<'a>,
     budget: Budget,
-    made: (u32, Processors),
+    made: Made,
     /// The pace is exhausted; the machinetype that would have been next.
     next_cycle: Option<&'a MachinetypeName>,
     /// A machinetype waits for room: others may not pass this weight for each share.
@@ -67,7 +66,7 @@ pub(super) fn plan_creations<'a>(
     judged: &'a [Judged<'a>],
 ) -> Creations {
     let by_type = group_working(judged);
-    let parked = parked(gates.history);
+    let scarcity = Scarcity::of(gates.history, gates.input.now);
     let mut contenders: Vec<Contender<'a>> = gates
         .input
         .policy
@@ -75,14 +74,14 @@ pub(super) fn plan_creations<'a>(
         .values()
         .map(|policy| {
             let machines = by_type.get(&policy.name).map_or(&[][..], Vec::as_slice);
-            enter(gates, policy, machines, &parked)
+            enter(gates, policy, machines, &scarcity)
         })
         .collect();
     let mut wave = Wave {
         input: gates.input,
         usage: usage.clone(),
         budget: Budget::of(gates.input),
-        made: (0, Processors(0)),
+        made: gates.input.made,
         next_cycle: None,
         kept_free: None,
         machines: Vec::new(),
@@ -114,7 +113,7 @@ fn enter<'a>(
     gates: &Gatekeeper<'_, 'a>,
     policy: &'a MachinetypePolicy,
     machines: &[&'a Judged<'a>],
-    parked: &BTreeMap<&'a OfferingId, crate::model::Timestamp>,
+    scarcity: &Scarcity<'a>,
 ) -> Contender<'a> {
     let mut stream = Stream::new(gates.input, &policy.name);
     let tie = stream.draw();
@@ -131,8 +130,8 @@ fn enter<'a>(
     if contender.stopped.is_some() {
         return contender;
     }
-    let market = Market { breakers: gates.breakers, parked, machines, tie };
-    contender.candidates = candidates(gates.input, policy, &market);
+    let choosing = Choosing { breakers: gates.breakers, scarcity, machines, tie };
+    contender.candidates = candidates(gates.input, policy, &choosing);
     let offering = best(policy, &contender.candidates).err();
     contender.stopped =
         gates.longer(policy, offering).or_else(|| gates.fizzle_gate(policy, machines));
@@ -216,6 +215,7 @@ impl<'a> Wave<'_, 'a> {
                 candidate.usable = waiting;
             }
         }
+        spread(&mut contender.candidates, &offering.id);
         Ok(())
     }
 
@@ -267,7 +267,7 @@ impl<'a> Wave<'_, 'a> {
             because,
         });
         self.usage.add_new(&policy.name, offering);
-        self.made = (self.made.0 + 1, self.made.1.plus(offering.processors));
+        self.made = self.made.and(offering.processors);
         contender.made += 1;
         contender.processors = contender.processors.plus(offering.processors);
         machine

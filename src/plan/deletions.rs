@@ -8,12 +8,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{
-    DeleteReason, EndState, InstanceState, MachineName, Phase, RequestWhat, SpacePolicy,
+    DeleteReason, Drain, DrainReason, EndState, InstanceState, MachineName, Phase, RequestWhat,
+    SpacePolicy, Timestamp,
 };
 
 use super::blast::{Looks, looks};
 use super::judge::{Judged, Sight, is_auth_failure, is_trusted};
 use super::{Asked, Fact, PlanInput, Step};
+
+/// How long after it should have taken a machine back the cloud may still show it.
+const INTERRUPTION_PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// Who asked for the deletion of which machine.
 pub(super) type Wanted<'a> = BTreeMap<&'a MachineName, &'a str>;
@@ -113,7 +117,7 @@ fn reason(
     if !is_clock_right {
         return None;
     }
-    let told_to_end = record.drain.as_ref().map(|drain| drain.by);
+    let told_to_end = record.drain.as_ref().map(told_to_end);
     if [input.ends_at(), told_to_end].into_iter().flatten().any(|end| now >= end) {
         return Some(DeleteReason::ShutdownTime);
     }
@@ -134,6 +138,15 @@ fn reason(
             silent.then_some(DeleteReason::Heartbeat)
         }
         Sight::Seen(_) | Sight::Absent | Sight::Nothing => None,
+    }
+}
+
+/// When a machine that was told to end is deleted. What the cloud wants back it takes itself, and then says so: we
+/// wait for that, but not for ever.
+fn told_to_end(drain: &Drain) -> Timestamp {
+    match drain.reason {
+        DrainReason::Interruption => drain.by + INTERRUPTION_PATIENCE,
+        DrainReason::Operator { who: _ } | DrainReason::SpaceShutdown => drain.by,
     }
 }
 

@@ -1,4 +1,7 @@
-//! Telling machines when they must have ended: requests of people, and the end of the space.
+//! Telling machines when they must have ended: requests of people, the end of the space, and notices of the cloud
+//! that it will take a machine back.
+
+use std::time::Duration;
 
 use crate::model::{
     Drain, DrainReason, MachineName, MachinetypeName, OperatorRequest, Phase, RequestWhat,
@@ -7,6 +10,10 @@ use crate::model::{
 
 use super::judge::Judged;
 use super::{PlanInput, Step};
+
+/// How long a machine has from a notice that does not tell: the shortest that clouds promise (30 seconds on Compute
+/// Engine).
+const SHORT_NOTICE: Duration = Duration::from_secs(30);
 
 /// The standing drains of people, the earliest of each kind.
 #[derive(Debug, Default)]
@@ -76,7 +83,7 @@ pub(super) fn plan_drain(
         return None;
     }
     let record = judged.record();
-    let grace = judged.policy.map_or(std::time::Duration::ZERO, |policy| policy.grace);
+    let grace = judged.policy.map_or(Duration::ZERO, |policy| policy.grace);
     let asked = drains
         .of_machinetype(record.machinetype())
         .into_iter()
@@ -91,7 +98,17 @@ pub(super) fn plan_drain(
         .ends_at()
         .filter(|end| *end < record.tags.deadline)
         .map(|by| Drain { by, reason: DrainReason::SpaceShutdown });
-    let drain = asked.into_iter().chain(space_end).min_by_key(|drain| drain.by)?;
+    // So is the end that the cloud gives. A notice without a time is short everywhere.
+    let notice =
+        judged.instance.and_then(|id| input.interruptions.iter().find(|n| n.instance == *id));
+    let known = record.drain.as_ref().filter(|told| told.reason == DrainReason::Interruption);
+    let taken_back =
+        notice.filter(|notice| notice.at.is_some() || known.is_none()).map(|notice| Drain {
+            by: notice.at.unwrap_or(input.now + SHORT_NOTICE),
+            reason: DrainReason::Interruption,
+        });
+    let all = asked.into_iter().chain(space_end).chain(taken_back);
+    let drain = all.min_by_key(|drain| drain.by)?;
     let told = record.drain.as_ref().map(|told| told.by);
     let is_news = told.is_none_or(|told| drain.by < told);
     is_news.then(|| Step::Drain { machine: record.machine().clone(), drain })

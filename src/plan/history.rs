@@ -2,7 +2,7 @@
 //! a record. Order of the lists does not matter, and an end that is in both counts once.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{
@@ -83,6 +83,13 @@ impl<'a> History<'a> {
     ) -> impl Iterator<Item = (&'a OfferingId, &[&'a Ended])> {
         let offerings = self.by_type.get(machinetype).into_iter().flatten();
         offerings.map(|(offering, ends)| (*offering, ends.as_slice()))
+    }
+
+    /// Offerings of which machines were taken back after that time, of any machinetype.
+    pub(super) fn taken_back_after(&self, since: Timestamp) -> BTreeSet<&'a OfferingId> {
+        let ends = self.by_type.values().flatten().flat_map(|(_, ends)| ends);
+        let taken_back = ends.filter(|end| end.at > since && end.kind == EndKind::Preempted);
+        taken_back.map(|end| &end.offering).collect()
     }
 
     /// When creates were refused because the cloud had none of an offering, of any machinetype,

@@ -49,7 +49,8 @@ pub(super) fn plan_resolve(input: &PlanInput<'_>, judged: &Judged<'_>) -> Option
         (_, Sight::Nothing) => record.instance.is_none(),
     };
     let can_answer = match input.listing {
-        ListingState::Failed { kind: _, message: _ } => false,
+        ListingState::Failed { kind: _, message: _ }
+        | ListingState::Elsewhere { ours: _, theirs: _ } => false,
         ListingState::Complete { started: _ }
         | ListingState::Shrunken { expected: _, missing: _ }
         | ListingState::Partial { why: _ } => true,

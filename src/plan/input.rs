@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{
-    ClockTrust, DeploymentId, Ended, Generation, InstanceId, ListingState, MachineView,
-    MachinetypeName, Offering, OperatorRequest, Processors, Quota, Readiness, SideResource,
-    SpacePolicy, Strangers, Tags, Terms, Timestamp,
+    ClockTrust, DeploymentId, Ended, Generation, InstanceId, Interruption, ListingState,
+    MachineView, MachinetypeName, Offering, OperatorRequest, Processors, Quota, Readiness,
+    SideResource, SpacePolicy, Strangers, Tags, Terms, Timestamp,
 };
 
 /// How long before the end of a lease the space ends for us: deletes need time until they are proven, and what
@@ -54,6 +54,10 @@ pub struct PlanInput<'a> {
     pub asked_twice: &'a AskedTwice,
     /// The cloud refused for quota, and usage has not fallen since.
     pub quota_stop: Option<QuotaStop>,
+    /// Notices of the cloud that it will take machines back.
+    pub interruptions: &'a [Interruption],
+    /// What was asked for in this cycle already, and not refused: the pace counts it too.
+    pub made: Made,
     /// Archived machines with the time of their archiving, for expiry.
     pub archived: &'a [(crate::model::MachineName, Timestamp)],
 }
@@ -65,6 +69,34 @@ pub struct LeftBehind {
     pub known: u32,
     /// Those that were seen so in two listings apart by more than the settle time, the second of them now.
     pub proven: Vec<SideResource>,
+}
+
+/// Machines with their processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Made {
+    /// How many.
+    pub machines: u32,
+    /// With so many processors together.
+    pub processors: Processors,
+}
+
+impl Made {
+    /// With one machine more.
+    #[must_use]
+    pub fn and(self, more: Processors) -> Self {
+        let Self { machines, processors } = self;
+        Self { machines: machines.saturating_add(1), processors: processors.plus(more) }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        let Self { machines, processors } = other;
+        Self {
+            machines: self.machines.saturating_add(machines),
+            processors: self.processors.plus(processors),
+        }
+    }
 }
 
 /// The end of a space.

@@ -66,6 +66,7 @@ pub(super) fn is_trusted(listing: &ListingState) -> bool {
         ListingState::Complete { started: _ } => true,
         ListingState::Shrunken { expected: _, missing: _ }
         | ListingState::Partial { why: _ }
+        | ListingState::Elsewhere { ours: _, theirs: _ }
         | ListingState::Failed { kind: _, message: _ } => false,
     }
 }
@@ -85,7 +86,9 @@ pub fn lets_absence_be_proven(input: &PlanInput<'_>) -> bool {
             };
             input.machines.iter().any(shows)
         }
-        ListingState::Partial { why: _ } | ListingState::Failed { kind: _, message: _ } => false,
+        ListingState::Partial { why: _ }
+        | ListingState::Elsewhere { ours: _, theirs: _ }
+        | ListingState::Failed { kind: _, message: _ } => false,
     }
 }
 
@@ -97,6 +100,7 @@ pub(super) fn is_auth_failure(listing: &ListingState) -> bool {
         }
         ListingState::Complete { started: _ }
         | ListingState::Shrunken { expected: _, missing: _ }
+        | ListingState::Elsewhere { ours: _, theirs: _ }
         | ListingState::Partial { why: _ } => false,
     }
 }

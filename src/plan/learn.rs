@@ -85,9 +85,17 @@ fn end(input: &PlanInput<'_>, view: &MachineView, sight: Sight<'_>) -> Option<Fa
     Some(Fact::Ended { at: at.min(now), state, message })
 }
 
+/// Whether a machine that is not there any more was taken back by the provider. It had said so; or it takes machines
+/// back without a word, where that is known of it.
+fn was_taken_back(input: &PlanInput<'_>, record: &MachineRecord, at: Timestamp) -> bool {
+    let is_announced =
+        input.interruptions.iter().any(|notice| record.instance.as_ref() == Some(&notice.instance));
+    is_announced || record.had_notice() || vanished_as_promised(input, record, at)
+}
+
 /// Where a site takes preemptible machines back by deleting them, nothing else tells (docs/decisions/0011). One
 /// that is gone before its guaranteed time has ended in some other way.
-fn was_taken_back(input: &PlanInput<'_>, record: &MachineRecord, at: Timestamp) -> bool {
+fn vanished_as_promised(input: &PlanInput<'_>, record: &MachineRecord, at: Timestamp) -> bool {
     let since = record.started.or(record.created).unwrap_or(record.intended);
     let is_old_enough = |guaranteed: Duration| at.since(since) >= guaranteed;
     match record.offering.market {

@@ -5,7 +5,7 @@ use crate::model::{MachinetypePolicy, Offering, Pace, Processors};
 
 use super::usage::{Count, Usage};
 use super::words::{counted, processors};
-use super::{PlanInput, Reason};
+use super::{Made, PlanInput, Reason};
 
 /// Why one more machine is too many.
 #[derive(Debug, Clone, PartialEq)]
@@ -153,8 +153,8 @@ impl Budget {
     }
 
     /// Whether one more machine is too fast, after so many with so many processors.
-    pub(super) fn is_exceeded_by(&self, made: (u32, Processors), more: Processors) -> bool {
-        let (machines, processors) = made;
+    pub(super) fn is_exceeded_by(&self, made: Made, more: Processors) -> bool {
+        let Made { machines, processors } = made;
         match self {
             Self::Processors(budget) => machines > 0 && processors.plus(more) > *budget,
             Self::Machines(budget) => machines >= *budget,
@@ -191,9 +191,11 @@ mod tests {
     #[test]
     fn the_first_machine_is_never_too_large_for_the_pace() {
         let budget = Budget::Processors(Processors(4));
-        assert!(!budget.is_exceeded_by((0, Processors(0)), Processors(64)));
-        assert!(budget.is_exceeded_by((1, Processors(64)), Processors(1)));
-        assert!(!budget.is_exceeded_by((1, Processors(2)), Processors(2)));
-        assert!(Budget::Machines(0).is_exceeded_by((0, Processors(0)), Processors(1)));
+        let nothing = Made::default();
+        let one = |processors| nothing.and(Processors(processors));
+        assert!(!budget.is_exceeded_by(nothing, Processors(64)));
+        assert!(budget.is_exceeded_by(one(64), Processors(1)));
+        assert!(!budget.is_exceeded_by(one(2), Processors(2)));
+        assert!(Budget::Machines(0).is_exceeded_by(nothing, Processors(1)));
     }
 }

@@ -34,7 +34,8 @@ use crate::model::{DeleteReason, MachineName, Processors, Timestamp};
 
 pub use check::{Violation, check};
 pub use input::{
-    Asked, AskedTwice, EndOfSpace, LeftBehind, Orphan, PlanInput, QuotaStop, SpaceEnd, end_of_space,
+    Asked, AskedTwice, EndOfSpace, LeftBehind, Made, Orphan, PlanInput, QuotaStop, SpaceEnd,
+    end_of_space,
 };
 pub use judge::lets_absence_be_proven;
 pub use offerings::first_choice;
@@ -102,7 +103,10 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
         alarms: alarms::alarms(&concerns, &judged),
         held_back,
     };
-    Plan { steps: steps.in_order(creations.machines), report }
+    // Not even what is known to be over is put away: a person looks first.
+    let steps =
+        if input.listing.is_elsewhere() { Vec::new() } else { steps.in_order(creations.machines) };
+    Plan { steps, report }
 }
 
 /// Processors in use in the whole tenancy, as the cloud's quota is compared with them: machines

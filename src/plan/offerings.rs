@@ -1,11 +1,12 @@
 //! What a machinetype can be made of now: what fits, in the order of preference, without what is
 //! out of stock or behind an open breaker. A pure memory: it is folded from past ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{
-    Availability, MachinetypePolicy, Offering, OfferingId, Price, SpacePolicy, Timestamp,
+    Availability, MachinetypePolicy, Market, Megabytes, Offering, OfferingId, Price, Processors,
+    SpacePolicy, Timestamp,
 };
 
 use super::breaker::{Allows, Breakers, Witness};
@@ -21,9 +22,30 @@ const PARK_LONGEST: Duration = Duration::from_secs(60 * 60);
 /// After this long without a stock-out the earlier ones are forgotten.
 const PARK_MEMORY: Duration = Duration::from_secs(2 * 60 * 60);
 
+/// An offering of which a machine was taken back comes after those of which none was, for so long: clouds take
+/// machines back in waves, and what is made in one goes with the next.
+const TAKEN_BACK_MEMORY: Duration = Duration::from_secs(10 * 60);
+
+/// What is remembered of offerings that the cloud had too little of.
+#[derive(Debug, Default)]
+pub(super) struct Scarcity<'a> {
+    /// Until when each is left alone.
+    parked: BTreeMap<&'a OfferingId, Timestamp>,
+    /// Those of which machines were taken back lately.
+    taken_back: BTreeSet<&'a OfferingId>,
+}
+
+impl<'a> Scarcity<'a> {
+    /// From past ends.
+    pub(super) fn of(history: &History<'a>, now: Timestamp) -> Self {
+        let taken_back = history.taken_back_after(now - TAKEN_BACK_MEMORY);
+        Self { parked: parked(history), taken_back }
+    }
+}
+
 /// Until when each offering is left alone after stock-outs. Refusals while it was already parked
 /// belong to the same stock-out; each further one doubles the pause.
-pub(super) fn parked<'a>(history: &History<'a>) -> BTreeMap<&'a OfferingId, Timestamp> {
+fn parked<'a>(history: &History<'a>) -> BTreeMap<&'a OfferingId, Timestamp> {
     history
         .stock_outs()
         .into_iter()
@@ -66,13 +88,54 @@ pub(super) enum Usable {
 pub(super) struct Candidate<'a> {
     pub(super) offering: &'a Offering,
     pub(super) usable: Usable,
+    rank: Rank<'a>,
+}
+
+/// How good an offering is for a machinetype: the least is the best. Those that differ only in a zone that
+/// nobody prefers are equally good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank<'a> {
+    market: usize,
+    taken_back: bool,
+    flavor: usize,
+    processors: Processors,
+    memory: Megabytes,
+    kind: Market,
+    flavour: &'a str,
+    zone: usize,
+}
+
+impl<'a> Rank<'a> {
+    /// By the lists of the machinetype; what is in no list is smallest first. `None`: a list leaves it out.
+    fn of(
+        policy: &MachinetypePolicy,
+        offering: &'a Offering,
+        scarcity: &Scarcity<'_>,
+    ) -> Option<Self> {
+        let Offering { id, processors, memory, price: _, availability: _ } = offering;
+        Some(Self {
+            market: place(&policy.markets, &id.market)?,
+            taken_back: scarcity.taken_back.contains(id),
+            flavor: place(&policy.flavors, &id.flavour)?,
+            processors: *processors,
+            memory: *memory,
+            kind: id.market,
+            flavour: &id.flavour,
+            zone: place(&policy.zones, &id.zone)?,
+        })
+    }
+}
+
+/// Place in a list; without a list all are equal.
+fn place<T: PartialEq>(list: &[T], wanted: &T) -> Option<usize> {
+    if list.is_empty() { Some(0) } else { list.iter().position(|one| one == wanted) }
 }
 
 /// What choosing needs to know of the space, beside the machinetype.
 #[derive(Debug)]
-pub(super) struct Market<'h, 'a> {
+pub(super) struct Choosing<'h, 'a> {
     pub(super) breakers: &'h Breakers<'a>,
-    pub(super) parked: &'h BTreeMap<&'a OfferingId, Timestamp>,
+    pub(super) scarcity: &'h Scarcity<'a>,
     /// Machines of this machinetype that work or are about to.
     pub(super) machines: &'h [&'a Judged<'a>],
     /// Breaks ties between offerings that are equally good (zones), once a cycle.
@@ -83,27 +146,35 @@ pub(super) struct Market<'h, 'a> {
 pub(super) fn candidates<'a>(
     input: &PlanInput<'a>,
     policy: &MachinetypePolicy,
-    market: &Market<'_, 'a>,
+    choosing: &Choosing<'_, 'a>,
 ) -> Vec<Candidate<'a>> {
-    let mut fitting: Vec<(usize, &Offering)> = input
+    let mut fitting: Vec<(Rank<'_>, &Offering)> = input
         .offerings
         .iter()
         .filter(|offering| fits(input.policy, policy, offering) && is_affordable(&offering.price))
-        .filter_map(|offering| Some((preference(policy, offering)?, offering)))
+        .filter_map(|offering| Some((Rank::of(policy, offering, choosing.scarcity)?, offering)))
         .collect();
-    fitting.sort_by_cached_key(|(preference, offering)| {
-        let Offering { id, processors, memory, price: _, availability: _ } = *offering;
-        let zone = fnv(&[&id.zone, &market.tie.to_string()]);
-        (*preference, *processors, *memory, id.market, &id.flavour, zone, &id.zone)
+    fitting.sort_by_cached_key(|(rank, offering)| {
+        let zone = &offering.id.zone;
+        (*rank, fnv(&[zone, &choosing.tie.to_string()]), zone)
     });
     fitting.dedup_by(|later, first| later.1.id == first.1.id);
     fitting
         .into_iter()
-        .map(|(_, offering)| Candidate {
+        .map(|(rank, offering)| Candidate {
             offering,
-            usable: usable(input, policy, offering, market),
+            usable: usable(input, policy, offering, choosing),
+            rank,
         })
         .collect()
+}
+
+/// A machine is made of this offering: the next one goes to another zone, if there is one that is as good.
+pub(super) fn spread(candidates: &mut [Candidate<'_>], used: &OfferingId) {
+    let Some(from) = candidates.iter().position(|c| c.offering.id == *used) else { return };
+    let rank = candidates[from].rank;
+    let alike = candidates[from..].iter().take_while(|c| c.rank == rank).count();
+    candidates[from..from + alike].rotate_left(1);
 }
 
 /// What a machinetype would be made of first, were everything in stock; or why nothing of all this will do.
@@ -113,10 +184,9 @@ pub fn first_choice<'o>(
     offerings: &'o [Offering],
 ) -> Result<&'o Offering, Reason> {
     let fitting = offerings.iter().filter(|o| fits(space, policy, o) && is_affordable(&o.price));
+    let nothing = Scarcity::default();
     let ranked = fitting.filter_map(|offering| {
-        let Offering { id, processors, memory, price: _, availability: _ } = offering;
-        let key = (preference(policy, offering)?, *processors, *memory, id.market, id);
-        Some((key, offering))
+        Some(((Rank::of(policy, offering, &nothing)?, &offering.id), offering))
     });
     let first = ranked.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, offering)| offering);
     first.ok_or_else(|| Reason::NothingFits { needs: needs(policy) })
@@ -138,7 +208,7 @@ pub(super) fn suits(policy: &MachinetypePolicy, offering: &Offering) -> bool {
         && processors >= policy.min_processors
         && policy.max_processors.is_none_or(|most| processors <= most)
         && offering.memory.0 >= needed
-        && preference(policy, offering).is_some()
+        && Rank::of(policy, offering, &Scarcity::default()).is_some()
 }
 
 /// The one place where a price decides. There are no caps on money yet, so every price will do.
@@ -148,31 +218,25 @@ fn is_affordable(price: &Price) -> bool {
     }
 }
 
-/// Place in the list of flavours; without a list all are equal, and the smallest comes first.
-fn preference(policy: &MachinetypePolicy, offering: &Offering) -> Option<usize> {
-    if policy.flavors.is_empty() {
-        return Some(0);
-    }
-    policy.flavors.iter().position(|flavour| *flavour == offering.id.flavour)
-}
-
 fn usable(
     input: &PlanInput<'_>,
     policy: &MachinetypePolicy,
     offering: &Offering,
-    market: &Market<'_, '_>,
+    choosing: &Choosing<'_, '_>,
 ) -> Usable {
     let told = match offering.availability {
         Availability::Available => None,
         Availability::NotUntil(until) => Some(until),
     };
-    let remembered = market.parked.get(&offering.id).copied();
+    let remembered = choosing.scarcity.parked.get(&offering.id).copied();
     let until = told.into_iter().chain(remembered).max().filter(|until| input.now < *until);
     if let Some(until) = until {
         return Usable::No(Reason::OfferingsParked { until });
     }
-    let Some(opening) = market.breakers.on(&policy.name, &offering.id) else { return Usable::Yes };
-    let witnesses = market
+    let Some(opening) = choosing.breakers.on(&policy.name, &offering.id) else {
+        return Usable::Yes;
+    };
+    let witnesses = choosing
         .machines
         .iter()
         .map(|machine| machine.record())
@@ -245,18 +309,17 @@ pub(super) fn ends_at(reason: &Reason) -> Option<Timestamp> {
 }
 
 fn needs(policy: &MachinetypePolicy) -> String {
-    let MachinetypePolicy { min_processors, max_processors, mb_per_processor, flavors, .. } =
-        policy;
+    let MachinetypePolicy { min_processors, max_processors, mb_per_processor, .. } = policy;
     let processors = match max_processors {
         Some(most) => format!("{min_processors} to {most} processors"),
         None => format!("at least {min_processors} processors"),
     };
-    let flavours = if flavors.is_empty() {
-        String::new()
-    } else {
-        format!(", one of the flavours {}", flavors.join(", "))
-    };
-    format!("{processors} with {mb_per_processor} MB each{flavours}, within the limits")
+    let markets: Vec<String> = policy.markets.iter().map(ToString::to_string).collect();
+    let lists = [("flavours", &policy.flavors), ("markets", &markets), ("zones", &policy.zones)];
+    let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    let lists: String =
+        lists.map(|(what, list)| format!(", one of the {what} {}", list.join(", "))).collect();
+    format!("{processors} with {mb_per_processor} MB each{lists}, within the limits")
 }
 
 #[cfg(test)]

@@ -33,6 +33,9 @@ pub fn listing_words(listing: &ListingState) -> String {
             format!("{missing} of {expected} machines that should be listed are missing")
         }
         ListingState::Partial { why } => format!("partial: {why}"),
+        ListingState::Elsewhere { ours, theirs } => {
+            format!("of {theirs}, while the space is in {ours}")
+        }
         ListingState::Failed { kind, message } => format!("failed ({kind}): {message}"),
     }
 }

@@ -96,6 +96,9 @@ pub(super) fn renewal(name: &SpaceName, generation: Generation) -> StatePath {
 pub(super) fn plan(name: &SpaceName) -> StatePath {
     space(name).join("plan.json")
 }
+pub(super) fn tenancy(name: &SpaceName) -> StatePath {
+    space(name).join("tenancy.json")
+}
 pub(super) fn requests(name: &SpaceName) -> StatePath {
     space(name).join("requests")
 }

@@ -13,7 +13,7 @@ use super::{
     Fault, MachineFiles, Mode, NewFile, Proof, PutOutcome, StatePath, Store, StoreError, layout,
     locked,
 };
-use crate::model::{MachineName, MachineRecord, SpaceName, Timestamp};
+use crate::model::{MachineName, MachineRecord, SpaceName, SpaceTenancy, Timestamp};
 use vcycle_api::UserData;
 
 /// Files that are read at once: enough to hide the latency of a file server.
@@ -37,6 +37,8 @@ pub struct LoadedSpace {
     pub unfinished: Vec<MachineName>,
     /// Names among the machines that are not machine names: left alone.
     pub strange: Vec<String>,
+    /// The tenancy that the machines are in, once it is known.
+    pub tenancy: Option<SpaceTenancy>,
 }
 
 /// A machine that is proven gone.
@@ -66,7 +68,8 @@ impl Store {
     /// What the filesystem said (also for a single file, unless it is the file itself that is
     /// at fault): then nothing is known, and nothing may follow from it.
     pub async fn load_space(&self, space: &SpaceName) -> Result<LoadedSpace, StoreError> {
-        let mut loaded = LoadedSpace::default();
+        let tenancy = self.tenancy(space).await?;
+        let mut loaded = LoadedSpace { tenancy, ..LoadedSpace::default() };
         for folder in self.load_folders(space, layout::current(space)).await? {
             match folder {
                 Folder::Record(record) => loaded.records.push(*record),

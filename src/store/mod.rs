@@ -14,6 +14,7 @@ mod outputs;
 mod ownership;
 mod people;
 mod sweep;
+mod tenancy;
 mod visitors;
 
 use std::collections::HashMap;

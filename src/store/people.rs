@@ -1,6 +1,6 @@
 //! What people and other managers read and ask: snapshots, requests, heartbeat lists, managers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -138,6 +138,17 @@ impl Store {
         }
         requests.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         Ok(requests)
+    }
+
+    /// The ids of standing requests, unread.
+    ///
+    /// # Errors
+    /// What the filesystem said.
+    pub async fn request_ids(&self, space: &SpaceName) -> Result<BTreeSet<RequestId>, StoreError> {
+        let dir = layout::requests(space);
+        let names = self.fs().list(&dir).await.map_err(at("list", &dir))?;
+        let ids = names.iter().filter_map(|name| name.strip_suffix(".json"));
+        Ok(ids.map(|id| RequestId(id.to_owned())).collect())
     }
 
     /// Leaves a request for the owner of a space. The same request may be put again.

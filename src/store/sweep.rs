@@ -18,7 +18,7 @@ pub struct Swept {
 }
 
 impl Store {
-    /// Removes what crashes left. [`super::Ownership::acquire`] does this for a new owner.
+    /// Removes what crashes left. [`super::Ownership::take_vacant`] does this for a new owner.
     ///
     /// # Errors
     /// [`StoreError::Fenced`], or what the filesystem said; it can be repeated.

@@ -1,6 +1,7 @@
 //! A provider that stands before another: every call passes through a [`Line`], which may change it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -8,7 +9,7 @@ use vcycle::model::Timestamp;
 use vcycle_api::{
     Act, Capabilities, CreateRequest, Created, Deletion, Finding, Instance, InstanceId,
     IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
-    Resolution, SideResource, Terms,
+    Resolution, SideResource, TenancyId, Terms, UserData,
 };
 
 /// A call that has not been made yet.
@@ -53,6 +54,12 @@ impl<L: Line> Observe for Forward<L> {
     fn capabilities(&self) -> &Capabilities {
         self.inner.capabilities()
     }
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.inner.user_data_bytes(user_data)
+    }
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.line.observe("tenancy", self.inner.tenancy()).await
+    }
     async fn list(&self) -> Result<Listing, ProviderError> {
         let listing = self.line.observe("list", self.inner.list()).await?;
         Ok(self.line.listed(listing))
@@ -84,6 +91,9 @@ impl<L: Line> Observe for Forward<L> {
 impl<L: Line> Act for Forward<L> {
     async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
         self.line.act("prepare", self.inner.prepare(needs)).await
+    }
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.inner.turn_to_create(patience)
     }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         self.line.act("create", self.inner.create(request)).await

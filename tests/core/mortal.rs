@@ -131,9 +131,14 @@ impl Fate {
         }
     }
 
-    async fn die<T>(&self) -> T {
+    /// It dies now, wherever it is.
+    pub fn kill(&self) {
         self.dead.store(true, Ordering::SeqCst);
         self.died.notify_one();
+    }
+
+    async fn die<T>(&self) -> T {
+        self.kill();
         pending().await
     }
 

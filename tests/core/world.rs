@@ -19,6 +19,7 @@ use vcycle::store::{Acquire, OutputName, Ownership, SharedFs, Store, StoreError}
 use vcycle_api::{Act, BudgetSettings, Budgeted, Clock, ManualClock};
 use vcycle_sim::{ClientOptions, Rates, Script, Settings, SimCloud, SimProvider};
 
+use super::acquire::acquire;
 use super::forward::Forward;
 use super::mortal::{Fate, MortalFs};
 use super::site::{Site, space, space_of};
@@ -176,7 +177,7 @@ impl World {
         let ownership = loop {
             tries += 1;
             assert!(tries < 50, "{name} cannot acquire the space");
-            let acquire = Ownership::acquire(&store, &space, &manager, TTL);
+            let acquire = acquire(&store, &space, &manager, TTL);
             match alive(&fate, acquire).await? {
                 Ok(Acquire::Owned(ownership)) => break ownership,
                 Ok(Acquire::HeldBy { .. }) | Err(_) => self.clock.advance(TTL / 4),

@@ -7,12 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vcycle::model::{
     EndKind, Generation, InstanceId, IntentToken, MachineName, Offering, Quota, Readiness,
-    SideResource, Tags, Terms, Timestamp,
+    SideResource, Tags, TenancyId, Terms, Timestamp,
 };
 use vcycle::store::FeatureKind;
 use vcycle_api::{
-    Act, Capabilities, Clock, CreateRequest, Created, Deletion, ErrorKind, Instance, Interruption,
-    Listing, Need, Observe, ProviderError, Resolution,
+    Act, Capabilities, Clock, CreateRequest, Created, Deletion, ErrorKind, Finding, Instance,
+    Interruption, Listing, Need, Observe, ProviderError, Resolution, UserData,
 };
 use vcycle_sim::WorldFault;
 
@@ -51,6 +51,9 @@ impl Observe for Promising {
     fn capabilities(&self) -> &Capabilities {
         self.inner.capabilities()
     }
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.inner.user_data_bytes(user_data)
+    }
     async fn list(&self) -> Result<Listing, ProviderError> {
         self.inner.list().await
     }
@@ -69,6 +72,12 @@ impl Observe for Promising {
     async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
         Ok(self.promises().side.clone())
     }
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.inner.tenancy().await
+    }
+    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
+        self.inner.inspect(needs).await
+    }
     async fn terms(&self) -> Result<Terms, ProviderError> {
         self.promises().terms.clone().map_err(lost)
     }
@@ -81,6 +90,9 @@ impl Act for Promising {
         promises.needs = needs.to_vec();
         let readiness = promises.readiness.clone().map_err(lost)?;
         Ok(vec![readiness; needs.len()])
+    }
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.inner.turn_to_create(patience)
     }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         self.inner.create(request).await
@@ -152,6 +164,45 @@ fn what_is_not_ready_is_not_made_and_deletes_go_on() {
         let end = cycle(&mut world, &mut one).await;
         assert_eq!(reason(&end), "cannot-prepare");
         assert!(end.snapshot.alarms.iter().any(|alarm| alarm.contains("no image")));
+    });
+}
+
+/// Where the log of a test goes.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_not_ready_is_told_to_the_log_once_and_not_in_every_cycle() {
+    run(async {
+        let (mut world, mut one, cloud) = promised(&site(), 65).await;
+        // With one subscriber alone, what another thread says first is decided by that thread, which has none.
+        let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+        let _guard = tracing::subscriber::set_default(subscriber.finish());
+        for megabytes in 1..10 {
+            let why = format!("image of dune: {megabytes} MB of 10 MB are there");
+            cloud.promises().readiness = Ok(Readiness::NotYet { why });
+            let end = cycle(&mut world, &mut one).await;
+            let told = format!("{megabytes} MB");
+            assert!(end.snapshot.machinetypes[0].why.contains(&told), "people see how it goes");
+        }
+        cloud.promises().readiness = Ok(Readiness::Ready);
+        cycle(&mut world, &mut one).await;
+        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let about = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+        assert_eq!((about("image of dune"), about("is ready to be made")), (1, 1), "{log}");
     });
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use vcycle::model::*;
 use vcycle::plan::{
-    AskedTwice, Fact, LeftBehind, NewMachine, Orphan, Plan, PlanInput, QuotaStop, Step, check, plan,
+    AskedTwice, Fact, LeftBehind, Made, NewMachine, Orphan, Plan, PlanInput, QuotaStop, Step,
+    check, plan,
 };
 
 /// Midday of the day on which every test begins.
@@ -54,6 +55,8 @@ pub(crate) fn machinetype(name: &str, share: f64) -> MachinetypePolicy {
         min_processors: Processors(1),
         max_processors: None,
         flavors: Vec::new(),
+        markets: Vec::new(),
+        zones: Vec::new(),
         mb_per_processor: Megabytes(2048),
         processors_limit: None,
         max_starting_processors: None,
@@ -91,6 +94,8 @@ pub(crate) struct World {
     pub(crate) terms: Terms,
     pub(crate) readiness: BTreeMap<MachinetypeName, Readiness>,
     pub(crate) side: LeftBehind,
+    pub(crate) interruptions: Vec<Interruption>,
+    pub(crate) made_before: Made,
     pub(crate) archived: Vec<(MachineName, Timestamp)>,
     /// What `Resolve` finds: `true`, the VM was made.
     pub(crate) lost_replies_made_vms: bool,
@@ -131,6 +136,8 @@ impl World {
             terms: Terms::default(),
             readiness: BTreeMap::new(),
             side: LeftBehind::default(),
+            interruptions: Vec::new(),
+            made_before: Made::default(),
             archived: Vec::new(),
             lost_replies_made_vms: false,
             made: 0,
@@ -158,6 +165,8 @@ impl World {
             terms: &self.terms,
             readiness: &self.readiness,
             side: &self.side,
+            interruptions: &self.interruptions,
+            made: self.made_before,
             archived: &self.archived,
         }
     }

@@ -333,6 +333,10 @@ impl Story {
             "complete" => ListingState::Complete { started: self.world.now },
             "partial" => ListingState::Partial { why: "page 2 did not come".into() },
             "shrunken" => ListingState::Shrunken { expected: 10, missing: 6 },
+            "elsewhere" => ListingState::Elsewhere {
+                ours: "project 'iris'".into(),
+                theirs: "project 'test'".into(),
+            },
             "failed" => failed("unavailable", "no answer within 30 s"),
             "auth-failed" => failed("auth-failed", "401 the credential has expired"),
             _ => return Err("not a listing".into()),

@@ -27,6 +27,8 @@ use vcycle::store::{Acquire, MachineFiles, Ownership, RealFs, Store};
 use vcycle::telemetry::Metrics;
 use vcycle_api::{Clock, SystemClock, UserData};
 
+use crate::acquire::acquire;
+
 /// The space of every test.
 pub(crate) const SPACE: &str = "a.example";
 /// The DN that machinetype `dune` admits.
@@ -366,7 +368,7 @@ pub(crate) fn dc() -> DnType {
 async fn own(store: &Store) -> Ownership {
     let manager = ManagerName::parse("m1").unwrap();
     let hour = Duration::from_secs(3600);
-    match Ownership::acquire(store, &space(), &manager, hour).await.unwrap() {
+    match acquire(store, &space(), &manager, hour).await.unwrap() {
         Acquire::Owned(ownership) => ownership,
         Acquire::HeldBy { manager, .. } => panic!("the space is held by {manager}"),
     }

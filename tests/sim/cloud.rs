@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use tokio::time::sleep;
 use vcycle::model::Timestamp;
 use vcycle_api::{
-    Act, Capabilities, CreateRequest, Created, Deletion, ErrorKind, Instance, InstanceId,
-    IntentToken, Interruption, Listing, Observe, Offering, ProviderError, Quota, Resolution,
-    SideResource,
+    Act, Capabilities, CreateRequest, Created, Deletion, ErrorKind, Finding, Instance, InstanceId,
+    IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
+    Resolution, SideResource, TenancyId, Terms, UserData,
 };
 use vcycle_sim::SimProvider;
 
@@ -98,6 +98,12 @@ impl Observe for GatedCloud {
     fn capabilities(&self) -> &Capabilities {
         self.inner.capabilities()
     }
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.inner.user_data_bytes(user_data)
+    }
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.look("tenancy", self.inner.tenancy()).await
+    }
     async fn list(&self) -> Result<Listing, ProviderError> {
         self.look("list", self.inner.list()).await
     }
@@ -119,10 +125,25 @@ impl Observe for GatedCloud {
     async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
         self.look("side resources", self.inner.side_resources()).await
     }
+    async fn terms(&self) -> Result<Terms, ProviderError> {
+        self.look("terms", self.inner.terms()).await
+    }
+    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
+        let inspected = async { Ok(self.inner.inspect(needs).await) };
+        let answer = self.look("inspect", inspected).await;
+        answer.unwrap_or_else(|error| vec![Finding::unknown("login", error.to_string())])
+    }
 }
 
 #[async_trait]
 impl Act for GatedCloud {
+    // What it makes ready stays so, however often it is asked.
+    async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
+        self.look("prepare", self.inner.prepare(needs)).await
+    }
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.inner.turn_to_create(patience)
+    }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         self.note(|| format!("asks for {}", request.tags.machine));
         self.process.world.judge().creates(&self.process, self.space, &request.tags);

@@ -14,7 +14,7 @@ use vcycle::library::Setup;
 use vcycle::model::{
     MachinetypeName, OperatorRequest, Processors, RequestId, RequestWhat, Share, Timestamp,
 };
-use vcycle_api::{Clock, DeploymentId, InstanceState, IntentToken, MachineName, Tags};
+use vcycle_api::{Clock, DeploymentId, InstanceState, IntentToken, MachineName, OfferingId, Tags};
 use vcycle_sim::{CallFault, FaultPlan, SimMachine, Stranger, WorldFault};
 
 use super::host::{Host, HostClock};
@@ -214,12 +214,7 @@ impl Life {
                     self.bury(process);
                 }
             }
-            Event::Stop { host, away } => {
-                if let Some(running) = self.running.get_mut(&host) {
-                    running.away = Some(away);
-                    running.stop();
-                }
-            }
+            Event::Stop { host, away } => self.stop(host, away),
             Event::Pause { host, millis, sleep } => {
                 if let Some(running) = self.running.get(&host) {
                     running.process.pause(millis, sleep);
@@ -253,6 +248,8 @@ impl Life {
                     running.configure(self.setup.clone());
                 }
             }
+            Event::StockOut { space, flavors } => self.stock(space, flavors, WorldFault::StockOut),
+            Event::Restock { space } => self.stock(space, usize::MAX, WorldFault::Restock),
             Event::Stranger { space, disguised } => self.stranger(space, disguised),
             Event::StrangerLeaves { space } => {
                 if let Some(id) = self.strangers[space].pop() {
@@ -269,6 +266,13 @@ impl Life {
                 let fault = if revoked { CallFault::RevokeCredentials } else { restored };
                 self.inject(host, &fault);
             }
+        }
+    }
+
+    fn stop(&mut self, host: usize, away: u64) {
+        if let Some(running) = self.running.get_mut(&host) {
+            running.away = Some(away);
+            running.stop();
         }
     }
 
@@ -324,6 +328,12 @@ impl Life {
             Stranger { name: name.to_string(), tags: tags.unwrap_or_default(), offering };
         if let Ok(id) = cloud.add_stranger(stranger) {
             self.strangers[space].push(id);
+        }
+    }
+
+    fn stock(&self, space: usize, flavors: usize, fault: fn(OfferingId) -> WorldFault) {
+        for sold in self.world.shape.cloud(space).offerings.into_iter().take(flavors) {
+            self.world.clouds[space].inject(fault(sold.offering.id));
         }
     }
 

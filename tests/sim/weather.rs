@@ -142,6 +142,14 @@ pub enum Event {
         host: usize,
         revoked: bool,
     },
+    /// A cloud has none of its flavors up to this one; the next is tried in the same cycle.
+    StockOut {
+        space: usize,
+        flavors: usize,
+    },
+    Restock {
+        space: usize,
+    },
     /// The VMs write, and everything is looked at.
     Tick,
 }
@@ -222,6 +230,7 @@ impl Shape {
         settings.settle = self.settle;
         settings.page = 3;
         settings.tombstone = secs(seed % 2 * 60);
+        settings.tenancy = (self.seed.is_multiple_of(2)).then(|| format!("project-{space}"));
         settings.faults.rates = self.rates;
         settings
     }
@@ -277,7 +286,24 @@ impl Shape {
             self.one(&mut dice, at, &mut events);
             at += dice.random_range(500..rate);
         }
+        self.stock_outs(&mut events);
         events
+    }
+
+    /// In every fourth life, from dice of their own: what else happens in a life does not change by them.
+    fn stock_outs(&self, events: &mut Vec<(u64, Event)>) {
+        if self.seed % 4 != 2 {
+            return;
+        }
+        let mut dice = self.dice(70);
+        let mut at = dice.random_range(0..20_000);
+        while at < self.trouble {
+            let space = dice.random_range(0..self.spaces);
+            events.push((at, Event::StockOut { space, flavors: dice.random_range(1..=4) }));
+            at += dice.random_range(5_000..60_000);
+            events.push((at, Event::Restock { space }));
+            at += dice.random_range(1_000..20_000);
+        }
     }
 
     /// Draws one event, or several that belong together.

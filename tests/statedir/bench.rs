@@ -12,6 +12,8 @@ use vcycle::store::{
 };
 use vcycle_api::{ManualClock, UserData};
 
+use crate::acquire::acquire;
+
 pub(crate) const TTL: Duration = Duration::from_secs(15);
 pub(crate) const SECRET: &str = "#!/bin/sh\necho secret-token-in-user-data\n";
 
@@ -135,7 +137,7 @@ pub(crate) fn files(record: &MachineRecord) -> MachineFiles {
 
 /// Acquires, and must.
 pub(crate) async fn own(store: &Store, name: &str) -> Ownership {
-    match Ownership::acquire(store, &space(), &manager(name), TTL).await.unwrap() {
+    match acquire(store, &space(), &manager(name), TTL).await.unwrap() {
         Acquire::Owned(ownership) => ownership,
         Acquire::HeldBy { manager, generation } => panic!("held by {manager}, {generation}"),
     }
@@ -143,7 +145,7 @@ pub(crate) async fn own(store: &Store, name: &str) -> Ownership {
 
 /// Acquires, and must not: by whom it is held.
 pub(crate) async fn held(store: &Store, name: &str) -> (ManagerName, u64) {
-    match Ownership::acquire(store, &space(), &manager(name), TTL).await.unwrap() {
+    match acquire(store, &space(), &manager(name), TTL).await.unwrap() {
         Acquire::Owned(ownership) => panic!("owned as {}", ownership.generation()),
         Acquire::HeldBy { manager, generation } => (manager, generation.0),
     }

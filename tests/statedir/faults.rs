@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use vcycle::model::ManagerName;
 use vcycle::store::testing::{Effect, Vanishing, When, example_record};
-use vcycle::store::{Fault, Ownership, StoreError};
+use vcycle::store::{Fault, StoreError};
 
+use crate::acquire::acquire;
 use crate::bench::{Bench, Place, TTL, files, fresh, in_folder, make, own, space};
 
 const ENOSPC: i32 = 28;
@@ -106,7 +107,7 @@ async fn a_vanished_directory_is_never_an_empty_one() {
                 .await
                 .unwrap_err()
                 .fault(),
-            Ownership::acquire(&store, &space(), &ManagerName::parse("m2").unwrap(), TTL)
+            acquire(&store, &space(), &ManagerName::parse("m2").unwrap(), TTL)
                 .await
                 .unwrap_err()
                 .fault(),

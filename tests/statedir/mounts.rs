@@ -11,6 +11,7 @@ use vcycle::model::{MachineRecord, Timestamp};
 use vcycle::store::{Acquire, Ownership, RealFs, Store};
 use vcycle_api::{Clock, ManualClock, SystemClock};
 
+use crate::acquire::acquire;
 use crate::bench::{TTL, fresh, held, make, manager, own, space};
 
 /// A new directory on all mounts, removed at the end.
@@ -107,7 +108,7 @@ async fn a_new_owner_on_another_mount_sees_every_record_and_fences_the_old_one()
     watching.advance(TTL * 2);
     let new = loop {
         // The last renewal may be seen only now.
-        match Ownership::acquire(&two, &space(), &manager("two"), TTL).await.unwrap() {
+        match acquire(&two, &space(), &manager("two"), TTL).await.unwrap() {
             Acquire::Owned(ownership) => break ownership,
             Acquire::HeldBy { .. } => watching.advance(TTL * 2),
         }
@@ -143,7 +144,7 @@ async fn of_managers_that_race_on_all_mounts_exactly_one_owns_each_generation() 
             let (store, _) = mounts.store(number);
             tokio::spawn(async move {
                 let name = manager(&format!("m{number}"));
-                Ownership::acquire(&store, &space(), &name, TTL).await
+                acquire(&store, &space(), &name, TTL).await
             })
         });
         let ends =

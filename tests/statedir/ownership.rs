@@ -11,6 +11,7 @@ use vcycle::store::testing::{Effect, FaultyFs, When};
 use vcycle::store::{Acquire, Fault, Fenced, Lost, Ownership, RealFs, Store, StoreError};
 use vcycle_api::SystemClock;
 
+use crate::acquire::acquire;
 use crate::bench::{Bench, Place, TTL, clock, files, held, in_folder, make, manager, own, space};
 
 const EIO: i32 = 5;
@@ -57,7 +58,7 @@ async fn an_owner_with_a_longer_ttl_is_waited_for_as_long_as_it_believes() {
     for bench in Bench::both() {
         let (patient, hasty) = (bench.store(), bench.store());
         let long = 4 * TTL;
-        let owned = Ownership::acquire(&patient, &space(), &manager("m1"), long).await.unwrap();
+        let owned = acquire(&patient, &space(), &manager("m1"), long).await.unwrap();
         let Acquire::Owned(owner) = owned else { panic!("it is free") };
         held(&hasty, "m2").await;
         // The owner may act for most of its TTL, which is more than the other's.
@@ -69,7 +70,7 @@ async fn an_owner_with_a_longer_ttl_is_waited_for_as_long_as_it_believes() {
         // And the other way round: nobody waits longer than the owner of now may act.
         held(&patient, "m1").await;
         bench.clock.advance(TTL + JUST);
-        let taken = Ownership::acquire(&patient, &space(), &manager("m1"), long).await.unwrap();
+        let taken = acquire(&patient, &space(), &manager("m1"), long).await.unwrap();
         assert!(matches!(taken, Acquire::Owned(_)), "{taken:?}");
     }
 }
@@ -182,7 +183,7 @@ async fn a_renewal_that_is_done_too_late_does_not_count_wherever_it_was_held_up(
         }
         // Stopped in the middle, while the other waits out what it saw.
         bench.clock.advance(TTL / 5 + 2 * JUST);
-        let taken = Ownership::acquire(&other, &space(), &manager("m2"), TTL).await.unwrap();
+        let taken = acquire(&other, &space(), &manager("m2"), TTL).await.unwrap();
         assert!(renewal.await.is_err(), "after {polls} polls");
         assert!(owner.proof().is_err(), "after {polls} polls, {taken:?}");
     }
@@ -198,7 +199,7 @@ async fn an_observer_that_was_stopped_in_the_middle_of_a_look_does_not_rob_a_liv
         held(&watching, "m2").await;
         bench.clock.advance(TTL / 3);
         let (here, me) = (space(), manager("m2"));
-        let mut looking = std::pin::pin!(Ownership::acquire(&watching, &here, &me, TTL));
+        let mut looking = std::pin::pin!(acquire(&watching, &here, &me, TTL));
         let mut context = Context::from_waker(Waker::noop());
         if (0..polls).any(|_| looking.as_mut().poll(&mut context).is_ready()) {
             assert!(polls > 6, "it was stopped nowhere");
@@ -310,7 +311,7 @@ async fn a_new_owner_that_is_stopped_before_it_reads_the_records_does_not_rob_it
     let bench = Bench::memory();
     let (slow, faults) = bench.faulty();
     let (here, me) = (space(), manager("m1"));
-    let mut acquiring = Box::pin(Ownership::acquire(&slow, &here, &me, TTL));
+    let mut acquiring = Box::pin(acquire(&slow, &here, &me, TTL));
     let mut context = Context::from_waker(Waker::noop());
     while bench.content("spaces/a.example/current/.owner").is_none() {
         assert!(acquiring.as_mut().poll(&mut context).is_pending(), "{:?}", faults.log());
@@ -340,7 +341,7 @@ async fn an_owner_whose_first_renewal_is_hidden_by_a_cache_is_not_robbed() {
     };
     faults.add(When::Mutation(claim + 2), Effect::Hang);
     let (me, here) = (manager("m1"), space());
-    let acquiring = Ownership::acquire(&quick, &here, &me, TTL);
+    let acquiring = acquire(&quick, &here, &me, TTL);
     tokio::select! {
         biased;
         result = acquiring => panic!("it was to hang: {result:?}"),
@@ -419,7 +420,7 @@ async fn a_take_over_that_fails_is_repeated_and_the_silence_is_not_counted_anew(
     // The disk takes no writes: that nobody owns the space must be seen at every look.
     faults.add(When::EveryMutation, Effect::Fail(EROFS));
     for _ in 0..10 {
-        Ownership::acquire(&store, &space(), &manager("m2"), TTL).await.unwrap_err();
+        acquire(&store, &space(), &manager("m2"), TTL).await.unwrap_err();
         bench.clock.advance(TTL / 5);
     }
     faults.heal();
@@ -451,7 +452,7 @@ async fn race(stores: Vec<Store>) -> Vec<(u64, Ownership)> {
     let tasks = stores.into_iter().enumerate().map(|(i, store)| {
         tokio::spawn(async move {
             let name = manager(&format!("m{i}"));
-            Ownership::acquire(&store, &space(), &name, TTL).await.unwrap()
+            acquire(&store, &space(), &name, TTL).await.unwrap()
         })
     });
     let mut owned = Vec::new();
@@ -522,7 +523,7 @@ async fn child_of_the_race() {
     let store = Store::new(Arc::new(RealFs::new(dir)), Arc::new(SystemClock::new()));
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();
-    match Ownership::acquire(&store, &space(), &name, Duration::from_secs(600)).await.unwrap() {
+    match acquire(&store, &space(), &name, Duration::from_secs(600)).await.unwrap() {
         Acquire::Owned(ownership) => println!("race: owned {}", ownership.generation()),
         Acquire::HeldBy { .. } => println!("race: held"),
     }

@@ -11,10 +11,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use vcycle::model::{MachineRecord, SpaceName, Timestamp};
 use vcycle::store::testing::example_record;
-use vcycle::store::{
-    Acquire, FeatureKind, Mode, Ownership, PutOutcome, RealFs, SharedFs, StatePath, Store,
-};
+use vcycle::store::{Acquire, FeatureKind, Mode, PutOutcome, RealFs, SharedFs, StatePath, Store};
 
+use crate::acquire::acquire;
 use crate::bench::{Bench, TTL, clock, files, held, in_folder, manager, own, space};
 use crate::formats::STATE_V1;
 use crate::mortal::{Fate, MortalFs};
@@ -77,7 +76,7 @@ async fn every_file_of_a_kept_directory_of_format_1_is_read_and_taken_over() {
     assert_eq!(store.managers().await.unwrap().len(), 2);
     for space in store.spaces().await.unwrap() {
         let new = manager("new");
-        let acquire = || Ownership::acquire(&store, &space, &new, TTL);
+        let acquire = || acquire(&store, &space, &new, TTL);
         let Ok(Acquire::HeldBy { manager: old, .. }) = acquire().await else {
             panic!("{space} was never given back")
         };

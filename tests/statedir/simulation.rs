@@ -15,6 +15,7 @@ use vcycle::store::testing::{FaultyFs, MemoryFs, Rates};
 use vcycle::store::{Acquire, Ownership, Store};
 use vcycle_api::{Clock, ManualClock};
 
+use crate::acquire::acquire;
 use crate::bench::{TTL, clock, manager, space};
 
 const MANAGERS: usize = 4;
@@ -37,7 +38,7 @@ struct Manager {
 async fn live(store: Store, clock: Arc<ManualClock>, name: String, belief: Belief, seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     loop {
-        let owned = Ownership::acquire(&store, &space(), &manager(&name), TTL).await;
+        let owned = acquire(&store, &space(), &manager(&name), TTL).await;
         let Ok(Acquire::Owned(ownership)) = owned else {
             until(&clock, clock.monotonic() + Duration::from_secs(2)).await;
             continue;

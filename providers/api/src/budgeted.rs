@@ -15,7 +15,7 @@ use crate::budget::{Budget, BudgetSettings, BudgetState, Feedback, Priority, She
 use crate::{
     Act, Capabilities, CreateRequest, Created, Deletion, ErrorKind, Finding, Instance, InstanceId,
     IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
-    Resolution, SideResource, Terms, Timestamp,
+    Resolution, SideResource, TenancyId, Terms, Timestamp, UserData,
 };
 
 /// A provider with a request budget. It implements what the inner one implements: around an
@@ -169,6 +169,15 @@ impl<P: Observe + ?Sized> Observe for Budgeted<P> {
         self.inner.capabilities()
     }
 
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.inner.user_data_bytes(user_data)
+    }
+
+    // It costs nothing but a login, for which no other call has a turn of its own either.
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.inner.tenancy().await
+    }
+
     async fn list(&self) -> Result<Listing, ProviderError> {
         self.pacer.paced((self.reads, "list"), self.inner.list()).await
     }
@@ -209,6 +218,10 @@ impl<P: Act + ?Sized> Act for Budgeted<P> {
     // Before reads, because creates wait for it; after deletes, because those never wait for an image.
     async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
         self.pacer.paced((Priority::Create, "prepare"), self.inner.prepare(needs)).await
+    }
+
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.inner.turn_to_create(patience)
     }
 
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {

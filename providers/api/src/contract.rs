@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::{
     Finding, Instance, InstanceId, IntentToken, MachineName, Need, Offering, ProviderError, Quota,
-    Readiness, Tags, Terms, Timestamp, findings,
+    Readiness, Tags, TenancyId, Terms, Timestamp, findings,
 };
 
 /// What a provider can do and how it behaves. Constant for the life of the provider.
@@ -21,7 +21,8 @@ pub struct Capabilities {
     /// How long after an accepted create a listing may still lack the machine, and how long after
     /// a lost reply the machine may still appear. Zero: listings are exact.
     pub settle: Duration,
-    /// The most bytes of `user_data`, counted as the cloud counts.
+    /// The most bytes of `user_data`, counted as [`Observe::user_data_bytes`] counts. A plain text of this length
+    /// is taken in any case.
     pub user_data_limit: usize,
 }
 
@@ -131,7 +132,7 @@ pub enum Deletion {
     AlreadyGone,
 }
 
-/// The provider is about to take a machine back.
+/// The provider is about to take a machine back, or has done so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interruption {
     /// Which.
@@ -160,6 +161,20 @@ pub trait Observe: Send + Sync {
     /// What this provider is.
     fn capabilities(&self) -> &Capabilities;
 
+    /// How many bytes of [`Capabilities::user_data_limit`] a `user_data` takes: less than its length where the
+    /// provider compresses what is too long.
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        user_data.expose().len()
+    }
+
+    /// Which tenancy the calls of this provider go to, as the cloud itself tells: the project and region of the
+    /// token (OpenStack), the account and region (EC2), the project and region (Compute Engine). `None`: it has no
+    /// such notion. The same for the whole life of the provider: credentials that begin to lead elsewhere are
+    /// refused until it is opened anew. Asked in every cycle and not paced, so it costs a login at most.
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        Ok(None)
+    }
+
     /// Everything in the tenancy, paged to the end.
     async fn list(&self) -> Result<Listing, ProviderError>;
 
@@ -173,7 +188,9 @@ pub trait Observe: Send + Sync {
     /// Limits and use of the tenancy.
     async fn quota(&self) -> Result<Quota, ProviderError>;
 
-    /// Notices that machines will be taken back. Empty where the cloud gives none.
+    /// Notices that machines will be taken back. Empty where the cloud gives none. Asked for after each listing, so
+    /// that it can rest on what that showed: a machine that was taken back and is listed as
+    /// [`crate::InstanceState::Gone`] must be told here too, since nothing else says why it is gone.
     async fn interruptions(&self) -> Result<Vec<Interruption>, ProviderError>;
 
     /// Side resources of our deployment. Empty where the cloud has none.
@@ -201,6 +218,17 @@ pub trait Act: Observe {
     /// nothing of any.
     async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
         Ok(vec![Readiness::Ready; needs.len()])
+    }
+
+    /// Where the cloud limits how fast machines may be made: takes a turn for one create, and says how long to wait for
+    /// it. Asked before the intent is written and the ownership is checked, so that no create goes out long after
+    /// that. Zero where the request budget says all there is to say.
+    ///
+    /// # Errors
+    /// `Throttled` when the wait would be longer than `patience`. Nothing was taken, and nothing was sent.
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        let _ = patience;
+        Ok(Duration::ZERO)
     }
 
     /// Makes the machine of an intent. The same intent makes at most one machine, whatever is lost.

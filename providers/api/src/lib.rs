@@ -20,6 +20,7 @@ pub mod offering;
 pub mod prepare;
 pub mod settle;
 pub mod tags;
+pub mod tenancy;
 pub mod terms;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -44,6 +45,7 @@ pub use offering::{Availability, Market, Money, Offering, OfferingId, Price, Quo
 pub use prepare::{Need, Readiness};
 pub use settle::Settling;
 pub use tags::{Identity, Tags};
+pub use tenancy::TenancyId;
 pub use terms::Terms;
 pub use time::Timestamp;
 pub use units::{Hs06, Megabytes, Processors, Share};

@@ -16,6 +16,16 @@ pub enum Market {
     Preemptible,
 }
 
+impl fmt::Display for Market {
+    /// As people write it in the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OnDemand => "on-demand",
+            Self::Preemptible => "spot",
+        })
+    }
+}
+
 /// Flavour, zone and market: the key under which stock-outs are remembered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OfferingId {

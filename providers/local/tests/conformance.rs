@@ -19,9 +19,10 @@ use async_trait::async_trait;
 use common::*;
 use vcycle_api::testing::{CannotInject, Fault, Faults, Limits, Subject, Template, Tenancy, run};
 use vcycle_api::{
-    Act, Capabilities, Clock, CreateRequest, Created, Deletion, ErrorKind, Identity, Instance,
-    InstanceId, IntentToken, Interruption, Listing, Observe, Offering, ProviderError, Quota,
-    Resolution, SideResource, SystemClock, Timestamp, UserData,
+    Act, Capabilities, Clock, CreateRequest, Created, Deletion, ErrorKind, Finding, Identity,
+    Instance, InstanceId, IntentToken, Interruption, Listing, Need, Observe, Offering,
+    ProviderError, Quota, Readiness, Resolution, SideResource, SystemClock, TenancyId, Terms,
+    Timestamp, UserData,
 };
 use vcycle_local::Local;
 
@@ -82,6 +83,12 @@ impl Observe for Client {
     fn capabilities(&self) -> &Capabilities {
         self.local.capabilities()
     }
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.local.user_data_bytes(user_data)
+    }
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.local.tenancy().await
+    }
     async fn list(&self) -> Result<Listing, ProviderError> {
         let answer = self.local.list().await;
         self.called();
@@ -108,10 +115,22 @@ impl Observe for Client {
     async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
         self.local.side_resources().await
     }
+    async fn terms(&self) -> Result<Terms, ProviderError> {
+        self.local.terms().await
+    }
+    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
+        self.local.inspect(needs).await
+    }
 }
 
 #[async_trait]
 impl Act for Client {
+    async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
+        self.local.prepare(needs).await
+    }
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.local.turn_to_create(patience)
+    }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         if self.take(|m| &mut m.lose_create_before) {
             return Err(lost("create machine"));

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use vcycle_api::{
     Act, Capabilities, Clock, CreateRequest, Created, Deletion, Finding, Idempotency, Instance,
     InstanceId, IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota,
-    Readiness, Resolution, SideResource, Terms, Timestamp,
+    Readiness, Resolution, SideResource, TenancyId, Terms, Timestamp,
 };
 
 use crate::compute::USER_DATA_LIMIT;
@@ -46,6 +46,11 @@ impl OpenStack {
 impl Observe for OpenStack {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        let tenancy = self.site.session.tenancy().await;
+        tenancy.map(Some).map_err(|failure| failure.of_read())
     }
 
     async fn list(&self) -> Result<Listing, ProviderError> {

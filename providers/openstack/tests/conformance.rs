@@ -16,7 +16,7 @@ use vcycle_api::testing::{CannotInject, Fault, Faults, Limits, Subject, Template
 use vcycle_api::{
     Act, Capabilities, Clock, CreateRequest, Created, Deletion, Finding, Instance, InstanceId,
     IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
-    Resolution, SideResource, Terms, Timestamp, UserData,
+    Resolution, SideResource, TenancyId, Terms, Timestamp, UserData,
 };
 use vcycle_openstack::testing::{
     Fate, Fault as BootFault, NewServer, On, Refusal, Site, SiteFlavor, SiteNetwork, Trouble,
@@ -69,6 +69,12 @@ impl Observe for Counted {
     fn capabilities(&self) -> &Capabilities {
         self.provider().capabilities()
     }
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.provider().user_data_bytes(user_data)
+    }
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.called(self.provider().tenancy().await)
+    }
     async fn list(&self) -> Result<Listing, ProviderError> {
         self.called(self.provider().list().await)
     }
@@ -99,6 +105,9 @@ impl Observe for Counted {
 impl Act for Counted {
     async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
         self.called(self.provider().prepare(needs).await)
+    }
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.provider().turn_to_create(patience)
     }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         self.called(self.provider().create(request).await)

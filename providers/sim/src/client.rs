@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use vcycle_api::{
     Act, Capabilities, Clock, CreateRequest, Created, Deletion, ErrorKind, Instance, InstanceId,
     IntentToken, Interruption, Listing, Observe, Offering, ProviderError, Quota, Resolution,
-    Settling, SideResource, Timestamp,
+    Settling, SideResource, TenancyId, Timestamp,
 };
 
 use crate::cloud::SimCloud;
@@ -152,6 +152,16 @@ impl Observe for SimProvider {
         &self.capabilities
     }
 
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        let project = self.cloud.world().settings.tenancy.clone();
+        let elsewhere = self.line().leads_elsewhere();
+        let project = project.map(|home| if elsewhere { format!("not {home}") } else { home });
+        Ok(project.map(|project| TenancyId {
+            id: format!("project {project}"),
+            name: format!("project '{project}'"),
+        }))
+    }
+
     async fn list(&self) -> Result<Listing, ProviderError> {
         let elsewhere = self.line().leads_elsewhere();
         let pages = |world: &World| if elsewhere { vec![Vec::new()] } else { world.pages() };
@@ -232,7 +242,9 @@ impl Act for SimProvider {
         // Asked before the cloud is: only a look that began after the wait proves an absence.
         let settle = self.capabilities.settle;
         let settled = self.settling().has_settled(intent, since, settle, &*self.clock);
-        let found = self.read("resolve intent", |world| Ok(world.find(intent))).await?;
+        let elsewhere = self.line().leads_elsewhere();
+        let find = |world: &World| if elsewhere { None } else { world.find(intent) };
+        let found = self.read("resolve intent", |world| Ok(find(world))).await?;
         let resolution = match found {
             Some(id) => Resolution::Found(id),
             None if settled => Resolution::ProvenAbsent,

@@ -82,6 +82,8 @@ pub struct Settings {
     pub notice: Duration,
     /// A machine that got power pays at least for this long.
     pub minimum_charge: Duration,
+    /// The project that it says it is; `None`: it does not tell.
+    pub tenancy: Option<String>,
     /// What goes wrong by itself.
     pub faults: FaultPlan,
 }
@@ -107,6 +109,7 @@ impl Settings {
             idempotency: Idempotency::RequestIdAndUniqueName,
             notice: Duration::from_secs(120),
             minimum_charge: Duration::from_secs(60),
+            tenancy: None,
             faults: FaultPlan::default(),
         }
     }

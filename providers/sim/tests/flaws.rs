@@ -13,8 +13,8 @@ use vcycle_api::testing::{Subject, Tenancy, all_cases, try_cases};
 use vcycle_api::{
     Act, Capabilities, CreateRequest, Created, Deletion, ErrorKind, Finding, Identity, Instance,
     InstanceId, InstanceState, IntentToken, Interruption, Listing, MachineName, Need, Observe,
-    Offering, ProviderError, Quota, Readiness, Resolution, SideResource, Tags, Timestamp, UserData,
-    Verdict,
+    Offering, ProviderError, Quota, Readiness, Resolution, SideResource, Tags, TenancyId, Terms,
+    Timestamp, UserData, Verdict,
 };
 
 /// A rule that is broken.
@@ -47,6 +47,7 @@ enum Flaw {
     CallsRefusedCredentialsAbsence,
     AnswersOneNeedForAll,
     FindsThatAllWorks,
+    NamesItsTenancyAnew,
 }
 
 /// Each flaw, with the case that must find it.
@@ -80,6 +81,7 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::CallsRefusedCredentialsAbsence, "revoked_credentials_give_nothing_but_auth_failed"),
     (Flaw::AnswersOneNeedForAll, "each_need_gets_one_answer"),
     (Flaw::FindsThatAllWorks, "an_inspection_says_that_the_login_fails"),
+    (Flaw::NamesItsTenancyAnew, "the_tenancy_stays_the_same"),
 ];
 
 #[tokio::test]
@@ -178,6 +180,18 @@ impl Observe for Flawed {
         self.inner.capabilities()
     }
 
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.inner.user_data_bytes(user_data)
+    }
+
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        if self.is(Flaw::NamesItsTenancyAnew) {
+            let id = format!("project {}", self.calls.fetch_add(1, Ordering::SeqCst));
+            return Ok(Some(TenancyId { name: id.clone(), id }));
+        }
+        self.inner.tenancy().await
+    }
+
     async fn list(&self) -> Result<Listing, ProviderError> {
         let (mut all, why) = match self.inner.list().await {
             Ok(Listing::Complete(all)) => (all, None),
@@ -237,6 +251,10 @@ impl Observe for Flawed {
         self.inner.side_resources().await
     }
 
+    async fn terms(&self) -> Result<Terms, ProviderError> {
+        self.inner.terms().await
+    }
+
     async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
         let mut findings = self.inner.inspect(needs).await;
         if self.is(Flaw::FindsThatAllWorks) {
@@ -254,6 +272,10 @@ impl Act for Flawed {
             answers.truncate(1);
         }
         Ok(answers)
+    }
+
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.inner.turn_to_create(patience)
     }
 
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Effect, Ended, MachineName, MachinetypeName, MachinetypePolicy, OfferingId, Processors,
-    Readiness, RequestWhat, Timestamp,
+    Effect, Ended, MachineName, MachinetypeName, MachinetypePolicy, OfferingId, Readiness,
+    RequestWhat, Timestamp,
 };
 use crate::plan::breaker::Breakers;
 use crate::plan::history::{History, end_of};
@@ -30,7 +30,7 @@ pub(super) fn all(input: &PlanInput<'_>, plan: &Plan, machines: &Machines<'_>) -
     let offered: BTreeMap<_, _> = input.offerings.iter().map(|o| (&o.id, o)).collect();
     let mut names: Set<&MachineName> = Set::default();
     let budget = Budget::of(input);
-    let mut made = (0_u32, Processors(0));
+    let mut made = input.made;
     for new in &news {
         let name = &new.tags.machine;
         one(input, new)?;
@@ -40,7 +40,7 @@ pub(super) fn all(input: &PlanInput<'_>, plan: &Plan, machines: &Machines<'_>) -
         ensure(is_new, "a new machine has a new name", || name.to_string())?;
         let too_fast = budget.is_exceeded_by(made, new.offering.processors);
         ensure(!too_fast, "no faster than the pace", || format!("{made:?} and one more"))?;
-        made = (made.0 + 1, made.1.plus(new.offering.processors));
+        made = made.and(new.offering.processors);
     }
     let judge = |view| judge(input, Sighted::of(input, view));
     let judged: Vec<Judged<'_>> = input.machines.iter().map(judge).collect();

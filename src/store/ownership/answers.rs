@@ -72,7 +72,7 @@ pub struct Terms<'a> {
     pub above: Generation,
 }
 
-/// The answer of [`Ownership::acquire`].
+/// The answer of [`Ownership::take_vacant`].
 #[derive(Debug)]
 pub enum Acquire {
     /// We own the space now.

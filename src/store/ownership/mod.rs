@@ -49,28 +49,8 @@ pub struct Ownership {
 }
 
 impl Ownership {
-    /// Tries to own a space: at once when nobody does, when it was given back, or when its owner has
-    /// been silent for the TTL since we first looked; so it must be asked repeatedly. A new owner
-    /// has swept what crashes left, and stands above every generation that a record names.
-    ///
-    /// # Errors
-    /// What the state directory said; the space is then not ours.
-    pub async fn acquire(
-        store: &Store,
-        space: &SpaceName,
-        manager: &ManagerName,
-        ttl: Duration,
-    ) -> Result<Acquire, StoreError> {
-        match Self::look(store, space, manager, ttl).await? {
-            Look::HeldBy { manager, generation } => Ok(Acquire::HeldBy { manager, generation }),
-            Look::Vacant(vacant) => {
-                let terms = Terms { manager, ttl, above: Generation::default() };
-                Self::take_vacant(store, space, terms, &vacant).await
-            }
-        }
-    }
-
-    /// Looks who owns a space, without trying to. Writes nothing.
+    /// Looks who owns a space, without trying to. It is vacant when nobody does, when it was given back, or when its
+    /// owner has been silent for the TTL since we first looked; so it must be asked repeatedly. Writes nothing.
     ///
     /// # Errors
     /// What the state directory said.
@@ -103,7 +83,8 @@ impl Ownership {
         })
     }
 
-    /// Tries to own a space that was seen vacant.
+    /// Tries to own a space that was seen vacant. A new owner has swept what crashes left, and stands above every
+    /// generation that a record names.
     ///
     /// # Errors
     /// What the state directory said; the space is then not ours.

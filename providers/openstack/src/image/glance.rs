@@ -41,6 +41,9 @@ pub(crate) struct Image {
     pub(crate) protected: Option<bool>,
     #[serde(default)]
     pub(crate) disk_format: Option<String>,
+    /// MD5 of what was uploaded, in hexadecimal. A Glance since Rocky tells [`Image::os_hash_value`] besides.
+    #[serde(default)]
+    pub(crate) checksum: Option<String>,
     #[serde(default)]
     pub(crate) os_hash_algo: Option<String>,
     #[serde(default)]

@@ -22,6 +22,7 @@ pub(super) mod property {
     pub(super) const BYTES: &str = "vcycle_bytes";
     pub(super) const ETAG: &str = "vcycle_etag";
     pub(super) const MODIFIED: &str = "vcycle_modified";
+    pub(super) const MD5: &str = "vcycle_md5";
     pub(super) const SHA256: &str = "vcycle_sha256";
     pub(super) const SHA512: &str = "vcycle_sha512";
 }
@@ -91,6 +92,7 @@ impl Version {
         let more = [
             (property::ETAG, self.stamp.etag.as_deref().map(short)),
             (property::MODIFIED, self.stamp.modified.as_deref().map(short)),
+            (property::MD5, digests.map(|d| d.md5.clone())),
             (property::SHA256, digests.map(|d| d.sha256.clone())),
             (property::SHA512, digests.map(|d| d.sha512.clone())),
         ];
@@ -134,7 +136,7 @@ pub(crate) fn stamp_of(image: &Image) -> Option<Stamp> {
     Some(Stamp { bytes, etag: text(property::ETAG), modified: text(property::MODIFIED) })
 }
 
-/// Whether an image of ours can be used, and is what it should be, as far as its size and digest tell.
+/// Whether an image of ours can be used, and is what it should be, as far as its size and digests tell.
 pub(crate) fn is_sound(image: &Image) -> bool {
     let digest = match image.os_hash_algo.as_deref() {
         Some("sha256") => image.property(property::SHA256),
@@ -144,12 +146,20 @@ pub(crate) fn is_sound(image: &Image) -> bool {
     image.status == Status::Active
         && stamp_of(image).is_some_and(|stamp| image.size == Some(stamp.bytes))
         && digest.is_none_or(|digest| image.os_hash_value.as_deref() == Some(digest))
+        && image.property(property::MD5).is_none_or(|md5| has_checksum(image, md5))
+}
+
+/// Whether the MD5 is this one, if the site tells it: one that may not compute MD5 (FIPS) does not.
+fn has_checksum(image: &Image, md5: &str) -> bool {
+    image.checksum.as_deref().is_none_or(|checksum| checksum.eq_ignore_ascii_case(md5))
 }
 
 /// Whether Glance has stored what we have sent.
 pub(crate) fn is_what_was_sent(image: &Image, sent: &Digests) -> bool {
     let expected = image.os_hash_algo.as_deref().and_then(|algorithm| sent.by(algorithm));
-    is_sound(image) && expected.is_none_or(|digest| image.os_hash_value.as_deref() == Some(digest))
+    is_sound(image)
+        && expected.is_none_or(|digest| image.os_hash_value.as_deref() == Some(digest))
+        && has_checksum(image, &sent.md5)
 }
 
 /// The newest image of ours of one source that can be used.
@@ -206,11 +216,16 @@ mod tests {
         Owner { deployment: DeploymentId::compose(7), project: "p1".to_owned() }
     }
 
+    fn digests(digit: &str) -> Digests {
+        let [md5, sha256, sha512] = [32, 64, 128].map(|digits| digit.repeat(digits));
+        Digests { md5, sha256, sha512 }
+    }
+
     fn version(content: &str) -> Version {
         Version {
             source: Source::File("/images/a.img".into()),
             stamp: Stamp { bytes: 3, etag: None, modified: Some("monday".to_owned()) },
-            digests: Some(Digests { sha256: content.repeat(64), sha512: content.repeat(128) }),
+            digests: Some(digests(content)),
             format: "raw",
         }
     }
@@ -264,9 +279,32 @@ mod tests {
         assert!(!is_sound(&Image { os_hash_value: Some("b".repeat(128)), ..sound.clone() }));
         assert!(!is_sound(&Image { status: Status::Saving, ..sound.clone() }));
         assert!(is_sound(&Image { os_hash_algo: Some("md5".to_owned()), ..sound.clone() }));
-        let other = Digests { sha256: "b".repeat(64), sha512: "b".repeat(128) };
-        assert!(!is_what_was_sent(&sound, &other));
+        assert!(!is_what_was_sent(&sound, &digests("b")));
         assert!(is_what_was_sent(&sound, version.digests.as_ref().unwrap()));
+    }
+
+    /// A Glance before Rocky tells nothing else; one may be told to use an algorithm that we do not know.
+    #[test]
+    fn where_only_a_checksum_tells_the_content_it_is_compared() {
+        let version = version("a");
+        let sent = version.digests.as_ref().unwrap();
+        for algorithm in [None, Some("blake2b".to_owned())] {
+            let hash = algorithm.as_ref().map(|_| "0".repeat(128));
+            let with = |checksum: Option<&str>| Image {
+                os_hash_algo: algorithm.clone(),
+                os_hash_value: hash.clone(),
+                checksum: checksum.map(|digit| digit.repeat(32)),
+                ..active(&version, 0)
+            };
+            assert!(is_sound(&with(Some("a"))) && is_what_was_sent(&with(Some("a")), sent));
+            assert!(is_sound(&with(Some("A"))), "some write hexadecimal in capitals");
+            assert!(!is_sound(&with(Some("b"))) && !is_what_was_sent(&with(Some("b")), sent));
+            assert!(is_sound(&with(None)), "then its size is all that there is");
+            // An image of an older version of ours does not say what its checksum should be.
+            let mut older = with(Some("b"));
+            older.rest.remove(property::MD5);
+            assert!(is_sound(&older) && !is_what_was_sent(&older, sent));
+        }
     }
 
     #[test]

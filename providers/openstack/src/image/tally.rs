@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
+use md5::Md5;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::reference::hex;
@@ -81,10 +82,12 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// The digests that Glance may compare with (`os_hash_algo`); it has been `sha512` since it has any,
-/// and a site may choose.
+/// The digests that Glance may compare with: `os_hash_algo`, which has been `sha512` since it has any, and a site
+/// may choose; and `checksum`, the MD5, which it has always had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Digests {
+    /// Hexadecimal.
+    pub(crate) md5: String,
     /// Hexadecimal.
     pub(crate) sha256: String,
     /// Hexadecimal.
@@ -104,13 +107,25 @@ impl Digests {
 
 /// Digests of what has passed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Passing(Arc<Mutex<(Sha256, Sha512)>>);
+pub(crate) struct Passing(Arc<Mutex<Digesting>>);
+
+#[derive(Debug, Clone, Default)]
+struct Digesting {
+    md5: Md5,
+    sha256: Sha256,
+    sha512: Sha512,
+}
 
 impl Passing {
     /// The digests, when all has passed.
     pub(crate) fn digests(&self) -> Digests {
-        let (sha256, sha512) = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Digests { sha256: hex(&sha256.finalize(), 64), sha512: hex(&sha512.finalize(), 128) }
+        let Digesting { md5, sha256, sha512 } =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Digests {
+            md5: hex(&md5.finalize(), 32),
+            sha256: hex(&sha256.finalize(), 64),
+            sha512: hex(&sha512.finalize(), 128),
+        }
     }
 
     /// The same chunks, each counted and digested as it passes.
@@ -119,8 +134,9 @@ impl Passing {
         let watched = chunks.inspect(move |chunk| {
             if let Ok(chunk) = chunk {
                 let mut digests = passing.0.lock().unwrap_or_else(PoisonError::into_inner);
-                digests.0.update(chunk);
-                digests.1.update(chunk);
+                digests.md5.update(chunk);
+                digests.sha256.update(chunk);
+                digests.sha512.update(chunk);
                 tally.add(chunk.len());
             }
         });
@@ -145,7 +161,9 @@ mod tests {
         // The examples of FIPS 180-2 for "abc".
         assert!(digests.by("sha256").unwrap().starts_with("ba7816bf8f01cfea"));
         assert!(digests.by("sha512").unwrap().starts_with("ddaf35a193617aba"));
-        assert_eq!(digests.by("md5"), None);
+        // And of RFC 1321.
+        assert_eq!(digests.md5, "900150983cd24fb0d6963f7d28e17f72");
+        assert_eq!(digests.by("sha384"), None);
     }
 
     #[test]

@@ -67,15 +67,21 @@ pub(super) struct Keys {
     time: Duration,
 }
 
+/// Project and region: together they tell which machines are seen.
+struct Home {
+    project: String,
+    region: Option<String>,
+}
+
 #[derive(Default)]
 struct State {
     access: Option<Arc<Access>>,
     /// The credential that worked last.
     active: usize,
     failed: Option<Failure>,
-    /// Project of the first login. Another credential must lead to the same one: in another every
-    /// machine of ours would look gone.
-    project: Option<String>,
+    /// Where the first login led to. Every later one must lead there too: elsewhere every machine of ours
+    /// would look gone.
+    home: Option<Home>,
     first_refused: Option<String>,
     /// The end of the token before, and when that was made.
     previous: Option<(Timestamp, Option<Timestamp>)>,
@@ -96,6 +102,17 @@ impl Keys {
     /// All credentials, for people.
     pub(super) fn doors(&self) -> &[Door] {
         &self.doors
+    }
+
+    /// What the owner of the credentials should know; once, though both may be in one file.
+    pub(super) fn notices(&self) -> Vec<String> {
+        let mut notices: Vec<String> = Vec::new();
+        for notice in self.doors.iter().flat_map(|door| &door.cloud.notices) {
+            if !notices.contains(notice) {
+                notices.push(notice.clone());
+            }
+        }
+        notices
     }
 
     /// A token that lives, from before or from a new login.
@@ -164,7 +181,10 @@ impl Keys {
                         tracing::warn!(credential = %whose, "the other credential is used from now on");
                     }
                     state.active = door;
-                    state.project.get_or_insert_with(|| access.project.id.clone());
+                    state.home.get_or_insert_with(|| Home {
+                        project: access.project.id.clone(),
+                        region: access.endpoints.region.clone(),
+                    });
                     state.previous = Some((access.expires, access.issued));
                     return Ok(access);
                 }
@@ -226,14 +246,20 @@ impl Keys {
             let keys = "the login has no project: project_name or project_id is missing";
             return Err(wrong(keys.to_owned()));
         };
-        if let Some(first) = state.project.as_ref().filter(|first| **first != project.id) {
-            let name = &project.name;
-            return Err(wrong(format!(
-                "it leads to project '{name}' ({}), the other credential to {first}",
-                project.id
-            )));
+        let endpoints = catalog::choose(cloud, &token.catalog, &project.id);
+        if let Some(Home { project: first, region }) = &state.home {
+            if *first != project.id {
+                let Named { id, name } = &project;
+                return Err(wrong(format!(
+                    "it leads to project '{name}' ({id}), the other credential to {first}"
+                )));
+            }
+            if let Some(other) = endpoints.as_ref().ok().filter(|other| other.region != *region) {
+                let (other, first) = (in_words(&other.region), in_words(region));
+                return Err(wrong(format!("it leads to {other}, the other credential to {first}")));
+            }
         }
-        let endpoints = catalog::choose(cloud, &token.catalog, &project.id).map_err(wrong)?;
+        let endpoints = endpoints.map_err(wrong)?;
         let Some(expires) = token.expires() else {
             return Err(Failure::perhaps("log in", "Keystone gave a token without an end"));
         };
@@ -259,6 +285,10 @@ impl Keys {
     pub(super) fn is_token(&self, access: &Access) -> bool {
         matches!(self.door(access).cloud.auth, Auth::Token { .. })
     }
+}
+
+fn in_words(region: &Option<String>) -> String {
+    region.as_ref().map_or_else(|| "no region".to_owned(), |region| format!("region '{region}'"))
 }
 
 impl Access {

@@ -89,9 +89,6 @@ impl Session {
         let mut doors = Vec::new();
         for credential in &settings.credentials {
             let cloud = clouds::read(credential, places)?;
-            for notice in &cloud.notices {
-                tracing::warn!("{notice}");
-            }
             tracing::debug!(credential = %cloud.origin, files = ?cloud.files, "credential read");
             let client = http::client(&cloud, time)?;
             doors.push(Door { cloud, client });
@@ -99,8 +96,12 @@ impl Session {
         if doors.is_empty() {
             return Err(OpenError::NoCredential);
         }
+        let keys = Keys::new(doors, Arc::clone(&clock), time);
+        for notice in keys.notices() {
+            tracing::warn!("{notice}");
+        }
         Ok(Self(Arc::new(Inner {
-            keys: Keys::new(doors, Arc::clone(&clock), time),
+            keys,
             clock,
             limit: Semaphore::new(settings.requests_at_once.max(1) as usize),
             time,

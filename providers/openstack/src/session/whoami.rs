@@ -1,10 +1,11 @@
 //! Who we are for the cloud.
 
 use serde::Deserialize;
-use vcycle_api::Timestamp;
+use vcycle_api::{TenancyId, Timestamp};
 
 use super::login::{Access, Keys};
 use super::time::parse_time;
+use super::token::Named;
 use super::{Call, Failure, Service, Session, segment};
 
 /// What a login gave. For people, and for what depends on it (roles, expiry).
@@ -67,7 +68,19 @@ impl Session {
             token_expires: *expires,
             credential_expires,
             files: files.collect(),
-            notices: clouds().flat_map(|cloud| cloud.notices.clone()).collect(),
+            notices: keys.notices(),
+        })
+    }
+
+    /// Where the login led to, by Keystone's own ids: the same for the life of the session.
+    pub(crate) async fn tenancy(&self) -> Result<TenancyId, Failure> {
+        let access = self.keys().access("log in").await?;
+        let Named { id, name } = &access.project;
+        let region = access.endpoints.region.as_ref();
+        let region = region.map_or_else(String::new, |region| format!(", region {region}"));
+        Ok(TenancyId {
+            id: format!("project {id}{region}"),
+            name: format!("project '{name}' ({id}){region}"),
         })
     }
 

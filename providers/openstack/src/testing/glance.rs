@@ -1,9 +1,10 @@
 //! Glance v2: images, their content, tags, and the list of them in pages.
 //!
-//! `checksum` is not the MD5 of the content (nothing here can make one); `os_hash_value` is its SHA-512.
+//! `checksum` is the MD5 of the content, `os_hash_value` its SHA-512.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use md5::Md5;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha512};
 use vcycle_api::Timestamp;
@@ -43,7 +44,7 @@ pub(crate) struct Image {
     pub(crate) status: Status,
     pub(crate) size: Option<usize>,
     /// SHA-512 of the content, in hexadecimal digits.
-    pub(crate) hash: Option<String>,
+    pub(crate) hash: Option<Hashes>,
     /// The content is what was sent.
     pub(crate) intact: bool,
     pub(crate) formats: (Value, Value),
@@ -68,8 +69,16 @@ pub(crate) struct Images {
     pub(crate) corrupt: bool,
 }
 
-fn hash_of(content: &[u8]) -> String {
-    Sha512::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+/// In hexadecimal.
+#[derive(Debug, Clone)]
+pub(crate) struct Hashes {
+    md5: String,
+    sha512: String,
+}
+
+fn hash_of(content: &[u8]) -> Hashes {
+    let hex = |digest: &[u8]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Hashes { md5: hex(&Md5::digest(content)), sha512: hex(&Sha512::digest(content)) }
 }
 
 impl Images {
@@ -164,14 +173,14 @@ fn fields(world: &World, image: &Image) -> Value {
         "size": size,
         "virtual_size": size,
         "status": image.status.word(),
-        "checksum": hash.map(|hash| &hash[..32]),
+        "checksum": hash.map(|hash| &hash.md5),
         "protected": image.protected,
         "min_ram": image.minima.0,
         "min_disk": image.minima.1,
         "owner": owner,
         "os_hidden": false,
         "os_hash_algo": hash.map(|_| "sha512"),
-        "os_hash_value": hash,
+        "os_hash_value": hash.map(|hash| &hash.sha512),
         "id": id,
         "created_at": seconds(image.created),
         "updated_at": seconds(image.updated),

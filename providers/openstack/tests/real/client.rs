@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use vcycle_api::{
     Act, Capabilities, CreateRequest, Created, Deletion, Finding, Instance, InstanceId,
     IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
-    Resolution, SideResource, Terms, Timestamp,
+    Resolution, SideResource, TenancyId, Terms, Timestamp, UserData,
 };
 use vcycle_openstack::OpenStack;
 
@@ -36,6 +37,12 @@ impl Client {
 impl Observe for Client {
     fn capabilities(&self) -> &Capabilities {
         self.provider.capabilities()
+    }
+    fn user_data_bytes(&self, user_data: &UserData) -> usize {
+        self.provider.user_data_bytes(user_data)
+    }
+    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
+        self.ended(self.provider.tenancy().await)
     }
     async fn list(&self) -> Result<Listing, ProviderError> {
         Ok(match self.ended(self.provider.list().await)? {
@@ -72,6 +79,9 @@ impl Observe for Client {
 impl Act for Client {
     async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
         self.ended(self.provider.prepare(needs).await)
+    }
+    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
+        self.provider.turn_to_create(patience)
     }
     async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
         self.ended(self.provider.create(request).await)

@@ -79,15 +79,23 @@ pub(super) async fn none_made(bench: &Bench, request: &CreateRequest) -> Outcome
     Ok(())
 }
 
-/// A text of exactly this many bytes that does what the template does.
+/// A text of exactly this many bytes that does what the template does, and cannot be made much shorter by
+/// compression.
 fn padded(template: &UserData, bytes: usize) -> Option<UserData> {
     let mut text = format!("{}\n#", template.expose());
     let missing = bytes.checked_sub(text.len())?;
-    text.push_str(&"x".repeat(missing));
+    let mut state = 1_u64;
+    text.extend((0..missing).map(|_| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'!' + (state >> 33) as u8 % 94)
+    }));
     Some(UserData::new(text))
 }
 
-/// `Capabilities::user_data_limit` is exact: what the planner checks against is what the cloud takes.
+/// `Capabilities::user_data_limit` is exact: what the planner checks against is what the cloud takes. Where a provider
+/// compresses what is too long, a plain text of the limit is taken, and one is refused that is longer than the
+/// limit when it is compressed.
 pub(super) async fn user_data_up_to_the_limit_is_taken_and_beyond_it_refused(
     bench: &Bench,
 ) -> Outcome {
@@ -95,14 +103,22 @@ pub(super) async fn user_data_up_to_the_limit_is_taken_and_beyond_it_refused(
     let limit = provider.capabilities().user_data_limit;
     let mut request = bench.request().await?;
     let full = padded(&request.user_data, limit);
-    let over = padded(&request.user_data, limit + 1);
+    let mut lengths = std::iter::successors(Some(limit + 1), |length| Some(length + length / 8));
+    let over = lengths.find_map(|length| {
+        let text = padded(&request.user_data, length)?;
+        (provider.user_data_bytes(&text) > limit).then_some(text)
+    });
     let (Some(full), Some(over)) = (full, over) else {
         let why = format!("the limit of {limit} bytes does not even hold the template");
         return Err(Halt::Failed(why));
     };
+    let counted = provider.user_data_bytes(&full);
+    ensure!(counted <= limit, "{limit} bytes count as {counted}");
     request.user_data = over;
     let refused = provider.create(&request).await;
-    bench.expect_error("one byte too many", refused, |kind| *kind == ErrorKind::InvalidSpec)?;
+    bench.expect_error("user_data beyond the limit", refused, |kind| {
+        *kind == ErrorKind::InvalidSpec
+    })?;
     none_made(bench, &request).await?;
     let mut request = bench.request().await?;
     request.user_data = full;

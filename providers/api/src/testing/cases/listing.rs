@@ -94,6 +94,18 @@ pub(super) async fn observing_changes_nothing(bench: &Bench) -> Outcome {
     Ok(())
 }
 
+/// `tenancy` is the same each time, whatever happens in it, and can stand in one line.
+pub(super) async fn the_tenancy_stays_the_same(bench: &Bench) -> Outcome {
+    let first = bench.provider().tenancy().await?;
+    bench.machine().await?;
+    let again = bench.provider().tenancy().await?;
+    ensure!(first == again, "first {first:?}, then {again:?}");
+    for text in first.iter().flat_map(|tenancy| [&tenancy.id, &tenancy.name]) {
+        ensure!(!text.trim().is_empty() && !text.contains('\n'), "it is called {text:?}");
+    }
+    Ok(())
+}
+
 /// `list` pages to the end: 1,001 machines are one more than the longest page in common use.
 /// The traps: an ancestor that read one page lost sight of all others, and made more.
 pub(super) async fn a_thousand_and_one_machines_are_listed(bench: &Bench) -> Outcome {

@@ -44,6 +44,7 @@ pub fn all_cases() -> Vec<Case> {
         listing::the_longest_names_come_back_unchanged,
         listing::an_unknown_id_is_not_found,
         listing::observing_changes_nothing,
+        listing::the_tenancy_stays_the_same,
         selling::offerings_are_sane,
         selling::quota_is_sane_and_rises_with_use,
         preparing::the_terms_of_an_open_tenancy_allow_its_use,

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use futures::StreamExt;
+use md5::Md5;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 use tokio::sync::Semaphore;
@@ -47,6 +48,8 @@ pub(super) struct World {
     pub(super) fates: Vec<Fate>,
     /// The next create is carried out and its reply lost.
     pub(super) lose_next_create: bool,
+    /// It is older than Rocky: the MD5 is all that it tells of what is in an image.
+    pub(super) is_old: bool,
     /// Images that servers were made from.
     pub(super) in_use: BTreeSet<String>,
     pub(super) web: Option<WebFile>,
@@ -239,26 +242,31 @@ async fn fill(
     if fate == Some(Fate::TooMuch) {
         return refusal(StatusCode::PAYLOAD_TOO_LARGE, "Image storage quota exceeded");
     }
-    let (mut digest, mut size, mut data) = (Sha512::new(), 0_u64, body.into_data_stream());
+    let (mut digest, mut md5) = (Sha512::new(), Md5::new());
+    let (mut size, mut data) = (0_u64, body.into_data_stream());
     while let Some(chunk) = data.next().await {
         let Ok(chunk) = chunk else { return lost() };
         let permits = u32::try_from(chunk.len()).unwrap();
         glance.may_take.acquire_many(permits).await.unwrap().forget();
         digest.update(&chunk);
+        md5.update(&chunk);
         size += chunk.len() as u64;
         if fate == Some(Fate::Breaks) {
             return lost();
         }
     }
-    let mut hash = hex(&digest.finalize(), 128);
+    let (mut hash, mut checksum) = (hex(&digest.finalize(), 128), hex(&md5.finalize(), 32));
     if fate == Some(Fate::Corrupt) {
-        hash = "0".repeat(128);
+        (hash, checksum) = ("0".repeat(128), "0".repeat(32));
     }
     {
         let mut world = glance.world();
         set(&mut world, &id, "size", size.into());
-        set(&mut world, &id, "os_hash_algo", "sha512".into());
-        set(&mut world, &id, "os_hash_value", hash.into());
+        set(&mut world, &id, "checksum", checksum.into());
+        if !world.is_old {
+            set(&mut world, &id, "os_hash_algo", "sha512".into());
+            set(&mut world, &id, "os_hash_value", hash.into());
+        }
     }
     filling.status = "active";
     drop(filling);

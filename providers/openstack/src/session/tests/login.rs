@@ -248,6 +248,59 @@ async fn a_second_credential_never_leads_into_another_project() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_a_file_is_said_once_though_both_credentials_are_in_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let cloud = Tiny::start(|_| hour()).await;
+    let (settings, folder) = super::tiny::settings(&[&cloud.url, &cloud.url]);
+    let file = folder.path().join("clouds.yaml");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let clock = Arc::new(vcycle_api::ManualClock::at(vcycle_api::Timestamp::from_secs(1)));
+    let session = crate::session::Session::open(&settings, clock).unwrap();
+    let who = session.whoami().await.unwrap();
+    let expected = format!("{} holds a secret and every user can read it", file.display());
+    assert_eq!(who.notices, [expected]);
+}
+
+/// The same project, but machines of another region.
+#[tokio::test]
+async fn a_second_credential_never_leads_into_another_region() {
+    let first = Arc::new(AtomicU16::new(201));
+    let state = Arc::clone(&first);
+    let cloud = Tiny::start(move |seen| {
+        if !seen.is_login() {
+            return Says::json(200, &json!({}));
+        }
+        if password_of(seen) == "secret-0" && state.load(Ordering::SeqCst) != 201 {
+            return Says::refused_by_keystone();
+        }
+        let mut says = hour();
+        let region = if password_of(seen) == "secret-0" { "R" } else { "S" };
+        says.body = says.body.replace("\"region\":\"R\"", &format!("\"region\":\"{region}\""));
+        says
+    })
+    .await;
+    let setup = open(&[&cloud.url, &cloud.url], |_| {});
+    setup.session.send(servers()).await.unwrap();
+    first.store(401, Ordering::SeqCst);
+    setup.clock.advance(Duration::from_secs(3600));
+    let failure = setup.session.send(servers()).await.expect_err("another region");
+    let words = "it leads to region 'S', the other credential to region 'R'";
+    assert!(failure.message.contains(words), "{failure}");
+    assert_eq!(failure.of_read().kind, ErrorKind::AuthFailed);
+}
+
+#[tokio::test]
+async fn a_tenancy_is_project_and_region_as_the_token_tells_them() {
+    let cloud = Tiny::start(|_| hour()).await;
+    let setup = open(&[&cloud.url], |_| {});
+    let tenancy = setup.session.tenancy().await.unwrap();
+    assert_eq!(tenancy.id, "project p1, region R");
+    assert_eq!(tenancy.name, "project 'p1-name' (p1), region R");
+    setup.session.tenancy().await.unwrap();
+    assert_eq!(cloud.seen().len(), 1, "it costs a login, and then nothing");
+}
+
+#[tokio::test]
 async fn several_regions_without_a_chosen_one_are_listed() {
     let login = |regions: &'static [&'static str]| {
         move |seen: &Seen| {

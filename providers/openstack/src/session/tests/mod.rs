@@ -4,6 +4,7 @@ mod login;
 mod requests;
 mod table;
 pub(crate) mod tiny;
+mod tls;
 
 /// A captured exchange with real services.
 fn capture(name: &str) -> serde_json::Value {

@@ -81,6 +81,19 @@ impl Tiny {
     pub(crate) async fn start(answers: impl Fn(&Seen) -> Says + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        Self::serve(listener, url, answers)
+    }
+
+    /// The same behind any door.
+    pub(crate) fn serve<L>(
+        listener: L,
+        url: String,
+        answers: impl Fn(&Seen) -> Says + Send + Sync + 'static,
+    ) -> Self
+    where
+        L: axum::serve::Listener,
+        L::Addr: std::fmt::Debug,
+    {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let inside =
             Inside { url: url.clone(), seen: Arc::clone(&seen), answers: Arc::new(answers) };

@@ -1,0 +1,83 @@
+//! From `[space."NAME".aws]` to the settings of its provider.
+
+use vcycle_api::Market;
+use vcycle_aws::{
+    AssumedRole, Aws, CredentialFiles, Credentials, Encryption, PublicAddress, RootVolume, Settings,
+};
+
+use super::{Act, Arc, Given, Observe};
+use crate::config::{AwsConfig, AwsCredentials, RoleConfig, RootVolumeConfig};
+
+pub(super) fn open(config: &AwsConfig, given: &Given<'_>) -> anyhow::Result<Arc<dyn Act>> {
+    Ok(Arc::new(Aws::open(settings(config, given), Arc::clone(given.clock))?))
+}
+
+pub(super) fn observe(config: &AwsConfig, given: &Given<'_>) -> anyhow::Result<Arc<dyn Observe>> {
+    Ok(Aws::observe(settings(config, given), Arc::clone(given.clock))?)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as of a provider that is not in the build")]
+pub(super) fn user_data_limit(_: &AwsConfig) -> Option<usize> {
+    Some(vcycle_aws::USER_DATA_LIMIT)
+}
+
+pub(super) fn user_data_bytes(text: &str) -> usize {
+    vcycle_aws::user_data_bytes(text)
+}
+
+fn settings(config: &AwsConfig, given: &Given<'_>) -> Settings {
+    let AwsConfig {
+        region,
+        instance_types,
+        zones,
+        credentials: of,
+        subnets,
+        security_groups,
+        public_address,
+        instance_profile,
+        root_volume: volume,
+        interruption_queue,
+        image_owners,
+        endpoint,
+        requests_at_once,
+        request_time,
+        settle,
+    } = config.clone();
+    Settings {
+        credentials: credentials(of),
+        region,
+        endpoint,
+        instance_types,
+        zones,
+        // Which of them are used, and in which order, is the planner's.
+        markets: vec![Market::OnDemand, Market::Preemptible],
+        subnets,
+        security_groups,
+        public_address: match public_address {
+            None => PublicAddress::BySubnet,
+            Some(true) => PublicAddress::Yes,
+            Some(false) => PublicAddress::No,
+        },
+        instance_profile,
+        root_volume: volume.map(root_volume),
+        interruption_queue,
+        image_owners,
+        requests_at_once,
+        request_time,
+        settle,
+        deployment: given.deployment.cloned(),
+    }
+}
+
+fn credentials(of: AwsCredentials) -> Credentials {
+    let AwsCredentials { profile, credentials_file, config_file, role } = of;
+    let role = role.map(|RoleConfig { arn, external_id }| AssumedRole { arn, external_id });
+    let files = CredentialFiles { credentials: credentials_file, config: config_file };
+    Credentials { profile, files, role }
+}
+
+fn root_volume(volume: RootVolumeConfig) -> RootVolume {
+    let RootVolumeConfig { gb, gb_per_processor, volume_type, encrypted, device } = volume;
+    let encrypted = if encrypted { Encryption::Yes } else { Encryption::ByImage };
+    RootVolume { gb, gb_per_processor, volume_type, encrypted, device }
+}
