@@ -139,6 +139,19 @@ fn what_was_taken_back_lately_comes_after_what_was_not_and_stops_nothing() {
 }
 
 #[test]
+fn only_where_flavors_are_named_a_larger_one_takes_the_place_of_one_that_was_taken_back() {
+    let mut world = world(&[Market::Preemptible]);
+    world.policy_of("dune").zones = vec!["a".into()];
+    world.past("dune", minutes(1), EndKind::Preempted);
+    let taken_back = &mut world.past.last_mut().unwrap().offering;
+    (taken_back.zone, taken_back.market) = ("a".into(), Market::Preemptible);
+    let first = |world: &World| made_of(&world.plan()).into_keys().next().unwrap();
+    assert_eq!(first(&world), "small/a/preemptible", "the smallest first");
+    world.policy_of("dune").flavors = vec!["small".into(), "large".into()];
+    assert_eq!(first(&world), "large/a/preemptible");
+}
+
+#[test]
 fn what_was_made_earlier_in_the_cycle_counts_for_its_pace() {
     let mut world = world(&[Market::OnDemand]);
     world.made_before = Made { machines: 7, processors: Processors(7) };

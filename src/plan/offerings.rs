@@ -96,10 +96,13 @@ pub(super) struct Candidate<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank<'a> {
     market: usize,
-    taken_back: bool,
+    /// Taken back lately, where somebody named the flavors: each will do.
+    named_taken_back: bool,
     flavor: usize,
     processors: Processors,
     memory: Megabytes,
+    /// Taken back lately: where the smallest comes first, it still does.
+    taken_back: bool,
     kind: Market,
     flavour: &'a str,
     zone: usize,
@@ -113,12 +116,14 @@ impl<'a> Rank<'a> {
         scarcity: &Scarcity<'_>,
     ) -> Option<Self> {
         let Offering { id, processors, memory, price: _, availability: _ } = offering;
+        let taken_back = scarcity.taken_back.contains(id);
         Some(Self {
             market: place(&policy.markets, &id.market)?,
-            taken_back: scarcity.taken_back.contains(id),
+            named_taken_back: taken_back && !policy.flavors.is_empty(),
             flavor: place(&policy.flavors, &id.flavour)?,
             processors: *processors,
             memory: *memory,
+            taken_back,
             kind: id.market,
             flavour: &id.flavour,
             zone: place(&policy.zones, &id.zone)?,

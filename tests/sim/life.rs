@@ -440,6 +440,7 @@ impl Life {
             }
         }
         for (space, cloud) in self.world.clouds.iter().enumerate() {
+            self.stock(space, usize::MAX, WorldFault::Restock);
             cloud.set_faults(FaultPlan::default());
             for machinetype in site::MACHINETYPES {
                 let machinetype = MachinetypeName::parse(machinetype).unwrap();
