@@ -35,6 +35,11 @@ impl Bucket {
         self.full_at = self.full_at.max(now) + INTERVAL;
         Ok(wait)
     }
+
+    /// What was taken from another one of the same account was taken from this one.
+    fn has_paid(&mut self, other: Self) {
+        self.full_at = self.full_at.max(other.full_at);
+    }
 }
 
 /// The bucket of an account, and the clock by which it is filled.
@@ -73,12 +78,15 @@ impl Pace {
         Self { place, account: OnceLock::new(), shared: Mutex::new(bucket), clock }
     }
 
-    /// An answer told whose account it is.
+    /// An answer told whose account it is. What was launched before that counts for the account.
     pub(crate) fn is_of(&self, account: &str) {
-        if self.account.get().is_none() {
-            *lock(&self.shared) = shared(format!("{} of {account}", self.place), &self.clock);
-            self.account.get_or_init(|| account.to_owned());
-        }
+        self.account.get_or_init(|| {
+            let known = shared(format!("{} of {account}", self.place), &self.clock);
+            let before = std::mem::replace(&mut *lock(&self.shared), Arc::clone(&known));
+            let paid = *lock(&before.bucket);
+            lock(&known.bucket).has_paid(paid);
+            account.to_owned()
+        });
     }
 
     /// Takes a turn for one launch.
@@ -153,6 +161,18 @@ mod tests {
         assert!(!taken(&a) && !taken(&b) && taken(&elsewhere));
         clock.advance(INTERVAL);
         assert!(taken(&b) && !taken(&a));
+    }
+
+    #[test]
+    fn what_was_launched_before_the_account_was_known_counts_for_it() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1)));
+        let pace = pace("pace-4", "x", &clock);
+        let taken = |pace: &Pace| pace.take(Duration::ZERO).is_ok();
+        assert!((0..5).all(|_| taken(&pace)));
+        pace.is_of("123456789012");
+        assert!(!taken(&pace));
+        clock.advance(INTERVAL);
+        assert!(taken(&pace) && !taken(&pace));
     }
 
     #[test]

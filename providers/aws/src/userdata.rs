@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::{Compression, GzBuilder};
 use vcycle_api::{ErrorKind, ProviderError, UserData};
 
-/// The most bytes of user data, as [`bytes`] counts them.
+/// The most bytes of user data, as `user_data_bytes` counts them.
 pub const USER_DATA_LIMIT: usize = 16_384;
 
 /// What goes over the wire: the same text gives the same bytes, or EC2 would see another request of the

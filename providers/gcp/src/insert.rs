@@ -16,14 +16,14 @@ use crate::settings::{BootDisk, ExternalAddress, ServiceAccount, Settings};
 use crate::{labels, place};
 
 /// Most bytes of one metadata value
-/// (https://cloud.google.com/compute/docs/metadata/setting-custom-metadata#limitations).
+/// (<https://cloud.google.com/compute/docs/metadata/setting-custom-metadata#limitations>).
 pub const USER_DATA_LIMIT: usize = 262_144;
 
-/// Shortest and longest `maxRunDuration` (https://cloud.google.com/compute/docs/instances/limit-vm-runtime).
+/// Shortest and longest `maxRunDuration` (<https://cloud.google.com/compute/docs/instances/limit-vm-runtime>).
 const RUN_LEAST: i64 = 30;
 const RUN_MOST: i64 = 120 * 86_400;
 
-/// Where cloud-init and ignition look (https://cloudinit.readthedocs.io/en/latest/reference/datasources/gce.html).
+/// Where cloud-init and ignition look (<https://cloudinit.readthedocs.io/en/latest/reference/datasources/gce.html>).
 const USER_DATA: &str = "user-data";
 /// The exact identity, for people and for tools in the machine. We ourselves read labels.
 const IDENTITY: &str = "vcycle-identity";
@@ -33,7 +33,7 @@ const SSH_KEYS: &str = "ssh-keys";
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// Families of machine types that cannot be moved to another host while they run
-/// (https://cloud.google.com/compute/docs/instances/live-migration-process#limitations): accelerators and the
+/// (<https://cloud.google.com/compute/docs/instances/live-migration-process#limitations>): accelerators and the
 /// high-performance ones. Google refuses them unless told to end them for maintenance.
 const IMMOVABLE: [&str; 10] =
     ["a2-", "a3-", "a4-", "a4x-", "g2-", "g4-", "h3-", "h4d-", "ct", "x4-"];

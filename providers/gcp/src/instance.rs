@@ -92,7 +92,7 @@ fn market(google: &Google) -> Market {
     }
 }
 
-/// https://cloud.google.com/compute/docs/instances/instance-lifecycle. A word that we do not know means that the
+/// <https://cloud.google.com/compute/docs/instances/instance-lifecycle>. A word that we do not know means that the
 /// machine exists and costs.
 fn state(google: &Google, evidence: Evidence) -> (InstanceState, Option<Timestamp>) {
     let stopped = time(google.last_stop_timestamp.as_deref());

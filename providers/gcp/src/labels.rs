@@ -1,7 +1,7 @@
 //! Tags as labels, and back without loss.
 //!
 //! Google allows in a label's value at most 63 of lower-case letters, digits, `-` and `_`, and in its key the same,
-//! beginning with a letter (https://cloud.google.com/compute/docs/labeling-resources). A space is named like a host,
+//! beginning with a letter (<https://cloud.google.com/compute/docs/labeling-resources>). A space is named like a host,
 //! with dots, and may be longer. So:
 //!
 //! - letters, digits and `-` stand for themselves, so that labels are readable and can be searched for;

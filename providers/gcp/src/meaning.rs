@@ -4,9 +4,9 @@
 //! Judged by Google's reason first, then by the sentence, then by the HTTP status; never by the code of the client
 //! library, which is `Unknown` for most errors of this API. Reasons come in two spellings (`rateLimitExceeded` in
 //! answers, `RATE_LIMIT_EXCEEDED` in operations and in newer answers), so they are compared without case and `_`.
-//! Sources: https://cloud.google.com/compute/docs/api/how-tos/api-requests-responses#handling_errors,
-//! https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability,
-//! https://cloud.google.com/compute/api-quota.
+//! Sources: <https://cloud.google.com/compute/docs/api/how-tos/api-requests-responses#handling_errors>,
+//! <https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability>,
+//! <https://cloud.google.com/compute/api-quota>.
 
 use std::time::Duration;
 
@@ -192,7 +192,7 @@ pub(crate) fn names(message: &str, resource: &str) -> bool {
 }
 
 /// Until the next minute: buckets of requests are filled again at the full minute, for all of a project's
-/// clients at once (https://cloud.google.com/compute/api-quota). One second more, for clocks differ.
+/// clients at once (<https://cloud.google.com/compute/api-quota>). One second more, for clocks differ.
 fn pause(clock: &dyn Clock) -> Duration {
     let into_minute = clock.now().as_secs().rem_euclid(60);
     Duration::from_secs(61 - into_minute.unsigned_abs())

@@ -78,7 +78,7 @@ pub(crate) async fn sizes(site: &Site, zone: &str) -> Result<BTreeMap<String, Si
     }
 }
 
-/// https://cloud.google.com/compute/docs/reference/rest/v1/machineTypes/list: expressions joined by `OR`.
+/// <https://cloud.google.com/compute/docs/reference/rest/v1/machineTypes/list>: expressions joined by `OR`.
 fn filter(names: &[&String]) -> String {
     let each: Vec<String> = names.iter().map(|name| format!("(name = \"{name}\")")).collect();
     each.join(" OR ")

@@ -21,7 +21,7 @@ const PAGE: u32 = 500;
 /// How far back preempted machines are looked for: longer than a change of managers takes, and than their clocks differ.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// The type of the operation by which Google takes a machine back
-/// (https://cloud.google.com/compute/docs/instances/create-use-spot#detect-preemption).
+/// (<https://cloud.google.com/compute/docs/instances/create-use-spot#detect-preemption>).
 const PREEMPTED: &str = "compute.instances.preempted";
 
 /// Whether an operation has come to its end.

@@ -1,6 +1,6 @@
 //! Limits and use of the region, foreign machines included, as `regions.get` tells them.
 //!
-//! Google counts processors in several books at once (https://cloud.google.com/compute/resource-usage): `CPUS` for the
+//! Google counts processors in several books at once (<https://cloud.google.com/compute/resource-usage>): `CPUS` for the
 //! older families, one of its own for each newer family (`N2_CPUS`), and `PREEMPTIBLE_CPUS` for spot machines, which is
 //! in use only if its limit is not zero. The contract knows one number: the sum of the books that our types and markets
 //! are written in. What it does not show is refused by the insert, and stops the space until usage falls.
