@@ -10,12 +10,14 @@
 
 pub mod budget;
 pub mod budgeted;
+pub mod cache;
 pub mod clock;
 pub mod contract;
 pub mod error;
 pub mod findings;
 pub mod ids;
 pub mod instance;
+pub mod intents;
 pub mod offering;
 pub mod prepare;
 pub mod settle;
@@ -29,6 +31,7 @@ pub mod units;
 
 pub use budget::{BudgetSettings, BudgetState};
 pub use budgeted::Budgeted;
+pub use cache::Cache;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use contract::{
     Act, Capabilities, CreateRequest, Created, Deletion, Idempotency, Interruption, Listing,
@@ -41,6 +44,7 @@ pub use ids::{
     MachinetypeName, ManagerName, SpaceName,
 };
 pub use instance::{Instance, InstanceState};
+pub use intents::{Before, Intents};
 pub use offering::{Availability, Market, Money, Offering, OfferingId, Price, Quota};
 pub use prepare::{Need, Readiness};
 pub use settle::Settling;

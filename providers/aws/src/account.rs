@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Mutex;
-use vcycle_api::{Clock, DeploymentId};
+use vcycle_api::{Cache, Clock, DeploymentId, Intents};
 
-use crate::cache::Cache;
 use crate::image::Images;
-use crate::intents::Intents;
 use crate::interruptions::Notices;
 use crate::keypair::KeyPairs;
 use crate::network::Network;

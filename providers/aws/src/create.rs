@@ -3,13 +3,12 @@
 
 use aws_sdk_ec2::operation::run_instances::RunInstancesOutput;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesInputBuilder;
-use vcycle_api::{CreateRequest, Created, ErrorKind, ProviderError};
+use vcycle_api::{Before, CreateRequest, Created, ErrorKind, ProviderError};
 
 use crate::account::Account;
 use crate::codes::Meaning;
 use crate::errors::Failure;
 use crate::instance::Seen;
-use crate::intents::Before;
 use crate::launch::{self, CREATE, Parts, invalid};
 use crate::{image, keypair, network, resolve};
 
@@ -21,7 +20,8 @@ pub(crate) async fn create(
     let input = put_together(account, request).await?;
     let intent = &request.tags.intent;
     account.deployment.get_or_init(|| request.tags.deployment.clone());
-    let before = account.intents.sent(intent);
+    let before = account.intents.before(intent);
+    account.intents.sent(intent);
     account.usage.changed();
     let sent = account.session.call(CREATE, |clients| {
         let ec2 = clients.ec2.clone();

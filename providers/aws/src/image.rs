@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::{self, Filter, ImageState};
 use tokio::sync::Mutex;
-use vcycle_api::{Clock, ErrorKind, ProviderError};
+use vcycle_api::{Cache, Clock, ErrorKind, ProviderError};
 
 use crate::account::Account;
-use crate::cache::Cache;
 
 const FIND: &str = "find image";
 

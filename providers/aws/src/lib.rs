@@ -13,7 +13,6 @@
 //! - Nothing is retried here, the SDK's own retries included.
 
 mod account;
-mod cache;
 mod codes;
 mod create;
 mod delete;
@@ -21,7 +20,6 @@ mod errors;
 mod image;
 mod inspect;
 mod instance;
-mod intents;
 mod interruptions;
 mod keypair;
 mod launch;

@@ -13,7 +13,6 @@
 //! - Nothing without our metadata is ever changed.
 //! - Nothing is retried here, except once with a new token when Keystone ended the old one early.
 
-mod cache;
 mod clouds;
 mod compute;
 mod image;

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use vcycle_api::{Clock, ProviderError};
+use vcycle_api::{Cache, Clock, Intents, ProviderError};
 
-use crate::cache::Cache;
-use crate::compute::{Dialect, FlavorTable, Intents};
+use crate::compute::{Dialect, FlavorTable};
 use crate::image::Images;
 use crate::keypair::KeyPairs;
 use crate::lease::Lease;

@@ -2,7 +2,7 @@
 //! is looked up before it, and once it is sent only the cloud's own refusal counts as one.
 
 use serde::Deserialize;
-use vcycle_api::{CreateRequest, Created, ErrorKind, InstanceId, ProviderError};
+use vcycle_api::{Before, CreateRequest, Created, ErrorKind, InstanceId, ProviderError};
 
 use super::body::{self, Parts};
 use super::dialect::Dialect;
@@ -29,7 +29,8 @@ pub(crate) async fn create(site: &Site, request: &CreateRequest) -> Result<Creat
     body::check_user_data(&request.user_data)?;
     let dialect = site.dialect().await?;
     let intent = &request.tags.intent;
-    if site.intents.has_heard_of(intent)
+    // Nova has no idempotency key.
+    if site.intents.before(intent) == Before::Perhaps
         && let Some(id) = resolve::by_name(site, &request.machine, intent).await?
     {
         return Ok(Created::AlreadyExists(id));

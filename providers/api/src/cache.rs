@@ -1,15 +1,15 @@
-//! What seldom changes, remembered for a while: flavours, ids of networks. One reader at a time, so
-//! that many creates at once ask the cloud once.
+//! What seldom changes, remembered for a while: flavours, subnets, images. One reader at a time, so that many
+//! creates at once ask the cloud once.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Clock;
 use tokio::sync::Mutex;
-use vcycle_api::Clock;
 
 /// One remembered answer.
-pub(crate) struct Cache<T> {
+pub struct Cache<T> {
     clock: Arc<dyn Clock>,
     /// With the time, on our own clock, at which it was asked for.
     slot: Mutex<Option<(Duration, Arc<T>)>>,
@@ -17,13 +17,13 @@ pub(crate) struct Cache<T> {
 
 impl<T> Cache<T> {
     /// Nothing remembered.
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, slot: Mutex::new(None) }
     }
 
     /// The remembered answer if it is younger than `age`, else what `read` gives. A read that
     /// fails changes nothing.
-    pub(crate) async fn younger_than<E>(
+    pub async fn younger_than<E>(
         &self,
         age: Duration,
         read: impl Future<Output = Result<T, E>>,
@@ -41,12 +41,12 @@ impl<T> Cache<T> {
     }
 
     /// A newer answer came by another way.
-    pub(crate) async fn put(&self, value: T) {
+    pub async fn put(&self, value: T) {
         *self.slot.lock().await = Some((self.clock.monotonic(), Arc::new(value)));
     }
 
     /// The cloud said that something of it is not true any more.
-    pub(crate) async fn forget(&self) {
+    pub async fn forget(&self) {
         *self.slot.lock().await = None;
     }
 }
@@ -59,7 +59,7 @@ impl<T> fmt::Debug for Cache<T> {
 
 #[cfg(test)]
 mod tests {
-    use vcycle_api::{ManualClock, Timestamp};
+    use crate::{ManualClock, Timestamp};
 
     use super::*;
 

@@ -1,28 +1,29 @@
-//! Which intents this process has sent, and which of those that are asked about have settled.
+//! Which intents this process has heard of, and which of those that are asked about have settled.
 //!
-//! EC2 answers a repeated token with the first instance and does not say that it did. So a create of an
-//! intent that may have been sent before is told as `AlreadyExists`.
+//! Where a cloud does not say whether a create made its machine now or before, this does: one that was sent or
+//! asked about may have its machine already. One that we never heard of is new, for the core resolves an intent
+//! of a manager that died before it sends it again, and that is asked here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use vcycle_api::{Clock, IntentToken, Settling, Timestamp};
+use crate::{Clock, IntentToken, Settling, Timestamp};
 
 /// How long an intent is remembered after it was last heard of. None stays open for as long.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-/// Whether an intent may have been sent before.
+/// Whether the create of an intent may have been sent before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Before {
-    /// We have not heard of it. The core resolves an intent of a manager that died before it sends it again.
+pub enum Before {
+    /// We have not heard of it.
     Never,
     /// It was sent, or asked about.
     Perhaps,
 }
 
-/// The intents.
-pub(crate) struct Intents {
+/// The intents of one space.
+pub struct Intents {
     clock: Arc<dyn Clock>,
     settle: Duration,
     known: Mutex<Known>,
@@ -37,7 +38,8 @@ struct Known {
 }
 
 impl Intents {
-    pub(crate) fn new(clock: Arc<dyn Clock>, settle: Duration) -> Self {
+    /// None is known. `settle` is how long a machine may stay unseen after its create.
+    pub fn new(clock: Arc<dyn Clock>, settle: Duration) -> Self {
         Self { clock, settle, known: Mutex::default() }
     }
 
@@ -51,33 +53,34 @@ impl Intents {
         known
     }
 
-    /// Its create is being sent, or has just been lost: the wait begins now. Whether it may have been sent
-    /// before.
-    pub(crate) fn sent(&self, intent: &IntentToken) -> Before {
+    /// Whether it may have been sent before.
+    pub fn before(&self, intent: &IntentToken) -> Before {
+        if self.known().heard.contains_key(intent) { Before::Perhaps } else { Before::Never }
+    }
+
+    /// Its create is being sent, or has just been lost: the wait begins now.
+    pub fn sent(&self, intent: &IntentToken) {
         let mut known = self.known();
+        known.heard.insert(*intent, self.clock.monotonic());
         known.settling.sent_again(intent, &*self.clock);
-        match known.heard.insert(*intent, self.clock.monotonic()) {
-            Some(_) => Before::Perhaps,
-            None => Before::Never,
-        }
     }
 
     /// Somebody asks what became of it. Whether a look that begins now can prove its absence.
-    pub(crate) fn has_settled(&self, intent: &IntentToken, since: Timestamp) -> bool {
+    pub fn has_settled(&self, intent: &IntentToken, since: Timestamp) -> bool {
         let mut known = self.known();
         known.heard.insert(*intent, self.clock.monotonic());
         known.settling.has_settled(intent, since, self.settle, &*self.clock)
     }
 
-    /// Its only create was refused: it has made nothing.
-    pub(crate) fn refused(&self, intent: &IntentToken) {
+    /// Its only create was refused: it has made nothing, and is new again.
+    pub fn refused(&self, intent: &IntentToken) {
         let mut known = self.known();
         known.heard.remove(intent);
         known.settling.forget(intent);
     }
 
     /// It is known what became of it.
-    pub(crate) fn resolved(&self, intent: &IntentToken) {
+    pub fn resolved(&self, intent: &IntentToken) {
         self.known().settling.forget(intent);
     }
 }
@@ -90,7 +93,7 @@ impl std::fmt::Debug for Intents {
 
 #[cfg(test)]
 mod tests {
-    use vcycle_api::ManualClock;
+    use crate::ManualClock;
 
     use super::*;
 
@@ -104,13 +107,15 @@ mod tests {
     #[test]
     fn an_intent_that_was_sent_or_asked_about_has_been_heard_of_for_a_day() {
         let (clock, intents) = intents();
-        let (sent, asked) = (IntentToken::compose(1), IntentToken::compose(2));
-        assert_eq!(intents.sent(&sent), Before::Never);
+        let (sent, asked, new) =
+            (IntentToken::compose(1), IntentToken::compose(2), IntentToken::compose(3));
+        intents.sent(&sent);
         assert!(!intents.has_settled(&asked, clock.now()));
         intents.resolved(&asked);
-        assert_eq!((intents.sent(&sent), intents.sent(&asked)), (Before::Perhaps, Before::Perhaps));
+        let before = |intents: &Intents| [&sent, &asked, &new].map(|intent| intents.before(intent));
+        assert_eq!(before(&intents), [Before::Perhaps, Before::Perhaps, Before::Never]);
         clock.advance(REMEMBERED);
-        assert_eq!((intents.sent(&sent), intents.sent(&asked)), (Before::Never, Before::Never));
+        assert_eq!(before(&intents), [Before::Never; 3]);
     }
 
     #[test]
@@ -119,7 +124,7 @@ mod tests {
         let intent = IntentToken::compose(1);
         intents.sent(&intent);
         intents.refused(&intent);
-        assert_eq!(intents.sent(&intent), Before::Never);
+        assert_eq!(intents.before(&intent), Before::Never);
     }
 
     #[test]
