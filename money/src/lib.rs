@@ -11,6 +11,7 @@ pub mod amount;
 pub mod cap;
 pub mod event;
 pub mod names;
+pub mod plan;
 pub mod tariff;
 
 pub use account::{Account, Reservation};

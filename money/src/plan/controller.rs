@@ -1,0 +1,309 @@
+//! The rate controller: from a budget and what runs to what may be made and what gives way in this cycle.
+//!
+//! - The target rate is what is left of the budget (less its reserve), spread evenly over the time that is left.
+//! - Priorities grow up to the target, machine by machine to whom most is owed; while one of them has work and room, no
+//!   backfill is made, and backfill gives way a little ahead of them.
+//! - Backfill fills the rest. It ends by itself unless more is spent than the target and a band of 10 %.
+//! - In one cycle all changes are at most 10 % of the target (or one machine, where that is more).
+//! - What is advised can be paid to its hard end, with everything that is reserved: caps need not refuse it.
+
+use std::time::Duration;
+
+use super::fair::{Claim, share_out};
+use super::{
+    Advice, Budget, CommunityAdvice, CommunityView, Forecast, Landing, Pace, PlanView, Rate, Role,
+    Stage, Why, Work,
+};
+use crate::{Amount, Community};
+
+/// The most that changes in a cycle, in thousandths of the target.
+const STEP: u32 = 100;
+/// Up to here what is spent is on the line, in thousandths of the target.
+const BAND: u32 = 1100;
+/// For how many steps of a priority room is made ahead: grace takes time, and all of it may find no work.
+const AHEAD: u32 = 2;
+/// What is left is never spent faster than within this time.
+const LEAST_TIME: Duration = Duration::from_secs(3600);
+/// The target is thought of in at most so many machines, however small they are.
+const FINEST: u32 = 1000;
+
+/// Keeps the spending of a budget on its line. Without state: the same view gives the same advice, on every manager.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Controller {
+    budget: Budget,
+}
+
+impl Controller {
+    /// For a budget.
+    pub fn new(budget: Budget) -> Self {
+        Self { budget }
+    }
+
+    /// Its budget.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The rate that lands on the budget.
+    pub fn target(&self, view: &PlanView) -> Rate {
+        let left = self.budget.spendable() - view.spent();
+        let time = self.budget.stop().since(view.now.max(self.budget.from)).max(LEAST_TIME);
+        let target = Rate::spending(left, time);
+        self.budget.maximum_rate.map_or(target, |maximum| target.min(maximum))
+    }
+
+    /// What to do in this cycle.
+    pub fn advise(&self, view: &PlanView) -> Advice {
+        let stage = self.budget.stage(view.now);
+        let (target, burn) = (self.target(view), view.burn());
+        let communities = match stage {
+            Stage::Open => Decision::new(&self.budget, view, target).communities(),
+            Stage::NotBegun | Stage::Stopped | Stage::Over => self.closed(view, stage),
+        };
+        let latest_end = self.budget.stop();
+        let landing = self.landing(view);
+        let pace = pace(view, target);
+        Advice { stage, target, burn, communities, latest_end, landing, pace }
+    }
+
+    /// Nothing grows. Within the stop margin all that still runs is told to end.
+    fn closed(&self, view: &PlanView, stage: Stage) -> Vec<CommunityAdvice> {
+        let give_way = |seen: &CommunityView| match stage {
+            Stage::Stopped => movable(seen),
+            Stage::NotBegun | Stage::Open | Stage::Over => Rate::ZERO,
+        };
+        named(&self.budget, view)
+            .into_iter()
+            .map(|(community, role, seen)| CommunityAdvice {
+                community,
+                role,
+                grow: Rate::ZERO,
+                give_way: give_way(&seen),
+                why: if role == Role::Unnamed { Why::NotNamed } else { Why::NotOpen { stage } },
+            })
+            .collect()
+    }
+
+    fn landing(&self, view: &PlanView) -> Landing {
+        let money = (view.spent(), self.budget.amount);
+        let time = (view.now.max(self.budget.from), self.budget.stop());
+        let at = |rate| Forecast::new(money, rate, time);
+        Landing {
+            now: at(view.burn()),
+            six_hours: view.means.six_hours.map(at),
+            day: view.means.day.map(at),
+        }
+    }
+}
+
+/// All communities in the order of the budget, then those that it does not name.
+fn named(budget: &Budget, view: &PlanView) -> Vec<(Community, Role, CommunityView)> {
+    let seen = |community: &Community| view.communities.get(community).copied().unwrap_or_default();
+    let priorities = budget.priorities.iter().map(|priority| (&priority.community, Role::Priority));
+    let backfill = budget.backfill.iter().map(|community| (community, Role::Backfill));
+    let mut all: Vec<(Community, Role, CommunityView)> = priorities
+        .chain(backfill)
+        .map(|(community, role)| (community.clone(), role, seen(community)))
+        .collect();
+    let is_named = |community: &Community| all.iter().any(|(named, ..)| named == community);
+    let unnamed: Vec<_> = view.communities.iter().filter(|(own, _)| !is_named(own)).collect();
+    all.extend(unnamed.into_iter().map(|(own, seen)| (own.clone(), Role::Unnamed, *seen)));
+    all
+}
+
+/// What may be told to end.
+fn movable(seen: &CommunityView) -> Rate {
+    seen.running.above(seen.guaranteed).above(seen.leaving)
+}
+
+fn pace(view: &PlanView, target: Rate) -> Pace {
+    let rate = view.means.day.or(view.means.six_hours).unwrap_or_else(|| view.burn());
+    if rate > target.permille(BAND) {
+        Pace::Above { by: rate.above(target) }
+    } else if rate < target.permille(2000 - BAND) {
+        Pace::Below { by: target.above(rate) }
+    } else {
+        Pace::OnLine
+    }
+}
+
+/// The numbers of one cycle, in machines of the rate `unit` where they are counts.
+struct Decision<'a> {
+    budget: &'a Budget,
+    view: &'a PlanView,
+    all: Vec<(Community, Role, CommunityView)>,
+    target: Rate,
+    unit: Rate,
+    /// The most that changes.
+    step: u32,
+    /// What can be paid to its hard end.
+    affordable: u32,
+    /// What the maximum rate allows.
+    below_maximum: u32,
+    /// How many more the priorities may come to have.
+    wanted: u32,
+}
+
+impl<'a> Decision<'a> {
+    fn new(budget: &'a Budget, view: &'a PlanView, target: Rate) -> Self {
+        let all = named(budget, view);
+        let finest = Rate::hourly(target.in_an_hour().share(1, FINEST.into()).unwrap_or_default());
+        let unit = if view.unit == Rate::ZERO { Rate::ZERO } else { view.unit.max(finest) };
+        let step = target.permille(STEP).holds(unit).div_ceil(view.planners.max(1)).max(1);
+        let longest = view.longest.min(budget.stop().since(view.now)) + view.overstay;
+        let left = budget.spendable() - view.settled - view.reserved;
+        let affordable = Rate::spending(left, longest).holds(unit);
+        let below_maximum = match budget.maximum_rate {
+            Some(maximum) => maximum.above(view.burn()).holds(unit),
+            None => u32::MAX,
+        };
+        let of_priorities = |(_, role, seen): &(Community, Role, CommunityView)| {
+            (*role == Role::Priority).then_some(seen.running)
+        };
+        let have = all.iter().filter_map(of_priorities).sum();
+        let wanted =
+            if budget.hold_rate { nearest(target.above(have), unit) } else { below_maximum };
+        Self { budget, view, all, target, unit, step, affordable, below_maximum, wanted }
+    }
+
+    fn communities(&self) -> Vec<CommunityAdvice> {
+        let at_once = self.step.min(self.affordable).min(self.below_maximum);
+        let in_band = if self.budget.hold_rate {
+            nearest(self.target.permille(BAND).above(self.view.burn()), self.unit)
+        } else {
+            u32::MAX
+        };
+        let first = self.share(Role::Priority, at_once.min(in_band).min(self.wanted));
+        let taken: u32 = first.iter().sum();
+        let room = self.target.above(self.view.burn() + self.unit.times(taken));
+        let fill = if self.priority_with_work().is_some() { 0 } else { nearest(room, self.unit) };
+        let second = self.share(Role::Backfill, fill.min(at_once - taken));
+        let give_way = self.give_way();
+        let is_blocked = at_once.min(in_band).min(self.wanted) == 0;
+        let mut advice = Vec::new();
+        for (index, (community, role, seen)) in self.all.iter().enumerate() {
+            let granted = first[index] + second[index];
+            let why = if give_way[index] > Rate::ZERO {
+                self.why_it_gives_way()
+            } else {
+                self.why(*role, seen.work, granted, is_blocked)
+            };
+            advice.push(CommunityAdvice {
+                community: community.clone(),
+                role: *role,
+                grow: self.unit.times(granted),
+                give_way: give_way[index],
+                why,
+            });
+        }
+        advice
+    }
+
+    /// The first priority that has work and room below the line.
+    fn priority_with_work(&self) -> Option<&Community> {
+        let works = |(_, role, seen): &&(Community, Role, CommunityView)| {
+            *role == Role::Priority && seen.work == Work::Yes
+        };
+        let first = self.all.iter().find(works).map(|(community, ..)| community);
+        first.filter(|_| self.wanted > 0)
+    }
+
+    /// Machines for each community of a role, in the order of `all`.
+    fn share(&self, role: Role, count: u32) -> Vec<u32> {
+        let weight = |community: &Community| {
+            let priority = self.budget.priorities.iter().find(|own| own.community == *community);
+            priority.map_or(1, |own| own.share.max(1))
+        };
+        let most = |work| match work {
+            Work::Yes => u32::MAX,
+            Work::Perhaps | Work::Stuck => 1,
+            Work::No => 0,
+        };
+        let claim = |(community, own, seen): &(Community, Role, CommunityView)| Claim {
+            weight: weight(community),
+            load: seen.running + seen.recent,
+            most: if *own == role { most(seen.work) } else { 0 },
+            granted: 0,
+        };
+        let mut claims: Vec<Claim> = self.all.iter().map(claim).collect();
+        share_out(count, self.unit, &mut claims);
+        claims.into_iter().map(|claim| claim.granted).collect()
+    }
+
+    /// What of the backfill is told to end: what is above the band, or the next steps of a priority.
+    fn give_way(&self) -> Vec<Rate> {
+        let mut rates = vec![Rate::ZERO; self.all.len()];
+        let most = self.unit.times(self.step);
+        let mut left = self.excess().max(self.needed()).min(most);
+        if left < self.unit {
+            return rates;
+        }
+        let backfill =
+            self.all.iter().enumerate().filter(|(_, (_, own, _))| *own == Role::Backfill);
+        let mut by_rate: Vec<(Rate, usize)> =
+            backfill.map(|(index, (_, _, seen))| (movable(seen), index)).collect();
+        by_rate.sort_by(|(a, one), (b, other)| b.cmp(a).then(one.cmp(other)));
+        for (movable, index) in by_rate {
+            rates[index] = movable.min(left);
+            left = left.above(rates[index]);
+        }
+        rates
+    }
+
+    /// What stays above the target, when it is above the band.
+    fn excess(&self) -> Rate {
+        let staying = self.view.staying();
+        let is_above = staying > self.target.permille(BAND);
+        if is_above { staying.above(self.target) } else { Rate::ZERO }
+    }
+
+    /// What must go so that priorities with work can come.
+    fn needed(&self) -> Rate {
+        let limit = match self.budget.maximum_rate {
+            maximum if self.budget.hold_rate => {
+                Some(maximum.unwrap_or(self.target).min(self.target))
+            }
+            maximum => maximum,
+        };
+        let (Some(limit), Some(_)) = (limit, self.priority_with_work()) else { return Rate::ZERO };
+        let coming = self.unit.times(self.wanted.min(self.step.saturating_mul(AHEAD)));
+        (self.view.staying() + coming).above(limit)
+    }
+
+    fn why_it_gives_way(&self) -> Why {
+        match (self.priority_with_work(), self.excess()) {
+            (_, by) if by > Rate::ZERO => Why::AboveTheLine { by },
+            (Some(to), _) => Why::GivesWay { to: to.clone() },
+            (None, by) => Why::AboveTheLine { by },
+        }
+    }
+
+    fn why(&self, role: Role, work: Work, granted: u32, is_blocked: bool) -> Why {
+        match (role, work) {
+            (Role::Unnamed, _) => return Why::NotNamed,
+            (_, Work::No) => return Why::NoWork,
+            (_, Work::Perhaps | Work::Stuck) if granted > 0 => return Why::Tries,
+            (Role::Priority, _) if granted > 0 => return Why::ItsTurn,
+            (Role::Backfill, _) if granted > 0 => return Why::Fills,
+            (Role::Priority | Role::Backfill, _) => {}
+        }
+        let left =
+            (self.budget.spendable() - self.view.settled - self.view.reserved).max(Amount::ZERO);
+        if self.affordable == 0 {
+            return Why::NothingLeft { left };
+        }
+        if let (Some(maximum), 0) = (self.budget.maximum_rate, self.below_maximum) {
+            return Why::MaximumRate { maximum };
+        }
+        match (role, self.priority_with_work()) {
+            (Role::Backfill, Some(first)) => Why::PrioritiesFirst { community: first.clone() },
+            _ if is_blocked || role == Role::Backfill => Why::OnTheLine { target: self.target },
+            _ => Why::OthersFirst,
+        }
+    }
+}
+
+/// How many whole ones of `unit` a rate is, to the nearest.
+fn nearest(rate: Rate, unit: Rate) -> u32 {
+    (rate + unit.permille(500)).holds(unit)
+}

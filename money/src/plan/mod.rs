@@ -1,0 +1,25 @@
+//! Spending plans: a budget, a time, communities with shares, backfill; and what follows from them in this cycle.
+//!
+//! The caps of the ledger hold without this module. It makes that they are not needed: spending goes along a line that
+//! lands on the budget, priorities before backfill, without jumps. Whatever is said here is advice that a planner keeps to;
+//! it holds no state, so that it is the same for every manager that looks at the same ledger, and after a restart.
+
+mod advice;
+mod budget;
+mod controller;
+mod fair;
+mod merit;
+mod rate;
+mod recent;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use advice::{Advice, CommunityAdvice, Forecast, Landing, Pace, Role, Why};
+pub use budget::{Budget, InvalidBudget, Priority, Stage};
+pub use controller::Controller;
+pub use merit::{HS23_OF_A_PROCESSOR, Offer, rank};
+pub use rate::Rate;
+pub use recent::Recent;
+pub use view::{CommunityView, Means, PlanView, Work};

@@ -1,0 +1,338 @@
+//! Properties of the controller.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use vcycle_api::Timestamp;
+
+use super::*;
+use crate::{Amount, Community, Permille, Scope};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn community(name: &str) -> Community {
+    Community::parse(name).unwrap()
+}
+
+fn rate(text: &str) -> Rate {
+    Rate::hourly(text.parse().unwrap())
+}
+
+fn budget() -> Budget {
+    let priority = |name, share| Priority { community: community(name), share };
+    Budget {
+        name: "iris".parse().unwrap(),
+        amount: Amount::from_units(1000),
+        from: Timestamp::from_secs(0),
+        to: Timestamp::from_secs(101 * 3600),
+        scope: Scope::default(),
+        priorities: vec![priority("ska", 40), priority("lsst", 40), priority("dune", 20)],
+        backfill: vec![community("lhcb"), community("atlas")],
+        hold_rate: true,
+        reserve: Permille(0),
+        stop_margin: HOUR,
+        maximum_rate: None,
+        spreading: 1.0,
+        half_life: 720 * HOUR,
+    }
+}
+
+/// Nothing runs; the target is 10/h, machines cost 0.10/h.
+fn view() -> PlanView {
+    PlanView {
+        now: Timestamp::from_secs(0),
+        settled: Amount::ZERO,
+        accrued: Amount::ZERO,
+        reserved: Amount::ZERO,
+        communities: BTreeMap::new(),
+        other: Rate::ZERO,
+        unit: rate("0.1"),
+        longest: 12 * HOUR,
+        overstay: HOUR,
+        means: Means::default(),
+        planners: 1,
+    }
+}
+
+fn with(mut view: PlanView, name: &str, running: &str, work: Work) -> PlanView {
+    let seen = CommunityView { running: rate(running), work, ..CommunityView::default() };
+    view.communities.insert(community(name), seen);
+    view
+}
+
+fn of<'a>(advice: &'a Advice, name: &str) -> &'a CommunityAdvice {
+    advice.communities.iter().find(|own| own.community.as_str() == name).unwrap()
+}
+
+fn advise(view: &PlanView) -> Advice {
+    Controller::new(budget()).advise(view)
+}
+
+fn works() -> impl Strategy<Value = Work> {
+    prop::sample::select(vec![Work::No, Work::Perhaps, Work::Yes, Work::Stuck])
+}
+
+fn seen() -> impl Strategy<Value = CommunityView> {
+    (0_i64..20_000, 0.0_f64..0.5, 0.0_f64..0.5, works(), 0_i64..10_000).prop_map(
+        |(running, guaranteed, leaving, work, recent)| {
+            let millis = |count: i64| Rate::hourly(Amount::from_nanos(count * 1_000_000));
+            let part = |part: f64| millis((running as f64 * part) as i64);
+            CommunityView {
+                running: millis(running),
+                guaranteed: part(guaranteed),
+                leaving: part(leaving),
+                work,
+                recent: millis(recent),
+            }
+        },
+    )
+}
+
+prop_compose! {
+    fn views()(
+        secs in -3600_i64..110 * 3600, settled in 0_i64..1100, open in (0_i64..300, 0.0_f64..1.0),
+        seen in prop::collection::vec(seen(), 6), unit in 1_i64..2_000, longest in 1_u64..48,
+        overstay in 0_u64..2, planners in 0_u32..4, means in prop::option::of(0_i64..20),
+    ) -> PlanView {
+        let names = ["ska", "lsst", "dune", "lhcb", "atlas", "guest"];
+        PlanView {
+            now: Timestamp::from_secs(secs),
+            settled: Amount::from_units(settled),
+            accrued: Amount::from_units((open.0 as f64 * open.1) as i64),
+            reserved: Amount::from_units(open.0),
+            communities: names.iter().map(|name| community(name)).zip(seen).collect(),
+            other: Rate::ZERO,
+            unit: Rate::hourly(Amount::from_nanos(unit * 1_000_000)),
+            longest: u32::try_from(longest).unwrap() * HOUR,
+            overstay: u32::try_from(overstay).unwrap() * HOUR,
+            means: Means { six_hours: None, day: means.map(|mean| Rate::hourly(Amount::from_units(mean))) },
+            planners,
+        }
+    }
+}
+
+fn budgets() -> impl Strategy<Value = Budget> {
+    (any::<bool>(), prop::option::of(1_i64..30), 0_u16..200).prop_map(
+        |(hold_rate, maximum, reserve)| {
+            let maximum_rate = maximum.map(|units| Rate::hourly(Amount::from_units(units)));
+            Budget { hold_rate, maximum_rate, reserve: Permille(reserve), ..budget() }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_growth_is_advised_that_cannot_be_paid_to_its_hard_end(view in views(), budget in budgets()) {
+        let advice = Controller::new(budget.clone()).advise(&view);
+        let grow: Rate = advice.communities.iter().map(|own| own.grow).sum();
+        let life = view.longest.min(budget.stop().since(view.now)) + view.overstay;
+        let worst = grow.over(life);
+        prop_assert!(worst.is_nothing() || view.settled + view.reserved + worst <= budget.spendable());
+        if let Some(maximum) = budget.maximum_rate {
+            prop_assert!(grow == Rate::ZERO || advice.burn + grow <= maximum);
+        }
+    }
+
+    #[test]
+    fn a_cycle_changes_no_more_than_a_tenth_or_one_machine(view in views(), budget in budgets()) {
+        let advice = Controller::new(budget.clone()).advise(&view);
+        let most = advice.target.permille(100).max(view.unit);
+        let sum = |part: fn(&CommunityAdvice) -> Rate| advice.communities.iter().map(part).sum::<Rate>();
+        prop_assert!(sum(|own| own.grow) <= most);
+        if advice.stage == Stage::Open {
+            prop_assert!(sum(|own| own.give_way) <= most);
+        }
+        // Growth leads into the band, and no further than half a machine beyond.
+        let grown = sum(|own| own.grow);
+        if budget.hold_rate && grown > Rate::ZERO {
+            prop_assert!(advice.burn + grown <= advice.target.permille(1100) + view.unit);
+        }
+    }
+
+    #[test]
+    fn no_backfill_is_made_while_a_priority_with_work_is_below_the_line(view in views()) {
+        let advice = advise(&view);
+        let priorities = advice.communities.iter().filter(|own| own.role == Role::Priority);
+        let has: Rate = priorities.map(|own| view.communities[&own.community].running).sum();
+        let works = |own: &&CommunityAdvice| view.communities[&own.community].work == Work::Yes;
+        let waits = advice.communities.iter().filter(|own| own.role == Role::Priority).any(|own| works(&own));
+        if waits && has + view.unit < advice.target {
+            for own in advice.communities.iter().filter(|own| own.role == Role::Backfill) {
+                prop_assert_eq!(own.grow, Rate::ZERO);
+            }
+        }
+    }
+
+    #[test]
+    fn only_backfill_gives_way_and_never_what_was_promised_its_time(view in views()) {
+        let advice = advise(&view);
+        for own in &advice.communities {
+            let seen = view.communities[&own.community];
+            let movable = seen.running.above(seen.guaranteed).above(seen.leaving);
+            prop_assert!(own.give_way <= movable);
+            prop_assert!(own.give_way == Rate::ZERO || own.role == Role::Backfill || advice.stage == Stage::Stopped);
+            prop_assert!(own.give_way == Rate::ZERO || own.grow == Rate::ZERO);
+        }
+    }
+
+    #[test]
+    fn without_work_or_a_name_or_an_open_budget_nothing_grows(view in views()) {
+        let advice = advise(&view);
+        for own in &advice.communities {
+            let idle = view.communities[&own.community].work == Work::No;
+            if idle || own.role == Role::Unnamed || advice.stage != Stage::Open {
+                prop_assert_eq!(own.grow, Rate::ZERO);
+            }
+        }
+        prop_assert_eq!(advise(&view), advice, "the same view gives the same advice");
+    }
+
+    #[test]
+    fn the_target_lands_on_the_budget(view in views(), budget in budgets()) {
+        let target = Controller::new(budget.clone()).target(&view);
+        let time = budget.stop().since(view.now.max(budget.from));
+        let lands = view.spent() + target.over(time);
+        prop_assert!(lands <= budget.spendable().max(view.spent()));
+    }
+}
+
+#[test]
+fn priorities_get_their_shares_and_backfill_waits() {
+    let mut view = view();
+    for name in ["ska", "lsst", "dune", "lhcb"] {
+        view = with(view, name, "0", Work::Yes);
+    }
+    let advice = advise(&view);
+    let grow = ["ska", "lsst", "dune", "lhcb"].map(|name| of(&advice, name).grow);
+    assert_eq!(grow, [rate("0.4"), rate("0.4"), rate("0.2"), Rate::ZERO]);
+    let ska = Why::PrioritiesFirst { community: community("ska") };
+    assert_eq!((&of(&advice, "dune").why, &of(&advice, "lhcb").why), (&Why::ItsTurn, &ska));
+    assert_eq!(advice.target, rate("10"));
+}
+
+#[test]
+fn backfill_holds_the_rate_while_nobody_else_has_work() {
+    let view = with(with(view(), "ska", "3", Work::No), "lhcb", "6.5", Work::Yes);
+    let advice = advise(&view);
+    assert_eq!((of(&advice, "lhcb").grow, &of(&advice, "lhcb").why), (rate("0.5"), &Why::Fills));
+    assert_eq!(of(&advice, "ska").why, Why::NoWork);
+    let full = with(view, "lhcb", "7.9", Work::Yes);
+    let advice = advise(&full);
+    assert_eq!(of(&advice, "lhcb").grow, Rate::ZERO);
+    assert_eq!(of(&advice, "lhcb").give_way, Rate::ZERO, "within the band nothing ends");
+    assert_eq!(of(&advice, "lhcb").why, Why::OnTheLine { target: rate("10") });
+}
+
+#[test]
+fn backfill_makes_room_ahead_of_a_priority_and_not_all_at_once() {
+    let view = with(with(view(), "ska", "1", Work::Yes), "lhcb", "9", Work::Yes);
+    let advice = advise(&view);
+    assert_eq!((of(&advice, "ska").grow, of(&advice, "lhcb").give_way), (rate("1"), rate("1")));
+    assert_eq!(of(&advice, "lhcb").why, Why::GivesWay { to: community("ska") });
+    // What leaves already makes room for two steps: enough.
+    let mut leaving = view;
+    leaving.communities.get_mut(&community("lhcb")).unwrap().leaving = rate("2");
+    assert_eq!(of(&advise(&leaving), "lhcb").give_way, Rate::ZERO);
+}
+
+#[test]
+fn a_priority_that_cannot_be_made_keeps_no_room_from_backfill() {
+    let view = with(with(view(), "ska", "0", Work::Stuck), "lhcb", "5", Work::Yes);
+    let advice = advise(&view);
+    assert_eq!((of(&advice, "ska").grow, of(&advice, "lhcb").grow), (rate("0.1"), rate("0.9")));
+    assert_eq!(of(&advice, "ska").why, Why::Tries);
+}
+
+#[test]
+fn who_got_less_lately_comes_first_and_is_forgiven_in_time() {
+    let mut view = with(with(view(), "ska", "3", Work::Yes), "dune", "1", Work::Yes);
+    view.communities.get_mut(&community("ska")).unwrap().recent = rate("4");
+    let advice = advise(&view);
+    assert_eq!((of(&advice, "ska").grow, of(&advice, "dune").grow), (Rate::ZERO, rate("1")));
+    assert_eq!(of(&advice, "ska").why, Why::OthersFirst);
+
+    let ska = community("ska");
+    let mut recent = Recent::new(24 * HOUR, Timestamp::from_secs(0));
+    let day = |day: i64| Timestamp::from_secs(day * 86_400);
+    for hour in 1..=24 * 20 {
+        let spent = [(&ska, Amount::from_units(5))];
+        recent.spend(Timestamp::from_secs(hour * 3600), spent.into_iter());
+    }
+    let steady = recent.rate(&ska).in_an_hour();
+    assert!(steady > "4.9".parse().unwrap() && steady < "5.2".parse().unwrap(), "{steady}");
+    recent.spend(day(21), std::iter::empty());
+    let after_a_day = recent.rate(&ska).in_an_hour();
+    assert!(
+        (after_a_day + after_a_day - steady).nanos().abs() < 10,
+        "half of it a half-life later"
+    );
+    let hours =
+        (1..=24 * 20).map(|hour| (Timestamp::from_secs(hour * 3600), &ska, Amount::from_units(5)));
+    let again = Recent::from_hours(24 * HOUR, day(21), hours).rate(&ska).in_an_hour();
+    assert!((again - after_a_day).nanos().abs() < 1_000, "{again} is not {after_a_day}");
+}
+
+#[test]
+fn a_small_budget_has_whole_machines() {
+    let mut view = with(view(), "lhcb", "0", Work::Yes);
+    view.unit = rate("15");
+    view.longest = HOUR;
+    assert_eq!(of(&advise(&view), "lhcb").grow, rate("15"), "two thirds of a machine are one");
+    view.unit = rate("25");
+    assert_eq!(of(&advise(&view), "lhcb").grow, Rate::ZERO, "less than half of one is none");
+    view.unit = rate("0");
+    assert_eq!(of(&advise(&view), "lhcb").grow, Rate::ZERO, "there is nothing that could be made");
+}
+
+#[test]
+fn the_stages_of_a_budget() {
+    let at =
+        |secs| PlanView { now: Timestamp::from_secs(secs), ..with(view(), "lhcb", "2", Work::Yes) };
+    let stopped = advise(&at(100 * 3600 + 1));
+    assert_eq!((stopped.stage, of(&stopped, "lhcb").give_way), (Stage::Stopped, rate("2")));
+    let before = advise(&at(-1));
+    assert_eq!(of(&before, "lhcb").why, Why::NotOpen { stage: Stage::NotBegun });
+    assert_eq!(before.target, rate("10"));
+    assert_eq!(advise(&at(101 * 3600)).stage, Stage::Over);
+    assert_eq!(advise(&at(0)).latest_end, Timestamp::from_secs(100 * 3600));
+}
+
+#[test]
+fn the_landing_tells_over_and_under_and_when() {
+    let mut view = with(view(), "lhcb", "5", Work::Yes);
+    view.now = Timestamp::from_secs(50 * 3600);
+    view.settled = Amount::from_units(400);
+    view.accrued = Amount::from_units(100);
+    view.reserved = Amount::from_units(150);
+    view.means.day = Some(rate("20"));
+    let advice = advise(&view);
+    let now = Forecast { rate: rate("5"), lands: Amount::from_units(750), exhausted: None };
+    assert_eq!(advice.landing.now, now);
+    let exhausted = Some(Timestamp::from_secs(75 * 3600));
+    let day = Forecast { rate: rate("20"), lands: Amount::from_units(1500), exhausted };
+    assert_eq!(advice.landing.day, Some(day));
+    assert_eq!(advice.pace, Pace::Above { by: rate("10") });
+    view.means.day = Some(rate("8.9"));
+    assert_eq!(advise(&view).pace, Pace::Below { by: rate("1.1") });
+    view.means.day = Some(rate("10.9"));
+    assert_eq!(advise(&view).pace, Pace::OnLine);
+}
+
+#[test]
+fn a_budget_that_cannot_be_is_refused() {
+    assert_eq!(budget().check(), Ok(()));
+    let twice = Budget { backfill: vec![community("ska")], ..budget() };
+    assert_eq!(twice.check(), Err(InvalidBudget::Twice(community("ska"))));
+    let no_time = Budget { stop_margin: 101 * HOUR, ..budget() };
+    assert_eq!(no_time.check(), Err(InvalidBudget::NoTime));
+    let nobody = Budget { priorities: vec![], backfill: vec![], ..budget() };
+    assert_eq!(nobody.check(), Err(InvalidBudget::Nobody));
+    assert_eq!(Budget { spreading: f64::NAN, ..budget() }.check(), Err(InvalidBudget::Spreading));
+    assert_eq!(
+        Budget { reserve: Permille(1000), ..budget() }.check(),
+        Err(InvalidBudget::AllReserved)
+    );
+}

@@ -1,0 +1,93 @@
+//! What a controller looks at: a budget's part of the ledger, and what runs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use vcycle_api::Timestamp;
+
+use super::Rate;
+use crate::{Amount, Community};
+
+/// A budget now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanView {
+    /// The time.
+    pub now: Timestamp,
+    /// What ended machines cost.
+    pub settled: Amount,
+    /// What the machines that run have cost until now: a part of `reserved`.
+    pub accrued: Amount,
+    /// The worst that open reservations may cost, from their begin.
+    pub reserved: Amount,
+    /// The communities of the budget, and others that spend from it.
+    pub communities: BTreeMap<Community, CommunityView>,
+    /// What machines of no community cost.
+    pub other: Rate,
+    /// What a machine costs that would be made next: of several, the cheapest. Nothing: none could be made.
+    pub unit: Rate,
+    /// How long a machine may live that is made now.
+    pub longest: Duration,
+    /// How much longer its reservation goes than its hard end.
+    pub overstay: Duration,
+    /// What was spent lately.
+    pub means: Means,
+    /// How many spaces act on the advice at once without knowing of each other; 0 counts as 1.
+    pub planners: u32,
+}
+
+/// A community now. `guaranteed` and `leaving` are parts of `running` without overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CommunityView {
+    /// What its machines cost, those that were asked for included.
+    pub running: Rate,
+    /// Of machines that are within the time that they were promised.
+    pub guaranteed: Rate,
+    /// Of machines that were told to end.
+    pub leaving: Rate,
+    /// Whether it has work.
+    pub work: Work,
+    /// What it got lately, on the mean, with decay: [`super::Recent`].
+    pub recent: Rate,
+}
+
+/// Whether a community has work. Nobody is asked: it follows from how its machines end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// A machine ended lately because there was none.
+    #[default]
+    No,
+    /// That was a while ago: worth a try with one machine.
+    Perhaps,
+    /// No machine of it ended lately for want of work.
+    Yes,
+    /// It has, but no machine could be made for it lately: out of stock, quota, limits. Room is not kept free for it.
+    Stuck,
+}
+
+/// Mean rates of all that was spent from the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Means {
+    /// Over the last 6 hours; `None`: it is not that old.
+    pub six_hours: Option<Rate>,
+    /// Over the last 24 hours.
+    pub day: Option<Rate>,
+}
+
+impl PlanView {
+    /// Spent until now.
+    pub fn spent(&self) -> Amount {
+        self.settled + self.accrued
+    }
+
+    /// What all machines cost in an hour.
+    pub fn burn(&self) -> Rate {
+        self.communities.values().map(|view| view.running).sum::<Rate>() + self.other
+    }
+
+    /// What will be left of it when all that were told to have ended.
+    pub fn staying(&self) -> Rate {
+        self.burn().above(self.communities.values().map(|view| view.leaving).sum())
+    }
+}
