@@ -12,6 +12,7 @@ pub mod cap;
 pub mod event;
 pub mod names;
 pub mod plan;
+pub mod prices;
 pub mod tariff;
 
 pub use account::{Account, Reservation};
@@ -19,4 +20,7 @@ pub use amount::{Amount, Currency, InvalidMoney, Money};
 pub use cap::{Cap, Permille, Scope, Stages, Window};
 pub use event::{Author, Entry, Event, Found, ReleaseReason, SettleReason};
 pub use names::{CapName, Community, InvalidLabel, ProviderName};
+pub use prices::{
+    ExchangeRates, Lack, PriceBook, PriceList, PriceQuestion, PricedOffering, Rate, Unpriced,
+};
 pub use tariff::Tariff;

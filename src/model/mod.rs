@@ -27,8 +27,8 @@ pub use view::{ClockTrust, Doors, Hearing, ListingState, MachineView, Sighting, 
 
 // The vocabulary that providers share.
 pub use vcycle_api::{
-    Availability, DeploymentId, EntryName, ErrorKind, Generation, Hs06, Identity, Instance,
-    InstanceId, InstanceState, IntentToken, Interruption, MachineName, MachinetypeName,
+    Attached, Availability, DeploymentId, EntryName, ErrorKind, Generation, Hs06, Identity,
+    Instance, InstanceId, InstanceState, IntentToken, Interruption, MachineName, MachinetypeName,
     ManagerName, Market, Megabytes, Offering, OfferingId, Price, Processors, Quota, Readiness,
     Share, SideResource, SpaceName, Tags, TenancyId, Terms, Timestamp,
 };

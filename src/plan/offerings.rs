@@ -115,7 +115,7 @@ impl<'a> Rank<'a> {
         offering: &'a Offering,
         scarcity: &Scarcity<'_>,
     ) -> Option<Self> {
-        let Offering { id, processors, memory, price: _, availability: _ } = offering;
+        let Offering { id, processors, memory, attached: _, price: _, availability: _ } = offering;
         let taken_back = scarcity.taken_back.contains(id);
         Some(Self {
             market: place(&policy.markets, &id.market)?,

@@ -41,6 +41,7 @@ pub(crate) fn offering(flavour: &str, processors: u32) -> Offering {
         id: OfferingId { flavour: flavour.into(), zone: String::new(), market: Market::OnDemand },
         processors: Processors(processors),
         memory: Megabytes(u64::from(processors) * 2048),
+        attached: Attached::default(),
         price: Price::Unknown,
         availability: Availability::Available,
     }

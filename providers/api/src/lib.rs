@@ -45,7 +45,9 @@ pub use ids::{
 };
 pub use instance::{Instance, InstanceState};
 pub use intents::{Before, Intents};
-pub use offering::{Availability, Market, Money, Offering, OfferingId, Price, Quota};
+pub use offering::{
+    Attached, Availability, Disk, Market, Money, Offering, OfferingId, Price, Quota,
+};
 pub use prepare::{Need, Readiness};
 pub use settle::Settling;
 pub use tags::{Identity, Tags};

@@ -79,6 +79,25 @@ pub enum Availability {
     NotUntil(Timestamp),
 }
 
+/// A disk or volume that exists, and is paid for, as long as its machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Size in GiB. `None`: as the image says, which nobody told us.
+    pub gb: Option<u64>,
+    /// Type in the cloud's words. `None`: as the cloud or the image chooses.
+    pub kind: Option<String>,
+}
+
+/// What a machine has that is paid for beside its processors and memory. Disks that belong to the flavour are not here:
+/// they are in its price.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Attached {
+    /// Disks and volumes.
+    pub disks: Vec<Disk>,
+    /// Public addresses, at most.
+    pub public_addresses: u32,
+}
+
 /// One thing that a machine can be made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offering {
@@ -88,6 +107,9 @@ pub struct Offering {
     pub processors: Processors,
     /// Memory of a machine.
     pub memory: Megabytes,
+    /// What else a machine of it has.
+    #[serde(default)]
+    pub attached: Attached,
     /// Price.
     pub price: Price,
     /// Availability as the provider itself knows it (the planner adds its own memory).

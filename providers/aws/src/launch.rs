@@ -169,12 +169,7 @@ fn root_volume(
     volume: &RootVolume,
     processors: Processors,
 ) -> Result<EbsBlockDevice, ProviderError> {
-    let each = volume.gb_per_processor.map(|gb| gb.saturating_mul(processors.0));
-    let size = match (volume.gb, each) {
-        (None, None) => None,
-        (gb, each) => Some(gb.unwrap_or(0).saturating_add(each.unwrap_or(0))),
-    };
-    let size = size.map(i32::try_from).transpose();
+    let size = volume.size(processors).map(i32::try_from).transpose();
     let size = size.map_err(|_| invalid("the root volume is too large to be told"))?;
     let encrypted = match volume.encrypted {
         Encryption::ByImage => None,

@@ -16,6 +16,7 @@ fn request(market: Market) -> CreateRequest {
             id,
             processors: Processors(4),
             memory: Megabytes(16_384),
+            attached: vcycle_api::Attached::default(),
             price: Price::Unknown,
             availability: Availability::Available,
         },

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use vcycle_api::{DeploymentId, Market};
+use vcycle_api::{DeploymentId, Market, Processors};
 
 /// Settings of the provider.
 #[derive(Debug, Clone)]
@@ -124,6 +124,17 @@ pub struct RootVolume {
     /// Name of the root device, for example `/dev/xvda`; `None`: EC2 is asked. It cannot be asked of an image
     /// that is a parameter of SSM.
     pub device: Option<String>,
+}
+
+impl RootVolume {
+    /// Its size in GiB; `None`: as the image says.
+    pub(crate) fn size(&self, processors: Processors) -> Option<u32> {
+        let each = self.gb_per_processor.map(|gb| gb.saturating_mul(processors.0));
+        match (self.gb, each) {
+            (None, None) => None,
+            (gb, each) => Some(gb.unwrap_or(0).saturating_add(each.unwrap_or(0))),
+        }
+    }
 }
 
 /// Whether a volume is encrypted.

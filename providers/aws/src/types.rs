@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_ec2::types::{Filter, InstanceTypeInfo, LocationType, UsageClassType};
 use vcycle_api::{
-    Availability, Market, Megabytes, Offering, OfferingId, Price, Processors, ProviderError,
+    Attached, Availability, Disk, Market, Megabytes, Offering, OfferingId, Price, Processors,
+    ProviderError,
 };
 
 use crate::account::Account;
 use crate::errors::Failure;
 use crate::instance::{Seen, Size};
-use crate::{Settings, network};
+use crate::{PublicAddress, Settings, network};
 
 const DESCRIBE: &str = "describe instance types";
 const LIST: &str = "list instance type offerings";
@@ -180,18 +181,34 @@ fn offerings_of(
     }
     let mut offerings: Vec<(OfferingId, (usize, Size))> = offerings.into_iter().collect();
     offerings.sort_by_key(|(_, (place, _))| *place);
-    offerings.into_iter().map(|(id, (_, size))| offering(id, size)).collect()
+    offerings.into_iter().map(|(id, (_, size))| offering(id, size, settings)).collect()
 }
 
 /// An offering of this size.
-pub(crate) fn offering(id: OfferingId, size: Size) -> Offering {
+fn offering(id: OfferingId, size: Size, settings: &Settings) -> Offering {
     Offering {
         id,
         processors: size.processors,
         memory: size.memory,
+        attached: attached(size.processors, settings),
         price: Price::Unknown,
         availability: Availability::Available,
     }
+}
+
+/// The root volume, and an address unless none is wanted: what a subnet says may change. Volumes that an image brings
+/// besides are not told before it is looked up.
+fn attached(processors: Processors, settings: &Settings) -> Attached {
+    let root = settings.root_volume.as_ref();
+    let root = Disk {
+        gb: root.and_then(|root| root.size(processors)).map(u64::from),
+        kind: root.and_then(|root| root.volume_type.clone()),
+    };
+    let public_addresses = match settings.public_address {
+        PublicAddress::Yes | PublicAddress::BySubnet => 1,
+        PublicAddress::No => 0,
+    };
+    Attached { disks: vec![root], public_addresses }
 }
 
 #[cfg(test)]
@@ -199,6 +216,7 @@ mod tests {
     use aws_sdk_ec2::types;
 
     use super::*;
+    use crate::{Encryption, RootVolume};
 
     fn settings(types: &[&str], markets: &[Market]) -> Settings {
         let types = types.iter().map(|&name| name.to_owned()).collect();
@@ -226,6 +244,31 @@ mod tests {
         let names: Vec<String> = offered.iter().map(|it| it.id.to_string()).collect();
         assert_eq!(names, ["m6i.large/b/preemptible", "m6i.large/b", "c5.large/b", "c5.large/a"]);
         assert!(offered.iter().all(|it| it.price == Price::Unknown));
+    }
+
+    #[test]
+    fn what_is_paid_for_besides_is_told_as_far_as_it_is_known() {
+        let size = Size { processors: Processors(4), memory: Megabytes(8192) };
+        let id =
+            OfferingId { flavour: String::new(), zone: String::new(), market: Market::OnDemand };
+        let mut settings = settings(&[], &[]);
+        let told = offering(id.clone(), size, &settings).attached;
+        let by_image = Attached { disks: vec![Disk { gb: None, kind: None }], public_addresses: 1 };
+        assert_eq!(
+            told, by_image,
+            "the subnet may give an address, and the image says how large it is"
+        );
+        settings.public_address = PublicAddress::No;
+        settings.root_volume = Some(RootVolume {
+            gb: Some(10),
+            gb_per_processor: Some(20),
+            volume_type: Some("gp3".to_owned()),
+            encrypted: Encryption::ByImage,
+            device: None,
+        });
+        let root = Disk { gb: Some(90), kind: Some("gp3".to_owned()) };
+        let told = offering(id, size, &settings).attached;
+        assert_eq!(told, Attached { disks: vec![root], public_addresses: 0 });
     }
 
     #[test]

@@ -134,8 +134,7 @@ fn disk(
 
 /// The size of the disk; `None`: the image's own. Never smaller than the image, which Google refuses.
 fn gigabytes(disk: &BootDisk, processors: Processors, image: i64) -> Option<i64> {
-    let by_processors = disk.gb_per_processor.map(|gb| i64::from(gb) * i64::from(processors.0));
-    let wanted = by_processors.max(disk.gb.map(i64::from))?;
+    let wanted = i64::try_from(disk.size(processors)?).unwrap_or(i64::MAX);
     Some(wanted.max(image))
 }
 

@@ -20,6 +20,7 @@ fn request(flavour: &str, market: Market) -> CreateRequest {
             id: OfferingId { flavour: flavour.to_owned(), zone, market },
             processors: Processors(4),
             memory: Megabytes(16_384),
+            attached: vcycle_api::Attached::default(),
             price: Price::Unknown,
             availability: Availability::Available,
         },

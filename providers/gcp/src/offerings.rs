@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use google_cloud_compute_v1::model::{MachineType, deprecation_status};
-use vcycle_api::{Availability, Megabytes, Offering, OfferingId, Price, Processors, ProviderError};
+use vcycle_api::{
+    Attached, Availability, Disk, Megabytes, Offering, OfferingId, Price, Processors, ProviderError,
+};
 
 use crate::call::Call;
 use crate::failure::Failure;
@@ -13,6 +15,7 @@ use crate::instance::size_by_name;
 use crate::meaning::{Attempt, error};
 use crate::memory::Size;
 use crate::session::Clients;
+use crate::settings::{BootDisk, ExternalAddress, Settings};
 use crate::site::Site;
 
 /// What can be bought now.
@@ -31,21 +34,33 @@ pub(crate) async fn offerings(site: &Site) -> Result<Vec<Offering>, ProviderErro
             for market in &site.settings().markets {
                 let id =
                     OfferingId { flavour: flavour.clone(), zone: zone.clone(), market: *market };
-                offerings.push(offering(id, *size));
+                offerings.push(offering(id, *size, site.settings()));
             }
         }
     }
     Ok(offerings)
 }
 
-fn offering(id: OfferingId, size: Size) -> Offering {
+fn offering(id: OfferingId, size: Size, settings: &Settings) -> Offering {
     Offering {
         id,
         processors: size.processors,
         memory: size.memory,
+        attached: attached(size.processors, settings),
         price: Price::Unknown,
         availability: Availability::Available,
     }
+}
+
+/// The disk that it boots from, and an external address where one is wanted. A larger image makes a larger disk.
+fn attached(processors: Processors, settings: &Settings) -> Attached {
+    let BootDisk { disk_type, .. } = &settings.boot_disk;
+    let boot = Disk { gb: settings.boot_disk.size(processors), kind: disk_type.clone() };
+    let public_addresses = match settings.external_address {
+        ExternalAddress::Yes => 1,
+        ExternalAddress::No => 0,
+    };
+    Attached { disks: vec![boot], public_addresses }
 }
 
 /// The sizes of our machine types that a zone has.
@@ -107,6 +122,19 @@ mod tests {
         let names = ["n2-standard-4".to_owned(), "e2-standard-8".to_owned()];
         let names: Vec<&String> = names.iter().collect();
         assert_eq!(filter(&names), r#"(name = "n2-standard-4") OR (name = "e2-standard-8")"#);
+    }
+
+    #[test]
+    fn what_is_paid_for_besides_is_told_as_far_as_it_is_known() {
+        let told = |settings: &Settings| attached(Processors(4), settings);
+        let mut settings = Settings::new("p", "europe-west2", &["n1"]);
+        let by_image = Disk { gb: None, kind: None };
+        assert_eq!(told(&settings), Attached { disks: vec![by_image], public_addresses: 0 });
+        let disk_type = Some("pd-balanced".to_owned());
+        settings.boot_disk = BootDisk { gb: Some(50), gb_per_processor: Some(20), disk_type };
+        settings.external_address = ExternalAddress::Yes;
+        let boot = Disk { gb: Some(80), kind: Some("pd-balanced".to_owned()) };
+        assert_eq!(told(&settings), Attached { disks: vec![boot], public_addresses: 1 });
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use vcycle_api::{DeploymentId, Market};
+use vcycle_api::{DeploymentId, Market, Processors};
 
 use crate::OpenError;
 
@@ -159,6 +159,14 @@ pub struct BootDisk {
     pub gb_per_processor: Option<u32>,
     /// Type, for example `pd-balanced`; `None`: Google's default, `pd-standard`.
     pub disk_type: Option<String>,
+}
+
+impl BootDisk {
+    /// Its size in GB; `None`: the image's own.
+    pub(crate) fn size(&self, processors: Processors) -> Option<u64> {
+        let each = self.gb_per_processor.map(|gb| u64::from(gb) * u64::from(processors.0));
+        each.max(self.gb.map(u64::from))
+    }
 }
 
 #[cfg(test)]

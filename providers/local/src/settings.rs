@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::statfs::{self, FsType};
-use vcycle_api::{Availability, Market, Megabytes, Offering, OfferingId, Price, Processors, Quota};
+use vcycle_api::{
+    Attached, Availability, Market, Megabytes, Offering, OfferingId, Price, Processors, Quota,
+};
 
 use crate::supervisor::THIS_PROGRAM;
 
@@ -112,6 +114,7 @@ impl Capacity {
             },
             processors: Processors(processors),
             memory: Megabytes(memory),
+            attached: Attached::default(),
             price: Price::Unmetered,
             availability: Availability::Available,
         }

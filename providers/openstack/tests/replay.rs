@@ -215,6 +215,7 @@ fn request() -> CreateRequest {
             id,
             processors: Processors(1),
             memory: vcycle_api::Megabytes(2048),
+            attached: vcycle_api::Attached::default(),
             price: Price::Unknown,
             availability: vcycle_api::Availability::Available,
         },

@@ -5,7 +5,8 @@ use std::time::Duration;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vcycle_api::{
-    Availability, Idempotency, Market, Megabytes, Money, Offering, OfferingId, Price, Processors,
+    Attached, Availability, Idempotency, Market, Megabytes, Money, Offering, OfferingId, Price,
+    Processors,
 };
 
 use crate::{FaultPlan, Script};
@@ -126,6 +127,7 @@ impl Settings {
             id,
             processors: Processors(processors),
             memory: Megabytes(u64::from(processors) * 2048),
+            attached: Attached::default(),
             price: Price::PerHour(hourly),
             availability: Availability::Available,
         };

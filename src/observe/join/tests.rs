@@ -146,6 +146,7 @@ fn strangers_whose_cloud_tells_only_the_flavour_are_counted_by_it() {
         id: offering(),
         processors: Processors(8),
         memory: Megabytes(1),
+        attached: vcycle_api::Attached::default(),
         price: vcycle_api::Price::Unmetered,
         availability: vcycle_api::Availability::Available,
     };

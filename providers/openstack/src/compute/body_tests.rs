@@ -27,6 +27,7 @@ fn request() -> CreateRequest {
             id,
             processors: Processors(4),
             memory: Megabytes(8192),
+            attached: vcycle_api::Attached::default(),
             price: Price::Unknown,
             availability: Availability::Available,
         },

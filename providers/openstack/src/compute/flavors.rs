@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use vcycle_api::{
-    Availability, Market, Megabytes, Offering, OfferingId, Price, Processors, ProviderError,
+    Attached, Availability, Disk, Market, Megabytes, Offering, OfferingId, Price, Processors,
+    ProviderError,
 };
 
 use crate::Settings;
@@ -95,9 +96,24 @@ fn offering(flavor: &Flavor, zone: &str, settings: &Settings) -> Offering {
         },
         processors: Processors(flavor.vcpus),
         memory: Megabytes(flavor.ram),
+        attached: attached(Processors(flavor.vcpus), settings),
         price: Price::Unknown,
         availability: Availability::Available,
     }
+}
+
+/// The volumes that are made with a machine; a larger image makes a larger one to boot from. The disk of the flavour is
+/// part of it, and addresses are those of the site's networks.
+fn attached(processors: Processors, settings: &Settings) -> Attached {
+    let boot = settings.boot_volume.as_ref();
+    let boot =
+        boot.map(|volume| Disk { gb: Some(volume.gb.into()), kind: volume.volume_type.clone() });
+    let data = settings.data_volume.as_ref();
+    let data = data.map(|volume| Disk {
+        gb: Some(u64::from(volume.gb_per_processor) * u64::from(processors.0)),
+        kind: volume.volume_type.clone(),
+    });
+    Attached { disks: boot.into_iter().chain(data).collect(), public_addresses: 0 }
 }
 
 /// Nova has no word for it: the site says which flavours it takes back.
@@ -143,7 +159,7 @@ mod tests {
 
     use super::*;
     use crate::compute::captured;
-    use crate::{BootVolume, CloudRef, Credential, Preemptible};
+    use crate::{BootVolume, CloudRef, Credential, DataVolume, Preemptible};
 
     fn settings() -> Settings {
         Settings::new(Credential { cloud: CloudRef::Environment, region: None, interface: None })
@@ -166,6 +182,19 @@ mod tests {
         assert_eq!(names(&new), ["lab.c1", "lab.c2", "lab.c4", "lab.c8", "lab.nohost"]);
         assert_eq!((new[2].processors, new[2].memory), (Processors(4), Megabytes(8192)));
         assert!(new.iter().all(|offering| offering.price == Price::Unknown));
+        assert!(new.iter().all(|offering| offering.attached == Attached::default()));
+    }
+
+    #[test]
+    fn volumes_are_told_with_the_machine_that_they_are_made_for() {
+        let mut settings = settings();
+        settings.boot_volume = Some(BootVolume { gb: 20, volume_type: None });
+        let fast = Some("fast".to_owned());
+        settings.data_volume = Some(DataVolume { gb_per_processor: 15, volume_type: fast.clone() });
+        let boot = Disk { gb: Some(20), kind: None };
+        let told = attached(Processors(4), &settings);
+        assert_eq!(told.disks, [boot, Disk { gb: Some(60), kind: fast }]);
+        assert_eq!(told.public_addresses, 0);
     }
 
     #[test]

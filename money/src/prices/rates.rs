@@ -1,0 +1,79 @@
+//! Rates of exchange to the currency of the ledger.
+
+use std::time::Duration;
+
+use vcycle_api::Timestamp;
+
+use super::lack::Lack;
+use super::list::Written;
+use crate::{Amount, Currency, Money, Permille};
+
+/// What one unit of a currency is worth on a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rate {
+    /// The currency.
+    pub currency: Currency,
+    /// Its worth in the currency of the ledger.
+    pub worth: Amount,
+    /// When it was.
+    pub on: Timestamp,
+    /// Where it stands.
+    pub written: Written,
+}
+
+/// All rates to the currency of the ledger. The newest counts; none of the future does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExchangeRates {
+    into: Currency,
+    rates: Vec<Rate>,
+    margin: Permille,
+    age: Duration,
+}
+
+/// Parts of a unit in the worth of another.
+const PARTS: u64 = 1_000_000_000;
+
+impl ExchangeRates {
+    /// To the currency `into`. What is converted is dearer by `margin`, because the bill is of another day. Rates older
+    /// than `age` are not used.
+    pub fn new(into: Currency, rates: Vec<Rate>, margin: Permille, age: Duration) -> Self {
+        Self { into, rates, margin, age }
+    }
+
+    /// The currency of the ledger.
+    pub fn into(&self) -> Currency {
+        self.into
+    }
+
+    /// The currencies that there are rates of.
+    pub fn currencies(&self) -> impl Iterator<Item = Currency> {
+        self.rates.iter().map(|rate| rate.currency)
+    }
+
+    /// An amount that is not negative, in the currency of the ledger, by the rate of that time, with the margin, rounded
+    /// up.
+    ///
+    /// # Errors
+    /// When there is no rate that can be used.
+    pub fn convert(&self, money: Money, at: Timestamp) -> Result<Amount, Lack> {
+        let (from, into) = (money.currency, self.into);
+        if from == into {
+            return Ok(money.amount);
+        }
+        let newest = self.rates.iter().filter(|rate| rate.currency == from && rate.on <= at);
+        let Some(rate) = newest.max_by_key(|rate| rate.on) else {
+            return Err(Lack::NoRate { from, into });
+        };
+        let (on, limit, written) = (rate.on, self.age, rate.written.clone());
+        if rate.worth.is_nothing() {
+            return Err(Lack::RateNotPositive { from, into, written });
+        }
+        if at.since(on) > limit {
+            return Err(Lack::RateTooOld { from, into, on, limit, written });
+        }
+        let worth = u64::try_from(rate.worth.nanos()).expect("a worth above zero");
+        let exact = money.amount.share(worth, PARTS).expect("parts are not zero");
+        let with_margin = exact.share(1000 + u64::from(self.margin.0), 1000);
+        Ok(with_margin.expect("a thousand is not zero"))
+    }
+}
