@@ -49,7 +49,7 @@ impl Amount {
             .then(|| Self::fit(exact.div_euclid(whole) + i128::from(exact.rem_euclid(whole) != 0)))
     }
 
-    fn fit(nanos: i128) -> Self {
+    pub(crate) fn fit(nanos: i128) -> Self {
         Self(i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX }))
     }
 }

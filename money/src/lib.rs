@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod amount;
+pub mod bills;
 pub mod cap;
 pub mod event;
 pub mod names;

@@ -1,0 +1,224 @@
+//! Bills against ledgers.
+
+use proptest::prelude::*;
+use vcycle_api::{DeploymentId, MachinetypeName, Market, SpaceName};
+
+use super::*;
+use crate::{Account, Amount, Event};
+
+pub(super) fn account(space: &str, machinetype: &str) -> Account {
+    Account {
+        provider: ProviderName::parse("aws").unwrap(),
+        space: SpaceName::parse(space).unwrap(),
+        machinetype: MachinetypeName::parse(machinetype).unwrap(),
+        community: None,
+        market: Market::Preemptible,
+    }
+}
+
+fn day(number: u8) -> Day {
+    format!("2026-11-{number:02}").parse().unwrap()
+}
+
+fn amount(text: &str) -> Amount {
+    text.parse().unwrap()
+}
+
+fn has(on: u8, space: &str, machinetype: &str, text: &str) -> LedgerLine {
+    LedgerLine { day: day(on), account: account(space, machinetype), amount: amount(text) }
+}
+
+/// A line in pounds; a space of `-`: not ours; a machinetype of `-`: not told.
+fn line(on: u8, space: &str, machinetype: &str, cost: &str) -> BillLine {
+    let ours = |space| Ours {
+        deployment: None,
+        space,
+        machinetype: MachinetypeName::parse(machinetype).ok(),
+        machine: None,
+    };
+    BillLine {
+        provider: ProviderName::parse("aws").unwrap(),
+        day: day(on),
+        cost: cost.parse().unwrap(),
+        currency: Currency::GBP,
+        kind: Kind::Charge,
+        whose: SpaceName::parse(space).map_or(Whose::Others, |space| Whose::Ours(ours(space))),
+        what: What { service: format!("service {space}"), resource: None, place: None },
+    }
+}
+
+fn pounds() -> Exchange {
+    Exchange { currency: Currency::GBP, rates: [(Currency::USD, amount("0.8"))].into() }
+}
+
+fn bill(lines: impl IntoIterator<Item = BillLine>) -> Bill {
+    let mut bill = Bill::new(pounds(), None);
+    lines.into_iter().for_each(|line| bill.add(line).unwrap());
+    bill
+}
+
+/// Days before the 20th are complete.
+fn compare(bill: &Bill, ledger: &[LedgerLine]) -> Comparison {
+    let accounts: Vec<Account> = ledger.iter().map(|line| line.account.clone()).collect();
+    bill.compare(ledger, &Terms { complete_before: day(20), accounts: &accounts })
+}
+
+fn corrections(comparison: &Comparison) -> Vec<(String, String, String)> {
+    let text = |correction: &Correction| {
+        let Correction { day, account, amount } = correction;
+        (day.to_string(), account.machinetype.to_string(), amount.to_string())
+    };
+    comparison.corrections.iter().map(text).collect()
+}
+
+#[test]
+fn a_day_that_costs_less_than_reserved_is_corrected_down_and_one_that_costs_more_up() {
+    let bill =
+        bill([line(10, "a", "m", "3"), line(11, "a", "m", "7.5"), line(11, "-", "-", "100")]);
+    let comparison = compare(&bill, &[has(10, "a", "m", "10"), has(11, "a", "m", "7")]);
+    assert_eq!(
+        corrections(&comparison),
+        [
+            ("2026-11-10".into(), "m".into(), "-7.00".into()),
+            ("2026-11-11".into(), "m".into(), "0.50".into()),
+        ]
+    );
+    let days: Vec<_> =
+        comparison.days.iter().map(|day| day.sums.factor().unwrap().to_string()).collect();
+    assert_eq!(days, ["0.300", "1.071"]);
+    assert_eq!(
+        (comparison.all.difference(), comparison.all.others),
+        (amount("-6.5"), amount("100"))
+    );
+    let Event::Corrected { at, source, .. } = &comparison.events("export.csv")[0] else { panic!() };
+    assert_eq!((*at, source.as_str()), (day(10).begin(), "export.csv"));
+}
+
+#[test]
+fn nothing_is_booked_of_days_whose_bill_may_not_be_complete() {
+    let bill = bill([line(20, "a", "m", "3")]);
+    let comparison = compare(&bill, &[has(20, "a", "m", "10")]);
+    assert_eq!(corrections(&comparison), []);
+    assert_eq!(comparison.held_back[0].why, Why::Estimated);
+    assert_eq!(comparison.held_back[0].amount, amount("-7"));
+}
+
+/// Tags count from the day on which they were made cost allocation tags: a bill without them is no proof of anything.
+#[test]
+fn a_space_that_is_not_on_the_bill_keeps_what_the_ledger_has() {
+    let bill = bill([line(10, "a", "m", "3"), line(12, "a", "m", "3")]);
+    let ledger = [
+        has(10, "a", "m", "3"),
+        has(11, "a", "m", "3"),
+        has(12, "a", "m", "3"),
+        has(11, "b", "m", "9"),
+    ];
+    let comparison = compare(&bill, &ledger);
+    assert_eq!(corrections(&comparison), []);
+    assert_eq!(
+        comparison.held_back,
+        [HeldBack {
+            day: day(11),
+            space: SpaceName::parse("a").unwrap(),
+            amount: amount("-3"),
+            why: Why::NotOnBill,
+        }]
+    );
+    assert_eq!(comparison.not_named, [(SpaceName::parse("b").unwrap(), amount("9"))].into());
+    assert_eq!(comparison.all.ledger, amount("9"), "of spaces that the bill names");
+}
+
+#[test]
+fn what_the_bill_does_not_divide_is_divided_as_the_ledger_is() {
+    let bill = bill([line(10, "a", "-", "13")]);
+    let comparison = compare(&bill, &[has(10, "a", "x", "1"), has(10, "a", "y", "9")]);
+    assert_eq!(
+        corrections(&comparison),
+        [
+            ("2026-11-10".into(), "x".into(), "0.30".into()),
+            ("2026-11-10".into(), "y".into(), "2.70".into()),
+        ]
+    );
+}
+
+#[test]
+fn what_the_ledger_does_not_know_is_booked_all_the_same() {
+    let spent = bill([line(10, "a", "new", "5")]);
+    let comparison = compare(&spent, &[]);
+    assert_eq!(corrections(&comparison), [("2026-11-10".into(), "new".into(), "5.00".into())]);
+    let elsewhere = bill([line(10, "a", "-", "5"), line(11, "a", "-", "1")]);
+    let comparison = compare(&elsewhere, &[has(11, "a", "x", "1")]);
+    assert_eq!(corrections(&comparison), [("2026-11-10".into(), "x".into(), "5.00".into())]);
+    let nowhere = bill([line(10, "a", "-", "5")]);
+    assert_eq!(compare(&nowhere, &[]).held_back[0].why, Why::NoAccount);
+}
+
+#[test]
+fn vouchers_and_taxes_correct_nothing_and_other_deployments_are_others() {
+    let voucher = BillLine { kind: Kind::Credit, ..line(10, "a", "m", "-5") };
+    let tax = BillLine { kind: Kind::Tax, ..line(10, "-", "-", "1") };
+    let mut theirs = line(10, "a", "m", "4");
+    let Whose::Ours(ours) = &mut theirs.whose else { panic!("a space") };
+    ours.deployment = Some(DeploymentId::compose(2));
+    let mut bill = Bill::new(pounds(), Some(DeploymentId::compose(1)));
+    for line in [voucher, tax, theirs, line(10, "a", "m", "5")] {
+        bill.add(line).unwrap();
+    }
+    let comparison = compare(&bill, &[has(10, "a", "m", "5")]);
+    assert_eq!(corrections(&comparison), []);
+    assert_eq!((comparison.credits, comparison.taxes), (amount("-5"), amount("1")));
+    assert_eq!(comparison.all.others, amount("4"));
+}
+
+#[test]
+fn another_currency_needs_a_rate() {
+    let dollars = BillLine { currency: Currency::USD, ..line(10, "a", "m", "10") };
+    let comparison = compare(&bill([dollars.clone()]), &[has(10, "a", "m", "8")]);
+    assert_eq!(comparison.all.difference(), Amount::ZERO);
+    let euros = BillLine { currency: Currency::EUR, ..dollars };
+    let error = Bill::new(pounds(), None).add(euros).unwrap_err();
+    assert_eq!((error.from, error.to), (Currency::EUR, Currency::GBP));
+}
+
+fn some_ledger() -> impl Strategy<Value = Vec<LedgerLine>> {
+    let places = (8_u8..22, "[ab]", "[xy]");
+    prop::collection::btree_map(places, 0_i64..1_000_000_000_000, 0..12).prop_map(|amounts| {
+        let mut lines = Vec::new();
+        for ((on, space, machinetype), nanos) in amounts {
+            let amount = Amount::from_nanos(nanos);
+            lines.push(LedgerLine { day: day(on), account: account(&space, &machinetype), amount });
+        }
+        lines
+    })
+}
+
+proptest! {
+    /// Whatever the bill: once its corrections are booked, nothing more is to be booked, and where something was booked
+    /// the ledger says what the bill says.
+    #[test]
+    fn a_bill_is_booked_once(
+        ledger in some_ledger(),
+        billed in prop::collection::vec((8_u8..22, "[abc-]", "[xyz-]", -50_i64..1000), 0..30),
+    ) {
+        let lines = billed.iter().map(|(on, space, machinetype, pence)| {
+            line(*on, space, machinetype, &format!("{pence}e-2"))
+        });
+        let bill = bill(lines);
+        let first = compare(&bill, &ledger);
+        let booked = |correction: &Correction| LedgerLine {
+            day: correction.day, account: correction.account.clone(), amount: correction.amount,
+        };
+        let corrected: Vec<LedgerLine> =
+            ledger.iter().cloned().chain(first.corrections.iter().map(booked)).collect();
+        // What is known of accounts stays the same: else what is held back for want of one could be booked now.
+        let accounts: Vec<Account> = ledger.iter().map(|line| line.account.clone()).collect();
+        let terms = Terms { complete_before: day(20), accounts: &accounts };
+        let second = bill.compare(&corrected, &terms);
+        prop_assert_eq!(&second.corrections, &[]);
+        prop_assert_eq!(&second.held_back, &first.held_back);
+        for DayCompared { day, sums, .. } in second.days {
+            let held = second.held_back.iter().filter(|held| held.day == day);
+            prop_assert_eq!(sums.difference(), held.map(|held| held.amount).sum::<Amount>(), "{}", day);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Bills of providers, line by line, and how they compare with the ledger.
+//!
+//! A reader takes any stream of bytes and gives [`BillLine`]s as it goes, so that an export of gigabytes needs no more
+//! memory than its longest line. Amounts are read from their text, never by way of floating point. A file that is cut
+//! off or malformed gives every line before the damage, then one [`BillDamage`] that tells where it is, then nothing.
+//!
+//! What a bill says is never a reason to make or to delete a machine: it comes hours or days late. It corrects the ledger.
+
+mod aws;
+mod bill;
+mod cloudkitty;
+mod compare;
+mod comparison;
+mod csv;
+mod day;
+mod exact;
+mod json;
+mod spread;
+mod tags;
+
+#[cfg(test)]
+mod compare_tests;
+#[cfg(test)]
+mod damage_tests;
+
+pub use aws::Aws;
+pub use bill::{Bill, Exchange, NoRate};
+pub use cloudkitty::{Rated, cloudkitty};
+pub use compare::{LedgerLine, Terms};
+pub use comparison::{
+    Comparison, Correction, DayCompared, DaySums, Factor, Finality, HeldBack, Why,
+};
+pub use day::Day;
+pub use exact::{Exact, NotExact};
+pub use tags::{Ours, Whose};
+
+use crate::{Currency, ProviderName};
+
+/// One line of a bill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BillLine {
+    /// Who sends it.
+    pub provider: ProviderName,
+    /// The day of UTC on which the use began.
+    pub day: Day,
+    /// How much; less than nothing: paid back.
+    pub cost: Exact,
+    /// Of what.
+    pub currency: Currency,
+    /// What sort of line it is.
+    pub kind: Kind,
+    /// Whose resource it is for.
+    pub whose: Whose,
+    /// For what.
+    pub what: What,
+}
+
+/// What sort of line of a bill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// For the use of something, after discounts.
+    Charge,
+    /// A voucher or grant of the provider that pays for what was used: it does not make it cheaper.
+    Credit,
+    /// A tax.
+    Tax,
+}
+
+/// For what a line is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct What {
+    /// The service or the sort of use.
+    pub service: String,
+    /// The resource, if the bill names it.
+    pub resource: Option<String>,
+    /// The region, zone or project, if the bill names it.
+    pub place: Option<String>,
+}
+
+/// Where and how a bill cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {what}")]
+pub struct BillDamage {
+    /// The line, from 1.
+    pub line: u64,
+    /// The character in it, from 1.
+    pub column: u64,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// No line of a bill is longer: what is, is no bill, and would fill the memory.
+const LONGEST_LINE: usize = 16 << 20;
+
+/// What a file is that is no text, by its first bytes.
+fn is_no_text(start: &[u8]) -> Option<&'static str> {
+    const KNOWN: [(&[u8], &str); 3] = [
+        (&[0x1f, 0x8b], "the file is compressed: unpack it first (gunzip)"),
+        (b"PAR1", "the file is in Parquet: export it as text (CSV)"),
+        (b"PK\x03\x04", "the file is compressed: unpack it first (unzip)"),
+    ];
+    KNOWN.iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, what)| *what)
+}
+
+/// A text without blanks around it, if there is any.
+fn said(text: &str) -> Option<String> {
+    Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
+}
