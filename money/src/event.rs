@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use vcycle_api::{Generation, IntentToken, ManagerName, SpaceName, Timestamp};
 
+use crate::book::Stage;
 use crate::{Account, Amount, Cap, CapName, Reservation, Tariff};
 
 /// One entry: some events that hold together or not at all.
@@ -18,6 +19,8 @@ pub struct Entry {
     pub at: Timestamp,
     /// Who wrote it.
     pub by: Author,
+    /// Random: whoever finds an entry with its own `attempt` has written it, whatever reply was lost.
+    pub attempt: String,
     /// What happened.
     pub events: Vec<Event>,
 }
@@ -98,6 +101,9 @@ pub enum Event {
     CapsSet {
         /// All of them.
         caps: Vec<Cap>,
+        /// Where they were read, for people: the files, whose they are, when they were changed.
+        #[serde(default)]
+        source: String,
     },
     /// A bill differs from the ledger.
     Corrected {
@@ -115,7 +121,7 @@ pub enum Event {
         /// Which.
         cap: CapName,
         /// The stage.
-        stage: String,
+        stage: Stage,
     },
 }
 

@@ -9,6 +9,7 @@
 pub mod account;
 pub mod amount;
 pub mod bills;
+pub mod book;
 pub mod cap;
 pub mod event;
 pub mod names;
@@ -18,6 +19,7 @@ pub mod tariff;
 
 pub use account::{Account, Reservation};
 pub use amount::{Amount, Currency, InvalidMoney, Money};
+pub use book::{Book, Refusal, Span, Stage, Standing, Violation};
 pub use cap::{Cap, Permille, Scope, Stages, Window};
 pub use event::{Author, Entry, Event, Found, ReleaseReason, SettleReason};
 pub use names::{CapName, Community, InvalidLabel, ProviderName};

@@ -196,6 +196,11 @@ impl IntentToken {
     pub fn compose(random: u128) -> Self {
         Self(uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid())
     }
+
+    /// Its bits, in the order of tokens: for whoever keeps many of them apart.
+    pub fn bits(self) -> u128 {
+        self.0.as_u128()
+    }
 }
 
 impl fmt::Display for IntentToken {
