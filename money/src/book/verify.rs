@@ -76,22 +76,13 @@ impl Head {
     /// # Errors
     /// [`Damage`]: these bytes are not it.
     pub fn open(&self, bytes: &[u8]) -> Result<Sealed, Damage> {
-        let unreadable = |why: String| Damage::Unreadable { why };
-        if bytes.is_empty() {
-            return Err(unreadable("it is empty".to_owned()));
+        let body = body_of(bytes).map_err(|why| Damage::Unreadable { why: why.to_owned() })?;
+        // Before the rest: a newer version may write fields that cannot be read here.
+        let Versioned { format } = parse(body)?;
+        if format != u64::from(ENTRY_FORMAT) {
+            return Err(Damage::Newer { found: format });
         }
-        if !bytes.ends_with(b"\n") {
-            return Err(unreadable("its end is missing".to_owned()));
-        }
-        let entry =
-            serde_json::from_slice::<Entry>(bytes).map_err(
-                |error| match serde_json::from_slice::<Versioned>(bytes) {
-                    Ok(newer) if newer.format > u64::from(ENTRY_FORMAT) => {
-                        Damage::Newer { found: newer.format }
-                    }
-                    Ok(_) | Err(_) => unreadable(error.to_string()),
-                },
-            )?;
+        let entry: Entry = parse(body)?;
         self.followed_by(&entry)?;
         let head = Self { number: entry.number, hash: sha256(bytes) };
         Ok(Sealed { entry, head })
@@ -105,9 +96,9 @@ impl Head {
             previous: self.hash.clone(),
             ..entry
         };
-        let mut bytes = serde_json::to_vec(&entry)
+        let body = serde_json::to_vec(&entry)
             .expect("our types have text keys and no failing serializers");
-        bytes.push(b'\n');
+        let bytes = [TITLE, sha256(&body).as_bytes(), MIDDLE, &body, END].concat();
         let head = Self { number: entry.number, hash: sha256(&bytes) };
         (Sealed { entry, head }, bytes)
     }
@@ -126,6 +117,33 @@ impl Head {
         }
         Ok(())
     }
+}
+
+/// The line of an entry: `{"sha256":"...","entry":{...}}`. Its own SHA-256 is in it too, since the last entry has none after
+/// it that would tell of a change.
+const TITLE: &[u8] = b"{\"sha256\":\"";
+const MIDDLE: &[u8] = b"\",\"entry\":";
+const END: &[u8] = b"}\n";
+/// SHA-256 in hex.
+const DIGITS: usize = 64;
+
+/// The entry itself within its line, unchanged.
+fn body_of(bytes: &[u8]) -> Result<&[u8], &'static str> {
+    if bytes.is_empty() {
+        return Err("it is empty");
+    }
+    let rest = bytes.strip_prefix(TITLE).ok_or("it does not begin as an entry does")?;
+    let (digest, rest) = rest.split_at_checked(DIGITS).ok_or("it is cut off")?;
+    let rest = rest.strip_prefix(MIDDLE).ok_or("it does not begin as an entry does")?;
+    let body = rest.strip_suffix(END).ok_or("it is cut off")?;
+    if sha256(body).as_bytes() != digest {
+        return Err("it was changed: its SHA-256 is another");
+    }
+    Ok(body)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Damage> {
+    serde_json::from_slice(body).map_err(|error| Damage::Unreadable { why: error.to_string() })
 }
 
 #[derive(Deserialize)]
