@@ -15,6 +15,10 @@ fn of_cloudkitty(bytes: &[u8]) -> Read {
     cloudkitty(bytes, &Rated { provider, currency: Currency::GBP, space: None }).collect()
 }
 
+fn google(bytes: &[u8]) -> Read {
+    Google::new(bytes, ProviderName::parse("gcp").unwrap()).collect()
+}
+
 /// A whole file of some lines, and where each line is complete.
 type File = (Vec<u8>, Vec<usize>);
 
@@ -26,6 +30,19 @@ fn csv_file(costs: &[u32]) -> File {
     for (number, cost) in costs.iter().enumerate() {
         let tags = "\"{\"\"user_vcycle_space\"\":\"\"a\"\"}\"";
         text.push_str(&format!("2026-11-20T00:00:00Z,0.{cost:010},USD,\"ü\n{number}\",{tags}\n"));
+        ends.push(text.len());
+    }
+    (text.into_bytes(), ends)
+}
+
+fn json_lines_file(costs: &[u32]) -> File {
+    let mut text = String::new();
+    let mut ends = Vec::new();
+    for (number, cost) in costs.iter().enumerate() {
+        text.push_str(&format!(
+            "{{\"usage_start_time\": \"2026-11-20 00:00:00 UTC\", \"cost\": 0.{cost:010}, \"currency\": \"GBP\", \
+             \"resource\": {{\"name\": \"ü{number}\"}}, \"labels\": [{{\"key\": \"vcycle_space\", \"value\": \"a_db\"}}]}}\n"
+        ));
         ends.push(text.len());
     }
     (text.into_bytes(), ends)
@@ -54,10 +71,10 @@ fn check(read: fn(&[u8]) -> Read, (bytes, ends): &File, cut: usize, flip: (usize
     let part = read(&bytes[..cut]);
     let complete = ends.iter().filter(|end| **end <= cut).count();
     assert_eq!(part[..complete], whole[..complete], "nothing before the cut is lost");
-    // Cut right behind a line of a CSV file it is a shorter file, and no reader can know.
-    let can_know =
-        !ends.contains(&cut) && bytes[..cut].iter().filter(|byte| **byte == b'\n').count() > 0;
-    if can_know && bytes[cut - 1] != b'\n' && cut + 1 < bytes.len() {
+    // Cut right behind a line it is a shorter file, and no reader can know; JSON needs no line end for that.
+    let is_whole = ends.contains(&cut) || bytes[cut] == b'\n' && ends.contains(&(cut + 1));
+    let is_begun = bytes[..cut].contains(&b'\n') && bytes[cut - 1] != b'\n';
+    if is_begun && !is_whole && cut + 1 < bytes.len() {
         assert!(part.last().is_some_and(Result::is_err), "the cut at {cut} is noticed");
     }
 
@@ -80,6 +97,13 @@ proptest! {
     }
 
     #[test]
+    fn an_export_of_lines_of_json_gives_what_stands_before_its_damage(
+        costs in prop::collection::vec(0_u32..4_000_000_000, 1..8), cut: u16, at: u16, byte: u8,
+    ) {
+        check(google, &json_lines_file(&costs), cut.into(), (at.into(), byte));
+    }
+
+    #[test]
     fn a_summary_gives_what_stands_before_its_damage(
         costs in prop::collection::vec(0_u32..4_000_000_000, 1..8), cut: u16, at: u16, byte: u8,
     ) {
@@ -88,7 +112,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-        for read in [aws, of_cloudkitty] {
+        for read in [aws, google, of_cloudkitty] {
             let lines = read(&bytes);
             prop_assert!(lines.iter().rev().skip(1).all(Result::is_ok));
         }

@@ -14,6 +14,7 @@ mod comparison;
 mod csv;
 mod day;
 mod exact;
+mod google;
 mod json;
 mod spread;
 mod tags;
@@ -32,6 +33,7 @@ pub use comparison::{
 };
 pub use day::Day;
 pub use exact::{Exact, NotExact};
+pub use google::Google;
 pub use tags::{Ours, Whose};
 
 use crate::{Currency, ProviderName};

@@ -18,6 +18,7 @@ pub mod findings;
 pub mod ids;
 pub mod instance;
 pub mod intents;
+pub mod labels;
 pub mod offering;
 pub mod prepare;
 pub mod settle;

@@ -9,11 +9,11 @@ use google_cloud_compute_v1::model::{
     access_config, metadata, scheduling,
 };
 use sha2::{Digest as _, Sha256};
-use vcycle_api::{CreateRequest, IntentToken, Market, Processors, Timestamp};
+use vcycle_api::{CreateRequest, IntentToken, Market, Processors, Timestamp, labels};
 
 use crate::image::Concrete;
+use crate::place;
 use crate::settings::{BootDisk, ExternalAddress, ServiceAccount, Settings};
-use crate::{labels, place};
 
 /// Most bytes of one metadata value
 /// (<https://cloud.google.com/compute/docs/metadata/setting-custom-metadata#limitations>).

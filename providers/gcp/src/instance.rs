@@ -7,9 +7,9 @@ use vcycle_api::{
     Identity, Instance, InstanceState, Market, Megabytes, OfferingId, Processors, Timestamp,
 };
 
-use crate::labels;
 use crate::memory::Size;
 use crate::place::{Place, last};
+use vcycle_api::labels;
 
 /// What is known of a machine beside what Google shows of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

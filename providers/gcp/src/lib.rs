@@ -22,7 +22,6 @@ mod insert;
 mod inspect;
 mod instance;
 mod interruptions;
-mod labels;
 mod list;
 mod meaning;
 mod memory;

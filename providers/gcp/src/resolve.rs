@@ -4,11 +4,11 @@ use vcycle_api::{ErrorKind, Identity, IntentToken, ProviderError, Resolution, Ti
 
 use crate::call::Call;
 use crate::instance::{Evidence, read};
-use crate::labels;
 use crate::list::{ask_page, warnings};
 use crate::meaning::{Attempt, error};
 use crate::place::{last, region_of};
 use crate::site::Site;
+use vcycle_api::labels;
 
 /// Finds out what became of an intent.
 pub(crate) async fn resolve(

@@ -11,12 +11,12 @@ use vcycle_api::{
 
 use crate::call::Call;
 use crate::instance::time;
-use crate::labels;
 use crate::list::parse_text;
 use crate::meaning::{Attempt, error};
 use crate::place::{Place, last};
 use crate::session::Clients;
 use crate::site::Site;
+use vcycle_api::labels;
 
 /// Kind of the resources, for people.
 const DISK: &str = "disk";

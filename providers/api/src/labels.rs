@@ -1,4 +1,4 @@
-//! Tags as labels, and back without loss.
+//! Tags as labels of Google Cloud, and back without loss. Here, since they stand on machines and on bills.
 //!
 //! Google allows in a label's value at most 63 of lower-case letters, digits, `-` and `_`, and in its key the same,
 //! beginning with a letter (<https://cloud.google.com/compute/docs/labeling-resources>). A space is named like a host,
@@ -17,7 +17,7 @@ const LONGEST: usize = 63;
 const CONTINUED: &str = "_c";
 
 /// The tags as labels.
-pub(crate) fn encode(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub fn encode(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     for (key, value) in tags {
         let mut parts = parts(value);
@@ -33,7 +33,7 @@ pub(crate) fn encode(tags: &BTreeMap<String, String>) -> BTreeMap<String, String
 
 /// The tags that stand in labels. What was not written by [`encode`] is left out, or comes out as something that
 /// is no tag of ours.
-pub(crate) fn decode<'a>(
+pub fn decode<'a>(
     labels: impl IntoIterator<Item = (&'a String, &'a String)>,
 ) -> BTreeMap<String, String> {
     let labels: BTreeMap<&str, &str> =
@@ -42,7 +42,7 @@ pub(crate) fn decode<'a>(
 }
 
 /// The value as it stands in one label, for searches; `None` if it does not fit into one.
-pub(crate) fn searchable(value: &str) -> Option<String> {
+pub fn searchable(value: &str) -> Option<String> {
     let escaped = parts(value);
     match escaped.as_slice() {
         [] => Some(String::new()),
@@ -124,12 +124,12 @@ fn unescape(part: &str, into: &mut Vec<u8>) -> Option<End> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use vcycle_api::{
+
+    use super::*;
+    use crate::{
         DeploymentId, Generation, Identity, IntentToken, MachineName, MachinetypeName, SpaceName,
         Tags, Timestamp,
     };
-
-    use super::*;
 
     fn tags(space: &str, machinetype: &str) -> Tags {
         let machinetype = MachinetypeName::parse(machinetype).unwrap();
