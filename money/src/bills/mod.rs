@@ -16,6 +16,7 @@ mod day;
 mod exact;
 mod google;
 mod json;
+mod ledger;
 mod spread;
 mod tags;
 
@@ -34,6 +35,7 @@ pub use comparison::{
 pub use day::Day;
 pub use exact::{Exact, NotExact};
 pub use google::Google;
+pub use ledger::ledger_lines;
 pub use tags::{Ours, Whose};
 
 use crate::{Currency, ProviderName};
