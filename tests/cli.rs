@@ -4,6 +4,8 @@
 //! `SNAPSHOTS=overwrite cargo test --test cli` takes what is printed now as golden.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+#[path = "cli/prices.rs"]
+mod prices;
 mod support;
 
 use std::collections::BTreeMap;
@@ -167,6 +169,7 @@ fn help_tells_every_command_and_its_options() {
         assert_eq!(answer.code, Some(0), "{answer:?}");
         golden(&format!("help-{command}.txt"), answer.stdout);
     }
+    golden("help-prices.txt", call(&["prices", "--help"]).stdout);
     golden("help-library-render.txt", call(&["library", "render", "--help"]).stdout);
 }
 

@@ -7,8 +7,9 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use vcycle::config::{At, Host, ProviderConfig};
+use vcycle::config::{At, Host, LoadedCaps, ProviderConfig, load_caps};
 use vcycle::library::{Loaded, Setup, load_all};
+use vcycle::model::Market;
 
 const FOLDER: &str = "tests/config";
 
@@ -44,9 +45,34 @@ fn seen(case: &Path) -> String {
     }
     match setup {
         Err(problems) => writeln!(text, "{problems}").unwrap(),
-        Ok(setup) => rules(&setup, &mut text),
+        Ok(setup) => {
+            rules(&setup, &mut text);
+            money(&setup, &mut text);
+        }
     }
     text
+}
+
+/// What may be spent, and at which prices.
+fn money(setup: &Setup, text: &mut String) {
+    if let Some(spending) = &setup.config.spending {
+        for space in setup.config.spaces.values() {
+            let (metering, overstay) = (space.metering(), spending.overstay(space));
+            writeln!(text, "{}: {metering:?}, overstay {overstay:?}", space.name).unwrap();
+            for machinetype in space.machinetypes.keys() {
+                writeln!(text, "{:?}", space.account(machinetype, Market::OnDemand)).unwrap();
+            }
+        }
+        writeln!(text, "{:#?}\n{:#?}", spending.book.lists(), spending.rates).unwrap();
+    }
+    let LoadedCaps { caps, warnings, .. } = load_caps(&setup.config);
+    for warning in warnings {
+        writeln!(text, "{warning}\n").unwrap();
+    }
+    match caps {
+        Ok(caps) => caps.iter().for_each(|cap| writeln!(text, "{cap:#?}").unwrap()),
+        Err(problems) => writeln!(text, "{problems}").unwrap(),
+    }
 }
 
 fn rules(setup: &Setup, text: &mut String) {
@@ -127,9 +153,10 @@ fn the_sample_and_the_minimal_configuration_load_without_a_warning() {
 
 /// Whether a line is the commented header of a table of a space that is commented as a whole.
 fn is_commented_table(line: &str) -> bool {
-    ["rehearsal", "cumulus", "aws", "google"]
-        .iter()
-        .any(|space| line.starts_with(&format!("# [space.\"{space}.")))
+    line == "# [spending]"
+        || ["rehearsal", "cumulus", "aws", "google"]
+            .iter()
+            .any(|space| line.starts_with(&format!("# [space.\"{space}.")))
 }
 
 /// The key of a line such as `# cycle = "60s"`, or `cycle = "60s"`.
@@ -161,8 +188,11 @@ fn every_commented_setting_of_the_sample_can_be_uncommented() {
     let library = std::path::absolute("vm-library").unwrap();
     let needs_files = ["certificate", "key", "client_ca"];
     let mut uncommented = 0;
+    let etc = std::path::absolute("etc").unwrap();
     let text: String = text
         .replace("../vm-library", library.to_str().unwrap())
+        .replace("\"prices/", &format!("\"{}/prices/", etc.display()))
+        .replace("\"rates.toml", &format!("\"{}/rates.toml", etc.display()))
         .lines()
         .map(|line| match key_of(line).filter(|key| !needs_files.contains(key)) {
             None if is_commented_table(line) => format!("{}\n", &line[2..]),
@@ -207,8 +237,17 @@ fn known_keys(case: &str) -> Vec<String> {
 #[test]
 fn every_key_is_in_the_documentation_and_in_the_sample() {
     let documentation = std::fs::read_to_string("docs/CONFIGURATION.md").unwrap();
-    let sample = std::fs::read_to_string("etc/vcycle.toml").unwrap();
-    let keys = known_keys("every-table-has-an-unknown-key");
+    let samples = [
+        "etc/vcycle.toml",
+        "etc/prices/aws-eu-west-2.toml",
+        "etc/prices/openstack.toml",
+        "etc/rates.toml",
+        "etc/examples/caps.d/grant.toml",
+    ];
+    let sample: String =
+        samples.iter().map(|sample| std::fs::read_to_string(sample).unwrap()).collect();
+    let mut keys = known_keys("every-table-has-an-unknown-key");
+    keys.extend(known_keys("good-with-wrong-caps"));
     assert!(keys.len() > 60, "{keys:?}");
     for key in &keys {
         let documented = [format!("`{key}`"), format!("[{key}]")];
@@ -217,6 +256,7 @@ fn every_key_is_in_the_documentation_and_in_the_sample() {
         let in_sample = sample.contains(&format!("{key} = "))
             || sample.contains(&format!("{key}]"))
             || sample.contains(&format!(".{key}."))
+            || sample.contains(&format!("[[{key}]]"))
             || sample.contains(&format!("[{key}."));
         assert!(in_sample, "etc/vcycle.toml lacks {key}");
     }

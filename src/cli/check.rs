@@ -6,24 +6,31 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use vcycle_api::{Clock, SystemClock};
+use vcycle_money::Cap;
 
 use super::error::CliError;
 use super::online::{self, SpaceFindings};
 use super::output::{Screen, json, print};
 use super::{CheckArgs, providers};
-use crate::config::{Host, ProblemRow, Problems, ProviderConfig, Warning, Wrong};
+use crate::config::{
+    Host, LoadedCaps, ProblemRow, Problems, ProviderConfig, Warning, Wrong, load_caps,
+};
 use crate::library::{Loaded, Setup, load_all, too_large};
 
 /// Carries the command out. Problems are the answer, so they go to standard output with `--json`.
 pub(crate) async fn run(config: &Path, args: &CheckArgs) -> Result<ExitCode, CliError> {
     let Loaded { setup, mut warnings, .. } = load_all(config, &Host::this());
     let mut spaces = None;
+    let mut caps = Ok(Vec::new());
     if let Ok(setup) = &setup {
         // A warning: the manager runs with it, and makes no machine of that machinetype alone.
         let found = too_large(setup, providers::user_data_limit);
         warnings.extend(found.iter().filter_map(|f| f.problem(setup)).map(Warning::as_warning));
         warnings.extend(missing_state_dir(&setup.config.site.state_dir));
         warnings.extend(without_credentials(setup));
+        let LoadedCaps { caps: found, warnings: more, .. } = load_caps(&setup.config);
+        warnings.extend(more);
+        caps = found;
         if let Some(unknown) = args.spaces.iter().find(|name| !setup.spaces.contains_key(*name)) {
             return Err(CliError::Usage(format!("the configuration has no space {unknown}")));
         }
@@ -31,14 +38,17 @@ pub(crate) async fn run(config: &Path, args: &CheckArgs) -> Result<ExitCode, Cli
             spaces = Some(online::inspect(setup, &args.spaces).await);
         }
     }
-    let found = Found { setup: setup.as_ref(), warnings: &warnings, spaces: spaces.as_deref() };
+    // Caps have owners of their own, but whoever checks wants to know all.
+    let checked =
+        setup.as_ref().and_then(|setup| caps.as_ref().map(|caps| (setup, caps.as_slice())));
+    let found = Found { checked, warnings: &warnings, spaces: spaces.as_deref() };
     if args.read.json {
         found.print_json()?
     } else {
         found.print_text()?
     }
     let fails = spaces.iter().flatten().any(|space| !space.works());
-    Ok(match (setup, fails) {
+    Ok(match (checked, fails) {
         (Err(_), _) => ExitCode::from(2),
         (Ok(_), true) => ExitCode::FAILURE,
         (Ok(_), false) => ExitCode::SUCCESS,
@@ -47,18 +57,19 @@ pub(crate) async fn run(config: &Path, args: &CheckArgs) -> Result<ExitCode, Cli
 
 /// Everything that was found.
 struct Found<'a> {
-    setup: Result<&'a Setup, &'a Problems>,
+    /// The configuration, and the caps that it is to obey.
+    checked: Result<(&'a Setup, &'a [Cap]), &'a Problems>,
     warnings: &'a [Warning],
     spaces: Option<&'a [SpaceFindings]>,
 }
 
 impl Found<'_> {
     fn print_json(&self) -> Result<(), CliError> {
-        let errors = self.setup.err().into_iter().flat_map(Problems::list);
+        let errors = self.checked.err().into_iter().flat_map(Problems::list);
         print(&json(&CheckJson {
             format: 1,
-            valid: self.setup.is_ok(),
-            digest: self.setup.ok().map(|setup| setup.digest.as_str()),
+            valid: self.checked.is_ok(),
+            digest: self.checked.ok().map(|(setup, _)| setup.digest.as_str()),
             problems: errors.chain(self.warnings).map(|problem| problem.row()).collect(),
             spaces: self.spaces,
         })?)
@@ -68,8 +79,8 @@ impl Found<'_> {
         for warning in self.warnings {
             print(&format!("{warning}\n\n"))?;
         }
-        match self.setup {
-            Ok(setup) => print(&summary(setup))?,
+        match self.checked {
+            Ok((setup, caps)) => print(&summary(setup, caps))?,
             Err(problems) => return Err(CliError::Problems(problems.to_string())),
         }
         match self.spaces {
@@ -120,13 +131,17 @@ struct CheckJson<'a> {
     spaces: Option<&'a [SpaceFindings]>,
 }
 
-fn summary(setup: &Setup) -> String {
+fn summary(setup: &Setup, caps: &[Cap]) -> String {
     let machinetypes: usize = setup.spaces.values().map(|space| space.machinetypes.len()).sum();
     let count = |number: usize, noun: &str| {
         format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
     };
+    let spending = setup.config.spending.as_ref();
+    let spending = spending.map_or_else(String::new, |spending| {
+        format!(", {} in {}", count(caps.len(), "cap"), spending.currency)
+    });
     format!(
-        "no problems: site {}, {}, {}\n",
+        "no problems: site {}, {}, {}{spending}\n",
         setup.config.site.name,
         count(setup.spaces.len(), "space"),
         count(machinetypes, "machinetype"),

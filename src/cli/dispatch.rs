@@ -7,7 +7,7 @@ use clap::Parser;
 use super::error::CliError;
 use super::{
     Cli, Command, check, completions, delete, demo, drain, explain, handover, library, machines,
-    man, managers, plan, run, status, supervisor,
+    man, managers, plan, prices, run, status, supervisor,
 };
 
 /// The whole program but for `main`. Exit codes: 0 done, 1 failed, 2 usage or configuration.
@@ -44,6 +44,7 @@ fn carry_out(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Delete(args) => on_one_thread(delete::run(config, &args)),
         Command::Handover(args) => on_one_thread(handover::run(config, &args)),
         Command::Managers(args) => on_one_thread(managers::run(config, &args)),
+        Command::Prices(command) => return on_one_thread(prices::run(config, &command)),
         Command::Library(command) => return library::run(config, &command),
         Command::Completions { shell } => completions::run(shell),
         Command::Man => man::run(),

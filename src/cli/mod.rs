@@ -19,6 +19,7 @@ mod managers;
 mod online;
 mod output;
 mod plan;
+mod prices;
 mod providers;
 mod run;
 mod site;
@@ -82,6 +83,9 @@ pub enum Command {
     /// Look at VM definitions
     #[command(subcommand)]
     Library(LibraryCommand),
+    /// Look at what machines cost by the price lists
+    #[command(subcommand)]
+    Prices(PricesCommand),
     /// Show everything at work on this very machine, in under a minute or two, then clean up
     Demo(DemoArgs),
     /// The process that looks after one machine of the local provider
@@ -298,6 +302,27 @@ pub enum LibraryCommand {
     },
     /// Print exactly what a VM of an entry would get as user_data
     Render(RenderArgs),
+}
+
+/// `vcycle prices`.
+#[derive(Debug, Subcommand)]
+pub enum PricesCommand {
+    /// Ask the clouds what they offer, and show what each machine would cost
+    List(PricesArgs),
+    /// Ask the clouds what they offer, and show which of it has no price that can be used, and what to write; fails if any has none
+    Check(PricesArgs),
+}
+
+/// What price commands look at.
+#[derive(Debug, Args)]
+pub struct PricesArgs {
+    /// Only these spaces; default: all of the configuration
+    #[arg(value_name = "SPACE")]
+    pub spaces: Vec<SpaceName>,
+
+    /// As in every reading command.
+    #[command(flatten)]
+    pub read: ReadArgs,
 }
 
 /// Where library commands look.

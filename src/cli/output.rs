@@ -56,8 +56,17 @@ pub(crate) fn styled(style: Style, text: impl std::fmt::Display) -> String {
 
 /// The columns with sentences or lists, by their headings. All others have names and numbers, which
 /// people copy: they never break.
-const WRAPPED: [&str; 8] =
-    ["NOTE", "WHY", "REASON", "DECISION", "OUTCOME", "SPACES", "DESCRIPTION", "HOW THEY ENDED"];
+const WRAPPED: [&str; 9] = [
+    "NOTE",
+    "WHY",
+    "REASON",
+    "DECISION",
+    "OUTCOME",
+    "SPACES",
+    "DESCRIPTION",
+    "HOW THEY ENDED",
+    "WHAT TO WRITE",
+];
 /// Blanks between two columns.
 const COLUMN_GAP: u16 = 2;
 /// Columns of a wrapped column at least.

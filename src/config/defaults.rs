@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::model::{BlastRadius, Breaker, Megabytes, Pace, Processors};
+use vcycle_money::Permille;
 
 const fn minutes(n: u64) -> Duration {
     Duration::from_secs(n * 60)
@@ -53,6 +54,17 @@ pub const REQUEST_TIME: Duration = Duration::from_secs(60);
 pub const HEADER_TIME: Duration = Duration::from_secs(10);
 /// Connections from one address: a site behind one NAT address still fits.
 pub const CONNECTIONS_PER_ADDRESS: u32 = 50;
+
+// [spending]
+
+/// A price that nobody looked at for a quarter may have changed.
+pub const PRICE_AGE: Duration = hours(90 * 24);
+/// A rate of exchange that is older than a month is not one of this month's bill.
+pub const RATE_AGE: Duration = hours(31 * 24);
+/// Between the day of a rate and that of the bill the larger currencies have moved less, as a rule.
+pub const RATE_MARGIN: Permille = Permille(50);
+/// A machine that ignores its timer is deleted by a manager: this is the time in which that must succeed.
+pub const OVERSTAY: Duration = hours(1);
 
 // [space."NAME"]
 

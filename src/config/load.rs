@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 
 use super::problem::{Collector, Finding, Problem, Problems, Wrong};
 use super::reader::Reader;
+use super::spending::{
+    self, CapFile, CapTexts, LoadedCaps, NamedFiles, named_files, validate_caps,
+};
 use super::tree::{self, Table, Value};
 use super::types::{Config, TlsIdentity};
 use super::{Warning, server, site, space};
+use crate::model::Timestamp;
 
 /// What the host contributes to defaults.
 #[derive(Debug, Clone)]
@@ -30,8 +34,19 @@ impl Host {
 pub struct Texts {
     /// Layers, lowest first; each is a list of files.
     pub layers: Vec<Vec<TextFile>>,
+    /// The price lists that `[spending]` names.
+    pub prices: Vec<TextFile>,
+    /// The rates of exchange that it names.
+    pub rates: Vec<TextFile>,
     /// Every file and folder that was read or looked for, to be watched.
     pub watched: BTreeSet<PathBuf>,
+}
+
+impl Texts {
+    /// All files, in order.
+    pub fn files(&self) -> impl Iterator<Item = &TextFile> {
+        self.layers.iter().flatten().chain(&self.prices).chain(&self.rates)
+    }
 }
 
 /// A configuration file.
@@ -80,7 +95,52 @@ pub fn read_texts(main: &Path, problems: &Collector) -> Texts {
         let layer = texts.read_folder(&shown(&state_dir.join("conf.d")), problems);
         texts.layers.push(layer);
     }
+    texts.read_named(problems);
     texts
+}
+
+/// Reads and checks the caps that a configuration is to obey.
+pub fn load_caps(config: &Config) -> LoadedCaps {
+    let problems = Collector::default();
+    let texts = read_caps(&config.site.state_dir, &problems);
+    let caps = match &config.spending {
+        Some(spending) => validate_caps(&texts, spending.currency, config, &problems),
+        None => {
+            warn_unwatched(&texts, &problems);
+            Vec::new()
+        }
+    };
+    let (result, warnings) = problems.into_parts();
+    LoadedCaps { caps: result.map(|()| caps), warnings, texts }
+}
+
+/// Whoever wrote a cap believes that it holds.
+fn warn_unwatched(texts: &CapTexts, problems: &Collector) {
+    if let Some(file) = texts.files.first() {
+        let wrong = Wrong::new(
+            "there are caps, and the configuration has no `[spending]`: nothing is watched, and they hold nothing",
+            "`[spending]` with `currency` and `prices`",
+        );
+        problems.add(Problem::in_file(&file.text.name, wrong).as_warning());
+    }
+}
+
+/// The caps of the spend manager, in the state directory. Problems of reading go to the collector: files that cannot be
+/// read are not the same as none.
+pub fn read_caps(state_dir: &Path, problems: &Collector) -> CapTexts {
+    let mut texts = Texts::default();
+    let folder = shown(&state_dir.join("caps.d"));
+    let files = texts.read_folder(&folder, problems);
+    let known = |file: TextFile| {
+        let metadata = std::fs::metadata(file.path()).ok();
+        let modified = metadata.as_ref().and_then(|it| it.modified().ok());
+        CapFile {
+            modified: modified.map(Timestamp::from_system),
+            owner: metadata.as_ref().map(std::os::unix::fs::MetadataExt::uid),
+            text: file,
+        }
+    };
+    CapTexts { folder, files: files.into_iter().map(known).collect() }
 }
 
 /// The state directory of a configuration that need not be valid; `None` when it names none.
@@ -121,6 +181,50 @@ impl Texts {
         }
     }
 
+    /// The files that `[spending]` names: each once, patterns in the order of names.
+    fn read_named(&mut self, problems: &Collector) {
+        let Some(root) = merge(&self.layers, &Collector::default()) else { return };
+        let NamedFiles { prices, rates } = named_files(&root);
+        self.prices = self.read_all(&prices, problems);
+        self.rates = self.read_all(&rates, problems);
+    }
+
+    fn read_all(&mut self, patterns: &[PathBuf], problems: &Collector) -> Vec<TextFile> {
+        let mut files = Vec::<TextFile>::new();
+        for pattern in patterns {
+            for file in self.matching(pattern, problems) {
+                if files.iter().all(|known| known.path() != file) {
+                    files.extend(self.read_file(&shown(&file), problems));
+                }
+            }
+        }
+        files
+    }
+
+    /// The files that are meant: one, or those of a folder whose names match.
+    fn matching(&mut self, pattern: &Path, problems: &Collector) -> Vec<PathBuf> {
+        let name = pattern.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.unwrap_or_default();
+        if !name.contains('*') {
+            return vec![pattern.to_owned()];
+        }
+        let folder = pattern.parent().unwrap_or(Path::new("/"));
+        self.watched.insert(folder.to_owned());
+        let files = list_folder(folder).unwrap_or_default();
+        let of_name = |file: &PathBuf| {
+            file.file_name().is_some_and(|file| matches(&name, &file.to_string_lossy()))
+        };
+        let files: Vec<PathBuf> = files.into_iter().filter(of_name).collect();
+        if files.is_empty() {
+            let wrong = Wrong::new(
+                "the files cannot be read: there is none of such a name",
+                "at least one file; `*` stands for anything in the last part of a path that ends in `.toml`",
+            );
+            problems.add(Problem::in_file(&shown(pattern), wrong).found_by(Finding::Broken));
+        }
+        files
+    }
+
     /// The `*.toml` files of a folder by name; a folder that does not exist is empty.
     fn read_folder(&mut self, folder: &Path, problems: &Collector) -> Vec<TextFile> {
         self.watched.insert(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
@@ -137,6 +241,19 @@ impl Texts {
             }
         };
         names.iter().filter_map(|name| self.read_file(name, problems)).collect()
+    }
+}
+
+/// Whether a name fits a pattern in which `*` stands for anything.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
+            rest.char_indices()
+                .map(|(at, _)| at)
+                .chain([rest.len()])
+                .any(|at| matches(after, &rest[at..]))
+        }),
     }
 }
 
@@ -202,14 +319,16 @@ pub fn validate(texts: &Texts, host: &Host, problems: &Collector) -> Option<Conf
     let server = server::read_server(&root, &empty, host);
     let state_dir = site.as_ref().map(|site| site.state_dir.as_path());
     let spaces = space::read_spaces(&root, state_dir);
+    let spending = spending::read_spending(&root, texts);
+    spending::check_spaces(spending.as_ref(), &spaces, problems);
     root.finish();
-    let files = texts.layers.iter().flatten();
     Some(Config {
         site: site?,
         library,
         server,
         spaces,
-        files: files.map(TextFile::path).collect(),
+        spending,
+        files: texts.files().map(TextFile::path).collect(),
     })
 }
 

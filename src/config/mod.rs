@@ -4,7 +4,7 @@
 //! Reading order: `source` and `problem` (places, and what is wrong there), `tree` (TOML with
 //! places, layers merged), `values` and `reader` (typed reading that never stops), `settings`,
 //! `site`, `server`, `space`,
-//! `provider`, `clouds`, `openstack`, `aws`, `gcp`, `public_key` (meaning), `load` (the only file here that reads files), `defaults`.
+//! `provider`, `clouds`, `openstack`, `aws`, `gcp`, `public_key`, `spending` (meaning), `load` (the only file here that reads files), `defaults`.
 //! docs/CONFIGURATION.md is the description for people.
 
 mod aws;
@@ -22,6 +22,7 @@ pub mod settings;
 mod site;
 pub mod source;
 mod space;
+mod spending;
 pub mod tree;
 mod types;
 pub mod values;
@@ -29,7 +30,8 @@ pub mod values;
 pub use aws::{AwsConfig, AwsCredentials, RoleConfig, RootVolumeConfig};
 pub use gcp::{BootDiskConfig, GcpConfig, ServiceAccountConfig};
 pub use load::{
-    Host, TextFile, Texts, check_server_files, find_state_dir, load, read_texts, validate,
+    Host, TextFile, Texts, check_server_files, find_state_dir, load, load_caps, read_caps,
+    read_texts, validate,
 };
 pub(crate) use load::{plain, shown};
 pub use openstack::{CredentialConfig, NetworksConfig, OpenStackConfig, PreemptibleConfig};
@@ -37,6 +39,9 @@ pub use problem::{At, Collector, Finding, Problem, ProblemRow, Problems, Severit
 pub use public_key::PublicKey;
 pub use source::{Place, Placed, Source};
 pub use space::option_value;
+pub use spending::{
+    CapFile, CapTexts, LoadedCaps, Metering, OfferingPrice, SpendingSettings, validate_caps,
+};
 pub use types::{
     Config, HttpsConfig, LibraryConfig, LocalConfig, MachinetypeConfig, OptionValue,
     ProviderConfig, ServerConfig, ServerLimits, SimConfig, Site, SpaceConfig, TlsIdentity,

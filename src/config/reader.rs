@@ -158,6 +158,32 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
+    /// The tables of a list of them (`[[machine]]`), in order; counted from 1 in their paths.
+    pub fn tables_in(&self, key: &'static str) -> Vec<Reader<'a>> {
+        let Some(entry) = self.entry(key) else { return Vec::new() };
+        let Value::List(items) = &entry.node.value else {
+            let wrong = Wrong::new(
+                format!("{} where a list of tables is wanted", entry.node.value.kind()),
+                format!("[[{key}]], once for each"),
+            );
+            self.problems.add(Problem::at_place(&entry.node.place, join(&self.path, key), wrong));
+            return Vec::new();
+        };
+        let tables = items.iter().enumerate().filter_map(|(at, node)| {
+            let path = format!("{}[{}]", join(&self.path, key), at + 1);
+            if let Value::Table(table) = &node.value {
+                return Some(Reader::new(table, path, self.problems));
+            }
+            let wrong = Wrong::new(
+                format!("{} where a table is wanted", node.value.kind()),
+                format!("[[{key}]], once for each"),
+            );
+            self.problems.add(Problem::at_place(&node.place, path, wrong));
+            None
+        });
+        tables.collect()
+    }
+
     /// All values of a sub-table whose keys are names that people chose.
     pub fn values_of(&self, key: &'static str) -> Vec<(String, Place, Placed<&'a Value>)> {
         let Some(tables) = self.table(key) else { return Vec::new() };

@@ -7,6 +7,7 @@ use super::problem::{Collector, Finding, Problem, Wrong};
 use super::provider::{LocalDirs, read_provider, refuse_shared_dirs};
 use super::reader::Reader;
 use super::source::Placed;
+use super::spending::{read_community, read_metering, read_overstay};
 use super::tree::Value;
 use super::types::{MachinetypeConfig, OptionValue, SpaceConfig, WrittenFile, WrittenOption};
 use super::{defaults, settings::Settings, values};
@@ -83,6 +84,8 @@ fn read_space(
     let cleanup = space.get_or("cleanup", values::duration, defaults::CLEANUP).value;
     let blast_radius = read_blast_radius(space);
     let markets = space.get("markets", values::markets).map(|markets| markets.value);
+    let overstay = read_overstay(space);
+    let metering = read_metering(space);
     let (provider, provider_section) = provider?;
     let markets = markets.unwrap_or_else(|| provider.standard_markets());
     Some(SpaceConfig {
@@ -98,6 +101,8 @@ fn read_space(
         blast_radius,
         delete_pause: pause.value,
         delete_pause_max: pause_max.value,
+        metering,
+        overstay,
         machinetypes,
     })
 }
@@ -126,6 +131,7 @@ fn read_machinetype(
     section: &Reader<'_>,
 ) -> Option<MachinetypeConfig> {
     let entry = section.required("entry", values::name, "the name of a library entry");
+    let community = read_community(section);
     let settings = Settings::read(section);
     let options = section
         .values_of("options")
@@ -154,6 +160,7 @@ fn read_machinetype(
         name: name?,
         entry: entry?,
         section: Placed { value: (), place: section.place().clone(), key: section.path().into() },
+        community,
         settings,
         options,
         files,

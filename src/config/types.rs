@@ -10,10 +10,12 @@ use super::gcp::GcpConfig;
 use super::openstack::OpenStackConfig;
 use super::settings::Settings;
 use super::source::{Place, Placed};
+use super::spending::{Metering, SpendingSettings};
 use crate::model::{
     BlastRadius, EntryName, MachinetypeName, ManagerName, Market, Megabytes, Pace, Processors,
     SpaceName, Timestamp,
 };
+use vcycle_money::Community;
 
 /// All files together, validated.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[space."NAME"]`.
     pub spaces: BTreeMap<SpaceName, SpaceConfig>,
+    /// `[spending]`; `None`: what is spent is not watched.
+    pub spending: Option<SpendingSettings>,
     /// Every file that was read, in order, for watching.
     pub files: Vec<PathBuf>,
 }
@@ -136,6 +140,10 @@ pub struct SpaceConfig {
     pub delete_pause: Duration,
     /// As in [`crate::model::SpacePolicy`].
     pub delete_pause_max: Duration,
+    /// Whether its machines cost money.
+    pub metering: Metering,
+    /// How much longer than to its hard end a machine here is reserved. `None`: as `[spending]` says.
+    pub overstay: Option<Duration>,
     /// As written; the library turns them into policies and definitions.
     pub machinetypes: BTreeMap<MachinetypeName, MachinetypeConfig>,
 }
@@ -156,6 +164,27 @@ pub enum ProviderConfig {
 }
 
 impl ProviderConfig {
+    /// Its name, as price lists, caps and accounts have it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Local(_) => "local",
+            Self::Sim(_) => "sim",
+            Self::OpenStack(_) => "openstack",
+            Self::Aws(_) => "aws",
+            Self::Gcp(_) => "gcp",
+        }
+    }
+
+    /// The region that its prices are of; empty: it has none, or the configuration does not tell it.
+    pub fn region(&self) -> &str {
+        match self {
+            Self::Local(_) | Self::Sim(_) => "",
+            Self::OpenStack(openstack) => openstack.region.as_deref().unwrap_or_default(),
+            Self::Aws(aws) => &aws.region,
+            Self::Gcp(gcp) => &gcp.region,
+        }
+    }
+
     /// Markets of machinetypes for which neither they nor the space name any: on a cloud that takes money nothing is
     /// made that may be taken back, unless somebody wanted that. Empty: whatever it offers.
     pub fn standard_markets(&self) -> Vec<Market> {
@@ -212,6 +241,8 @@ pub struct MachinetypeConfig {
     pub entry: Placed<EntryName>,
     /// The section, and the path of its key.
     pub section: Placed<()>,
+    /// For whom it works: what it costs is booked there, too.
+    pub community: Option<Community>,
     /// Settings that are written here, over those of the entry.
     pub settings: Settings,
     /// `[...options]`: values by name.

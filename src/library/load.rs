@@ -74,7 +74,7 @@ fn complete(
     problems: &Collector,
 ) -> Setup {
     let mut digest = Sha256::new();
-    for file in texts.layers.iter().flatten() {
+    for file in texts.files() {
         feed(&mut digest, file.path().as_os_str().as_encoded_bytes());
         feed(&mut digest, file.text.as_bytes());
     }

@@ -38,7 +38,7 @@ pub use input::{
     end_of_space,
 };
 pub use judge::lets_absence_be_proven;
-pub use offerings::first_choice;
+pub use offerings::{first_choice, fits};
 pub use snapshot::{SnapshotFrame, snapshot};
 pub use step::{Fact, NewMachine, Plan, Reason, Report, Step};
 pub use words::{duration_words, listing_words};

@@ -199,7 +199,7 @@ pub fn first_choice<'o>(
 
 /// Whether a machine of this offering suits the machinetype, and can exist within the limits at
 /// all.
-fn fits(space: &SpacePolicy, policy: &MachinetypePolicy, offering: &Offering) -> bool {
+pub fn fits(space: &SpacePolicy, policy: &MachinetypePolicy, offering: &Offering) -> bool {
     let processors = offering.processors;
     let most = [policy.processors_limit, policy.max_starting_processors, space.processors_limit];
     suits(policy, offering) && most.into_iter().flatten().all(|most| processors <= most)

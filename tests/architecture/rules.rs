@@ -181,7 +181,9 @@ pub(crate) fn state_paths(file: &SourceFile) -> Vec<String> {
     }
     let mut found = Vec::new();
     for text in &file.texts {
-        let hit = NAMES.contains(&text.as_str());
+        // The spaces that a price list or a cap is for: a key, not a path.
+        let is_key = text == "spaces" && file.path.starts_with("config/spending/");
+        let hit = NAMES.contains(&text.as_str()) && !is_key;
         if hit || text.contains("/record.json") || text.contains("/joboutputs/shutdown_message") {
             found.push(format!("{}: {text:?}", file.path));
         }

@@ -439,6 +439,7 @@ fn setup_of(state_dir: PathBuf, server: ServerConfig) -> Arc<Setup> {
         },
         library: LibraryConfig { paths: Vec::new() },
         server,
+        spending: None,
         spaces: BTreeMap::new(),
         files: Vec::new(),
     };

@@ -1,0 +1,295 @@
+//! The files of the spend manager, `caps.d/*.toml` in the state directory: `[cap.NAME]`.
+//!
+//! They are no part of the configuration: a mistake in them must not keep a site from changing its own, and a mistake
+//! there must not keep a cap from being lowered. All files hold together: with one mistake none of them is taken up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use vcycle_money::{
+    Cap, CapName, Community, Currency, Permille, ProviderName, Scope, Stages, Window,
+};
+
+use super::sums;
+use crate::config::load::TextFile;
+use crate::config::problem::{Collector, Finding, Problem, Problems, Wrong};
+use crate::config::reader::{Reader, nearest};
+use crate::config::source::{Place, Placed};
+use crate::config::tree::{self, Value};
+use crate::config::types::Config;
+use crate::config::values::{self, Read};
+use crate::model::Timestamp;
+
+/// The files, as they were read.
+#[derive(Debug, Clone)]
+pub struct CapTexts {
+    /// Where they are, for people.
+    pub folder: PathBuf,
+    /// The files.
+    pub files: Vec<CapFile>,
+}
+
+/// One file.
+#[derive(Debug, Clone)]
+pub struct CapFile {
+    /// The file.
+    pub text: TextFile,
+    /// When it was changed.
+    pub modified: Option<Timestamp>,
+    /// The number of the user that owns it.
+    pub owner: Option<u32>,
+}
+
+/// The caps that a configuration is to obey.
+#[derive(Debug)]
+pub struct LoadedCaps {
+    /// All caps of all files, by name; or all that is wrong, and then none of them may be taken up.
+    pub caps: Result<Vec<Cap>, Problems>,
+    /// What somebody should look at.
+    pub warnings: Vec<Problem>,
+    /// The files, with who wrote them and when.
+    pub texts: CapTexts,
+}
+
+/// Makes caps of their texts: pure. Problems go to the collector: with an error none of the caps may be used. What a cap
+/// names and the configuration does not have is a warning, because another manager's may have it.
+pub fn validate_caps(
+    texts: &CapTexts,
+    currency: Currency,
+    config: &Config,
+    problems: &Collector,
+) -> Vec<Cap> {
+    let known = Known::of(config);
+    let mut places: BTreeMap<CapName, Place> = BTreeMap::new();
+    let mut caps = BTreeMap::new();
+    for CapFile { text, .. } in &texts.files {
+        let table = tree::parse(&text.name, &text.folder, &text.text, problems);
+        let root = Reader::new(&table, "", problems);
+        for (written, reader) in root.tables_of("cap") {
+            let name = sums::label::<CapName>(&Value::Text(written));
+            let name = name.map_err(|wrong| reader.problem(wrong)).ok();
+            if let Some(name) = &name {
+                refuse_twice(name, &reader, &mut places);
+            }
+            let cap = read_cap(name, &reader, currency, &known);
+            reader.finish();
+            caps.extend(cap.map(|cap| (cap.name.clone(), cap)));
+        }
+        // Budgets have a reader of their own.
+        root.has("budget");
+        root.finish();
+    }
+    caps.into_values().collect()
+}
+
+fn refuse_twice(name: &CapName, reader: &Reader<'_>, places: &mut BTreeMap<CapName, Place>) {
+    if let Some(first) = places.get(name) {
+        let wrong = Wrong::new("the same cap in another file", "each cap in one file");
+        let problem = Problem::at_place(reader.place(), reader.path(), wrong);
+        reader.problems().add(problem.and_at(first, "the other file"));
+    }
+    places.entry(name.clone()).or_insert_with(|| reader.place().clone());
+}
+
+fn read_cap(
+    name: Option<CapName>,
+    cap: &Reader<'_>,
+    currency: Currency,
+    known: &Known,
+) -> Option<Cap> {
+    let right = format!("how much, for example \"50000 {currency}\"");
+    let limit = cap.required("limit", sums::money, &right);
+    let limit = limit.filter(|limit| {
+        let fits = limit.value.currency == currency;
+        if !fits {
+            let wrong =
+                Wrong::new(format!("not in {currency}, the currency of the ledger"), &*right);
+            cap.problems().add(Problem::at_value(limit, wrong));
+        }
+        fits
+    });
+    if let Some(limit) = limit.as_ref().filter(|limit| limit.value.amount.nanos() < 0) {
+        cap.problems().add(Problem::at_value(limit, Wrong::new("negative", &*right)));
+    } else if let Some(limit) = limit.as_ref().filter(|limit| limit.value.amount.is_nothing()) {
+        let wrong =
+            Wrong::new("zero, so nothing is made", "an amount, unless that is what you want");
+        cap.problems().add(Problem::at_value(limit, wrong).as_warning());
+    }
+    let window = read_window(cap);
+    let scope = read_scope(cap, known);
+    let stages = read_stages(cap);
+    Some(Cap { name: name?, limit: limit?.value.amount, scope, window: window?, stages })
+}
+
+/// What `window` can be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Each {
+    Grant,
+    Hour,
+    Day,
+    Week,
+    Month,
+}
+
+fn each(value: &Value) -> Read<Each> {
+    const RIGHT: &str =
+        "\"grant\" (once, with `from` and `to`), \"hour\", \"day\", \"week\" or \"month\"";
+    match values::text(value)?.as_str() {
+        "grant" => Ok(Each::Grant),
+        "hour" => Ok(Each::Hour),
+        "day" => Ok(Each::Day),
+        "week" => Ok(Each::Week),
+        "month" => Ok(Each::Month),
+        other => Err(Wrong::new(format!("{other:?} is no such time"), RIGHT)),
+    }
+}
+
+fn read_window(cap: &Reader<'_>) -> Option<Window> {
+    let right = "over which time it counts: \"grant\", \"hour\", \"day\", \"week\" or \"month\"";
+    let each = cap.required("window", each, right);
+    let (from, to) = (cap.get("from", sums::hour), cap.get("to", sums::hour));
+    let offset = cap.get("utc_offset_hours", offset);
+    let each = each?.value;
+    let is_grant = each == Each::Grant;
+    let meaningless = |place: Option<(&Place, &str)>, why: &str, right: &str| {
+        if let Some((place, key)) = place {
+            cap.problems().add(Problem::at_place(place, key, Wrong::new(why, right)));
+        }
+    };
+    fn spot<T>(written: Option<&Placed<T>>) -> Option<(&Place, &str)> {
+        written.map(|written| (&written.place, written.key.as_str()))
+    }
+    if !is_grant {
+        for time in [spot(from.as_ref()), spot(to.as_ref())] {
+            meaningless(
+                time,
+                "a window that comes again has no beginning and no end",
+                "`window = \"grant\"`",
+            );
+        }
+    }
+    if is_grant || each == Each::Hour {
+        let right = "with \"day\", \"week\" and \"month\" alone";
+        meaningless(spot(offset.as_ref()), "this window begins at the same time everywhere", right);
+    }
+    let utc_offset_hours = offset.map_or(0, |offset| offset.value);
+    Some(match each {
+        Each::Grant => read_grant(cap, from, to)?,
+        Each::Hour => Window::Hour,
+        Each::Day => Window::Day { utc_offset_hours },
+        Each::Week => Window::Week { utc_offset_hours },
+        Each::Month => Window::Month { utc_offset_hours },
+    })
+}
+
+fn read_grant(
+    cap: &Reader<'_>,
+    from: Option<Placed<Timestamp>>,
+    to: Option<Placed<Timestamp>>,
+) -> Option<Window> {
+    for (key, time) in [("from", &from), ("to", &to)] {
+        if time.is_none() && cap.refused(key).is_none() {
+            let right =
+                "`from` and `to`: the first and the last hour of the grant, such as 2026-12-01";
+            cap.absence(Wrong::new(format!("a grant without `{key}`"), right));
+        }
+    }
+    let (from, to) = (from?, to?);
+    if to.value <= from.value {
+        let wrong = Wrong::new("not after `from`", "a later time");
+        cap.problems().add(Problem::at_value(&to, wrong).and_at(&from.place, "its beginning"));
+    }
+    Some(Window::Grant { from: from.value, to: to.value })
+}
+
+fn offset(value: &Value) -> Read<i8> {
+    const RIGHT: &str = "whole hours east of UTC, from -12 to 14, without quotes";
+    let hours = values::integer(value).map_err(|Wrong { wrong, .. }| Wrong::new(wrong, RIGHT))?;
+    i8::try_from(hours)
+        .ok()
+        .filter(|hours| (-12..=14).contains(hours))
+        .ok_or_else(|| Wrong::new(format!("{hours} is no offset"), RIGHT))
+}
+
+fn read_stages(cap: &Reader<'_>) -> Stages {
+    let standard = Stages::default();
+    let part = |key, standard: Permille| cap.get_or(key, sums::permille, standard);
+    let warn = part("warn_at", standard.warn);
+    let stop = part("stop_growing_at", standard.stop_growing);
+    let drain = part("drain_at", standard.drain);
+    for (stage, name) in [(&stop, "stop_growing_at"), (&drain, "drain_at")] {
+        if stage.value < warn.value {
+            let wrong = Wrong::new(
+                format!("people are warned (`warn_at`) only after `{name}`"),
+                format!("`warn_at` not above `{name}`"),
+            );
+            cap.problems().add(Problem::at_value(&warn, wrong).as_warning());
+        }
+    }
+    Stages { warn: warn.value, stop_growing: stop.value, drain: drain.value }
+}
+
+/// What the configuration has, by name.
+struct Known {
+    providers: BTreeSet<String>,
+    spaces: BTreeSet<String>,
+    machinetypes: BTreeSet<String>,
+    communities: BTreeSet<String>,
+}
+
+impl Known {
+    fn of(config: &Config) -> Self {
+        let spaces = || config.spaces.values();
+        let machinetypes = || spaces().flat_map(|space| space.machinetypes.values());
+        let communities = machinetypes().filter_map(|it| it.community.as_ref());
+        Self {
+            providers: spaces().map(|space| space.provider.name().to_owned()).collect(),
+            spaces: spaces().map(|space| space.name.to_string()).collect(),
+            machinetypes: machinetypes().map(|it| it.name.to_string()).collect(),
+            communities: communities.map(Community::to_string).collect(),
+        }
+    }
+}
+
+fn read_scope(cap: &Reader<'_>, known: &Known) -> Scope {
+    let providers = cap.get("providers", |v| sums::set(v, sums::label::<ProviderName>));
+    let spaces = cap.get("spaces", |v| sums::set(v, values::name));
+    let machinetypes = cap.get("machinetypes", |v| sums::set(v, values::name));
+    let communities = cap.get("communities", |v| sums::set(v, sums::label::<Community>));
+    let markets = cap.get("markets", |v| sums::set(v, values::market));
+    warn_unknown(cap, providers.as_ref(), &known.providers, "provider in use");
+    warn_unknown(cap, spaces.as_ref(), &known.spaces, "space");
+    warn_unknown(cap, machinetypes.as_ref(), &known.machinetypes, "machinetype");
+    warn_unknown(cap, communities.as_ref(), &known.communities, "`community` of a machinetype");
+    fn all<T: Ord>(written: Option<Placed<BTreeSet<T>>>) -> BTreeSet<T> {
+        written.map(|written| written.value).unwrap_or_default()
+    }
+    Scope {
+        providers: all(providers),
+        spaces: all(spaces),
+        machinetypes: all(machinetypes),
+        communities: all(communities),
+        markets: all(markets),
+    }
+}
+
+/// A slip in a name would leave a cap without anything to hold.
+fn warn_unknown<T: ToString>(
+    cap: &Reader<'_>,
+    written: Option<&Placed<BTreeSet<T>>>,
+    known: &BTreeSet<String>,
+    kind: &str,
+) {
+    let Some(written) = written else { return };
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    for name in written.value.iter().map(ToString::to_string).filter(|it| !known.contains(it)) {
+        let right = match nearest(&name, &names) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None if names.is_empty() => format!("a {kind}; there is none"),
+            None => format!("one of: {}", names.join(", ")),
+        };
+        let wrong = Wrong::new(format!("{name:?} is no {kind} of this configuration"), right);
+        let problem = Problem::at_value(written, wrong).as_warning();
+        cap.problems().add(problem.found_by(Finding::Absence));
+    }
+}

@@ -1,0 +1,19 @@
+//! `[spending]`, price lists, rates of exchange and caps: from text to the types of `vcycle_money`.
+//!
+//! Reading order: `sums` (values), `settings` (`[spending]`), `prices` and `rates` (the files that it names), `spaces`
+//! (what it means for each space), `caps` (the files of the spend manager, which are no part of the configuration: a
+//! mistake in them refuses nothing but themselves).
+
+mod caps;
+mod prices;
+mod rates;
+mod settings;
+mod spaces;
+mod sums;
+
+pub use caps::{CapFile, CapTexts, LoadedCaps, validate_caps};
+pub(super) use settings::NamedFiles;
+pub use settings::SpendingSettings;
+pub(super) use settings::{named_files, read_spending};
+pub use spaces::{Metering, OfferingPrice};
+pub(super) use spaces::{check_spaces, read_community, read_metering, read_overstay};
