@@ -311,6 +311,15 @@ pub enum PricesCommand {
     List(PricesArgs),
     /// Ask the clouds what they offer, and show which of it has no price that can be used, and what to write; fails if any has none
     Check(PricesArgs),
+    /// Ask a cloud what spot costs now, and print it as a price list, for choosing and forecasts
+    Refresh {
+        /// The space
+        space: SpaceName,
+
+        /// Replace this file in place of printing
+        #[arg(long, value_name = "FILE")]
+        into: Option<PathBuf>,
+    },
 }
 
 /// What price commands look at.

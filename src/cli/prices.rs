@@ -1,6 +1,8 @@
 //! `vcycle prices list|check`: what the clouds offer that a machinetype could be made of, and what it costs by the price
 //! lists. Given providers that can only observe: it changes nothing.
 
+mod refresh;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,7 +16,9 @@ use vcycle_money::prices::PricePart;
 use vcycle_money::{Amount, Currency, Lack, Money, PricedOffering, Unpriced};
 
 use super::error::CliError;
-use super::output::{BAD, BOLD, FAINT, Screen, json, number, print, styled, table, table_text};
+use super::output::{
+    BAD, BOLD, FAINT, Screen, hide_empty_columns, json, number, print, styled, table, table_text,
+};
 use super::{PricesArgs, PricesCommand, providers};
 use crate::config::{Metering, OfferingPrice, SpaceConfig, SpendingSettings};
 use crate::library::{Setup, SpaceSetup, load_setup};
@@ -26,25 +30,41 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Carries the command out.
 pub(crate) async fn run(config: &Path, command: &PricesCommand) -> Result<ExitCode, CliError> {
-    let (PricesCommand::List(args) | PricesCommand::Check(args)) = command;
     let setup = load_setup(config).map_err(|problems| CliError::Problems(problems.to_string()))?;
+    match command {
+        PricesCommand::List(args) => shown(&setup, args, Show::All).await,
+        PricesCommand::Check(args) => shown(&setup, args, Show::Missing).await,
+        PricesCommand::Refresh { space, into } => {
+            refresh::run(&setup, space, into.as_deref()).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Which offerings are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Show {
+    All,
+    /// Those without a price; any is a failure.
+    Missing,
+}
+
+async fn shown(setup: &Setup, args: &PricesArgs, show: Show) -> Result<ExitCode, CliError> {
     let Some(spending) = &setup.config.spending else {
         let why =
             "the configuration has no [spending]: nothing is watched, and nothing has a price";
         return Err(CliError::Usage(why.to_owned()));
     };
-    let seen = look(&setup, spending, args).await?;
+    let seen = look(setup, spending, args).await?;
     let works = seen.spaces.iter().all(Space::works);
-    let text = match command {
-        PricesCommand::List(_) | PricesCommand::Check(_) if args.read.json => json(&seen)?,
-        PricesCommand::List(_) => list_text(&seen, Screen::of_stdout()),
-        PricesCommand::Check(_) => check_text(&seen, Screen::of_stdout()),
+    let text = match show {
+        Show::All | Show::Missing if args.read.json => json(&seen)?,
+        Show::All => list_text(&seen, Screen::of_stdout()),
+        Show::Missing => check_text(&seen, Screen::of_stdout()),
     };
     print(&text)?;
-    Ok(match command {
-        PricesCommand::Check(_) if !works => ExitCode::FAILURE,
-        PricesCommand::List(_) | PricesCommand::Check(_) => ExitCode::SUCCESS,
-    })
+    let fails = show == Show::Missing && !works;
+    Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// The documented JSON of both commands.
@@ -271,6 +291,7 @@ fn space_text(space: &Space, seen: &Seen, screen: Screen) -> String {
             why.join("; ").into(),
         ]);
     }
+    hide_empty_columns(&mut table);
     text.push_str(&table_text(&table));
     text.push_str(&styled(FAINT, format!("amounts in {money}, disks and addresses included\n")));
     text

@@ -52,6 +52,36 @@ pub(crate) fn observer(
     }
 }
 
+/// What something that may be taken back costs now, as its cloud tells it.
+pub(crate) struct UsualPrice {
+    /// Type.
+    pub(crate) flavour: String,
+    /// Zone.
+    pub(crate) zone: String,
+    /// For an hour, in US dollars.
+    pub(crate) dollars: String,
+}
+
+/// Asks a cloud what spot costs now. The others tell no prices that could be taken for those of a list.
+pub(crate) async fn usual_prices(
+    space: &SpaceConfig,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Vec<UsualPrice>> {
+    let given = Given { clock, deployment: None };
+    match &space.provider {
+        ProviderConfig::Aws(aws) => aws::usual_prices(aws.as_ref(), &given).await,
+        ProviderConfig::Gcp(_) => anyhow::bail!(
+            "Google tells prices of processors and memory only in its billing catalogue, which is not asked yet: write its list by hand"
+        ),
+        ProviderConfig::OpenStack(_) => {
+            anyhow::bail!("a site's rates are not asked of CloudKitty yet: write its list by hand")
+        }
+        ProviderConfig::Local(_) | ProviderConfig::Sim(_) => {
+            anyhow::bail!("{} has no prices to tell", space.provider.name())
+        }
+    }
+}
+
 /// The most `user_data` that the provider of a space takes, asked of nothing and nobody. `None`: this
 /// build has no such provider.
 pub(crate) fn user_data_limit(space: &SpaceConfig) -> Option<UserDataLimit> {
@@ -115,6 +145,14 @@ mod absent {
 
     pub(super) fn user_data_limit<C>(_: &C) -> Option<usize> {
         None
+    }
+
+    #[cfg(not(feature = "aws"))]
+    pub(super) async fn usual_prices<C>(
+        _: &C,
+        _: &Given<'_>,
+    ) -> anyhow::Result<Vec<super::UsualPrice>> {
+        anyhow::bail!(WHY)
     }
 
     #[cfg(not(feature = "aws"))]

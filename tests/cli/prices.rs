@@ -151,3 +151,51 @@ fn the_price_lists_that_come_with_vcycle_are_complete_and_too_old_to_be_believed
         assert!(!row.price.amount.is_nothing() && today.since(row.confirmed) > limit, "{row:?}");
     }
 }
+
+/// A refreshed list stands beside the one that somebody signed off, and changes nothing that is reserved.
+#[tokio::test(flavor = "multi_thread")]
+async fn prices_of_spot_are_asked_of_ec2_and_are_for_choosing_alone() {
+    use vcycle_aws::testing::{FakeCloud, Site as Account};
+
+    let clock = std::sync::Arc::new(vcycle_api::SystemClock::new());
+    let fake = FakeCloud::start(Account::small(), clock).await.unwrap();
+    let site = complete();
+    let credentials = fake.write_credentials(site.dir.path()).unwrap();
+    let space = format!(
+        "[space.\"aws.example\"]\nmarkets = [\"spot\", \"on-demand\"]\n[space.\"aws.example\".aws]\n\
+         region = \"eu-west-2\"\ninstance_types = [\"m5.large\"]\npublic_address = false\nroot_volume_gb = 10\n\
+         endpoint = \"{}\"\ncredentials_file = \"{}\"\n\
+         [space.\"aws.example\".machinetype.any]\nentry = \"example\"\ntarget_share = 1\n",
+        fake.endpoint(),
+        credentials.display()
+    );
+    let main = std::fs::read_to_string(site.path("vcycle.toml")).unwrap();
+    std::fs::write(site.path("vcycle.toml"), main + &space).unwrap();
+    let signed = PRICES
+        .replace("\"sim\"", "\"aws\"")
+        .replace("\"EUR\"", "\"GBP\"")
+        .replace("sim.1", "m5.large")
+        .replace("\"0.02\"", "\"0.1\"");
+    let disk = "\n[[disk]]\nper_gb_month = \"0.0672\"\n";
+    std::fs::write(site.path("prices/aws.toml"), signed + disk).unwrap();
+    let rate = RATES.replace("EUR", "USD");
+    std::fs::write(site.path("rates.toml"), format!("{RATES}\n{rate}")).unwrap();
+    let of_spot = |site: &Site| {
+        let answer = site.call(&["prices", "list", "aws.example", "--json"]).json();
+        let offerings = answer["spaces"][0]["offerings"].as_array().unwrap().clone();
+        let spot = offerings.into_iter().find(|it| it["market"] == "preemptible").unwrap();
+        (spot["price"]["per_hour"].clone(), spot["price"]["expected"].clone())
+    };
+    // A tenth for the machine, and a thousandth for its disk.
+    assert_eq!(of_spot(&site), ("0.101".into(), "0.101".into()));
+    let into = site.path("prices/aws-spot.toml").display().to_string();
+    let answer = site.call(&["prices", "refresh", "aws.example", "--into", &into]);
+    assert_eq!((answer.code, answer.stdout.as_str()), (Some(0), ""), "{answer:?}");
+    let list = std::fs::read_to_string(&into).unwrap();
+    // Two cents for each of two processors, and a tenth of a cent for each zone before the third.
+    assert!(list.contains("# In eu-west-2c, the dearest zone."), "{list}");
+    assert!(list.contains("per_hour = \"0.042\""), "{list}");
+    // 0.042 at 0.85 and a margin of a tenth, with the disk.
+    assert_eq!(of_spot(&site), ("0.101".into(), "0.04027".into()));
+    assert_eq!(site.call(&["prices", "refresh", SPACE]).code, Some(1), "it has none to tell");
+}

@@ -34,6 +34,7 @@ mod resolve;
 mod session;
 mod settings;
 mod side;
+mod spot_prices;
 mod tenancy;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -47,4 +48,5 @@ pub use provider::Aws;
 pub use settings::{
     AssumedRole, CredentialFiles, Credentials, Encryption, PublicAddress, RootVolume, Settings,
 };
+pub use spot_prices::SpotPrice;
 pub use userdata::{USER_DATA_LIMIT, user_data_bytes};

@@ -11,10 +11,11 @@ use vcycle_api::{
 };
 
 use crate::account::Account;
+use crate::spot_prices::SpotPrice;
 use crate::userdata::USER_DATA_LIMIT;
 use crate::{
     OpenError, Settings, create, delete, inspect, interruptions, list, prepare, quota, resolve,
-    side, tenancy, types, userdata,
+    side, spot_prices, tenancy, types, userdata,
 };
 
 /// One region of one account.
@@ -42,6 +43,14 @@ impl Aws {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<dyn Observe>, OpenError> {
         Ok(Arc::new(Self::open(settings, clock)?))
+    }
+
+    /// What spot costs now, for the configured types, in each zone.
+    ///
+    /// # Errors
+    /// As of every call that reads.
+    pub async fn spot_prices(&self) -> Result<Vec<SpotPrice>, ProviderError> {
+        spot_prices::spot_prices(&self.account).await
     }
 }
 

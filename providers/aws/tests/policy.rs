@@ -65,6 +65,8 @@ async fn live(place: &Place) {
         provider.get(&id).await.unwrap();
         provider.quota().await.unwrap();
         provider.terms().await.unwrap();
+        // `vcycle prices refresh`.
+        assert!(!provider.spot_prices().await.unwrap().is_empty());
         if market == Market::Preemptible {
             place.fake.interrupt(id.as_str());
         }

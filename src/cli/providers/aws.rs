@@ -2,10 +2,11 @@
 
 use vcycle_api::Market;
 use vcycle_aws::{
-    AssumedRole, Aws, CredentialFiles, Credentials, Encryption, PublicAddress, RootVolume, Settings,
+    AssumedRole, Aws, CredentialFiles, Credentials, Encryption, PublicAddress, RootVolume,
+    Settings, SpotPrice,
 };
 
-use super::{Act, Arc, Given, Observe};
+use super::{Act, Arc, Given, Observe, UsualPrice};
 use crate::config::{AwsConfig, AwsCredentials, RoleConfig, RootVolumeConfig};
 
 pub(super) fn open(config: &AwsConfig, given: &Given<'_>) -> anyhow::Result<Arc<dyn Act>> {
@@ -23,6 +24,20 @@ pub(super) fn user_data_limit(_: &AwsConfig) -> Option<usize> {
 
 pub(super) fn user_data_bytes(text: &str) -> usize {
     vcycle_aws::user_data_bytes(text)
+}
+
+pub(super) async fn usual_prices(
+    config: &AwsConfig,
+    given: &Given<'_>,
+) -> anyhow::Result<Vec<UsualPrice>> {
+    let aws = Aws::open(settings(config, given), Arc::clone(given.clock))?;
+    let prices = aws.spot_prices().await?;
+    let usual = |SpotPrice { instance_type: flavour, zone, dollars, .. }| UsualPrice {
+        flavour,
+        zone,
+        dollars,
+    };
+    Ok(prices.into_iter().map(usual).collect())
 }
 
 fn settings(config: &AwsConfig, given: &Given<'_>) -> Settings {

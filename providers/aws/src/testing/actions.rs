@@ -6,8 +6,8 @@ use super::ask::Ask;
 use super::reply::{Answer, Refusal};
 use super::world::World;
 use super::{
-    account, addresses, describe, disks, images, keypairs, launch, network, spot, tags, terminate,
-    types,
+    account, addresses, describe, disks, images, keypairs, launch, network, spot, spot_prices,
+    tags, terminate, types,
 };
 
 /// First segments of the parameters of an action; `None`: it is not here.
@@ -69,6 +69,7 @@ fn known(action: &str) -> Option<&'static [&'static str]> {
             &["SpotInstanceRequestId", "Filter", "MaxResults", "NextToken"]
         }
         "CancelSpotInstanceRequests" => &["SpotInstanceRequestId"],
+        "DescribeSpotPriceHistory" => &spot_prices::WORDS,
         "DescribeAvailabilityZones" => &["ZoneName", "ZoneId", "Filter", "AllAvailabilityZones"],
         "DescribeRegions" => &["RegionName", "Filter", "AllRegions"],
         "DescribeAccountAttributes" => &["AttributeName"],
@@ -118,6 +119,7 @@ pub(crate) fn answer(world: &mut World, ask: &Ask, caller: &Caller) -> Answer {
         "DeleteKeyPair" => keypairs::delete(world, params),
         "DescribeSpotInstanceRequests" => spot::describe(world, params),
         "CancelSpotInstanceRequests" => spot::cancel(world, params),
+        "DescribeSpotPriceHistory" => spot_prices::describe(world, params),
         "DescribeAvailabilityZones" => account::zones(world, params),
         "DescribeRegions" => account::regions(world, params),
         "DescribeAccountAttributes" => Ok(account::attributes(world, params)),

@@ -352,6 +352,7 @@ fn every_known_action_answers() {
         "DescribeRegions",
         "DescribeKeyPairs",
         "DescribeSpotInstanceRequests",
+        "DescribeSpotPriceHistory",
         "DescribeAvailabilityZones",
         "DescribeAccountAttributes",
         "CreateTags",

@@ -41,6 +41,7 @@ mod short;
 mod sigv4;
 mod site;
 mod spot;
+mod spot_prices;
 mod sts;
 mod tags;
 mod terminate;
