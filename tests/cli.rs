@@ -6,6 +6,8 @@
 
 #[path = "cli/prices.rs"]
 mod prices;
+#[path = "cli/spend.rs"]
+mod spend;
 mod support;
 
 use std::collections::BTreeMap;
@@ -170,6 +172,8 @@ fn help_tells_every_command_and_its_options() {
         golden(&format!("help-{command}.txt"), answer.stdout);
     }
     golden("help-prices.txt", call(&["prices", "--help"]).stdout);
+    golden("help-spend.txt", call(&["spend", "--help"]).stdout);
+    golden("help-spend-import.txt", call(&["spend", "import", "--help"]).stdout);
     golden("help-library-render.txt", call(&["library", "render", "--help"]).stdout);
 }
 

@@ -65,8 +65,8 @@ pub(super) async fn leave(
     Ok(id)
 }
 
-/// `user@host`, as far as known.
-fn who() -> String {
+/// `user@host`, as far as known. Also for `spend import`.
+pub(super) fn who() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid())
         .ok()
         .flatten()

@@ -23,6 +23,7 @@ mod prices;
 mod providers;
 mod run;
 mod site;
+mod spend;
 mod status;
 mod supervisor;
 mod target;
@@ -80,6 +81,8 @@ pub enum Command {
     Handover(HandoverArgs),
     /// List the managers that share the state directory, and who owns which space
     Managers(StateArgs),
+    /// Show what was spent, how fast, what is reserved, and where it leads; compare it with bills
+    Spend(Box<spend::args::SpendArgs>),
     /// Look at VM definitions
     #[command(subcommand)]
     Library(LibraryCommand),

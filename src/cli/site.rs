@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use vcycle_api::{Clock, SystemClock};
+use vcycle_money::Currency;
 
 use super::error::CliError;
 use crate::config::{self, Config};
@@ -19,6 +20,8 @@ use crate::store::{IdleSpace, ManagerInfo, RealFs, Store};
 pub(crate) struct StateSource {
     pub(crate) store: Store,
     pub(crate) clock: Arc<SystemClock>,
+    /// That of the ledger; `None`: no configuration says it.
+    pub(crate) currency: Option<Currency>,
     /// That the configuration is not valid now.
     config_problem: Option<String>,
     /// Spaces that the configuration names; `None`: not known.
@@ -106,7 +109,9 @@ impl StateSource {
         // An owner renews three times within the life of its ownership.
         let patience = config.site.ownership_ttl * 2;
         let configured = Some(config.spaces.keys().cloned().collect());
-        Self::at(&config.site.state_dir, configured, patience)
+        let mut source = Self::at(&config.site.state_dir, configured, patience)?;
+        source.currency = config.spending.as_ref().map(|spending| spending.currency);
+        Ok(source)
     }
 
     fn at(
@@ -117,7 +122,7 @@ impl StateSource {
         must_be_a_directory(dir)?;
         let clock = Arc::new(SystemClock::new());
         let store = Store::new(Arc::new(RealFs::new(dir)), clock.clone());
-        Ok(Self { store, clock, config_problem: None, configured, patience })
+        Ok(Self { store, clock, currency: None, config_problem: None, configured, patience })
     }
 
     /// Fails when no manager has ever run here: what we leave in an empty folder below an

@@ -142,12 +142,18 @@ impl Why {
 impl Comparison {
     /// What is to be appended to the ledger.
     pub fn events(&self, source: &str) -> Vec<Event> {
-        let event = |correction: &Correction| Event::Corrected {
-            account: correction.account.clone(),
-            at: correction.day.begin(),
-            amount: correction.amount,
+        self.corrections.iter().map(|correction| correction.event(source)).collect()
+    }
+}
+
+impl Correction {
+    /// As it is appended to the ledger.
+    pub fn event(&self, source: &str) -> Event {
+        Event::Corrected {
+            account: self.account.clone(),
+            at: self.day.begin(),
+            amount: self.amount,
             source: source.to_owned(),
-        };
-        self.corrections.iter().map(event).collect()
+        }
     }
 }

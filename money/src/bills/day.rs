@@ -33,6 +33,12 @@ impl Day {
         self.0.tomorrow().ok().map(Self)
     }
 
+    /// The first day of its month.
+    #[must_use]
+    pub fn first_of_month(self) -> Self {
+        Self(self.0.first_of_month())
+    }
+
     /// The day some days before.
     pub fn before(self, days: u16) -> Self {
         Self(self.0.saturating_sub(jiff::Span::new().days(i64::from(days))))

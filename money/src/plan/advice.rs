@@ -132,7 +132,7 @@ pub struct Forecast {
 
 impl Forecast {
     /// From what is spent, at a rate, to the end.
-    pub(super) fn new(
+    pub fn new(
         (spent, amount): (Amount, Amount),
         rate: Rate,
         (now, stop): (Timestamp, Timestamp),

@@ -1,0 +1,160 @@
+//! `vcycle spend caps`: where every cap stands in its present window.
+
+use std::path::Path;
+
+use serde::Serialize;
+use vcycle_money::book::Recorded;
+use vcycle_money::{Amount, CapName, Currency, Scope, Span, Stage, Standing, Window};
+
+use super::super::StateArgs;
+use super::super::error::CliError;
+use super::super::output::{
+    BAD, FAINT, GOOD, Screen, WARN, clock_time, from_now, json, number, print, styled, table,
+    table_text,
+};
+use super::reading::Reading;
+use crate::model::Timestamp;
+
+/// Carries the command out.
+pub(super) async fn run(config: &Path, args: &StateArgs) -> Result<(), CliError> {
+    let reading = Reading::open(config, args.state_dir.as_deref()).await?;
+    let seen = Seen::of(&reading);
+    if args.read.json { print(&json(&seen)?) } else { print(&text(&seen, Screen::of_stdout())) }
+}
+
+/// The documented JSON of `vcycle spend caps --json`.
+#[derive(Serialize)]
+struct Seen {
+    format: u32,
+    now: Timestamp,
+    currency: Option<Currency>,
+    damage: Option<String>,
+    /// Where the caps in force were read.
+    source: String,
+    caps: Vec<Row>,
+}
+
+/// A cap and its standing. Also of `explain`.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Row {
+    pub(super) cap: CapName,
+    pub(super) scope: Scope,
+    pub(super) each: Window,
+    /// Its present window; null: the grant has not begun, or is over.
+    pub(super) window: Option<Span>,
+    pub(super) limit: Amount,
+    pub(super) settled: Amount,
+    pub(super) reserved: Amount,
+    /// What open reservations have cost until now.
+    pub(super) running: Amount,
+    pub(super) left: Amount,
+    pub(super) stage: Stage,
+    /// Since when, as far as it was recorded.
+    pub(super) since: Option<Timestamp>,
+}
+
+impl Row {
+    pub(super) fn of(standing: &Standing) -> Self {
+        let is_this = |recorded: &&Recorded| recorded.stage == standing.stage;
+        Self {
+            cap: standing.cap.name.clone(),
+            scope: standing.cap.scope.clone(),
+            each: standing.cap.window,
+            window: standing.window,
+            limit: standing.cap.limit,
+            settled: standing.sum.settled(),
+            reserved: standing.sum.reserved(),
+            running: standing.run_up,
+            left: standing.left(),
+            stage: standing.stage,
+            since: standing.recorded.as_ref().filter(is_this).map(|recorded| recorded.at),
+        }
+    }
+}
+
+impl Seen {
+    fn of(reading: &Reading) -> Self {
+        let standings = reading.book.standings(reading.now);
+        Self {
+            format: 1,
+            now: reading.now,
+            currency: reading.currency,
+            damage: reading.damage.clone(),
+            source: reading.book.caps_source().to_owned(),
+            caps: standings.iter().map(Row::of).collect(),
+        }
+    }
+}
+
+fn text(seen: &Seen, screen: Screen) -> String {
+    let alarm = seen
+        .damage
+        .as_ref()
+        .map_or(String::new(), |damage| format!("{} {damage}\n\n", styled(BAD, "alarm:")));
+    if seen.caps.is_empty() {
+        return format!(
+            "{alarm}no cap is in force: write one into caps.d of the state directory\n"
+        );
+    }
+    let headings =
+        ["CAP", "WINDOW", "ENDS", "LIMIT", "SETTLED", "RESERVED", "LEFT", "STAGE", "SINCE"];
+    let mut table = table(screen, &headings);
+    for row in &seen.caps {
+        let since = row.since.map_or("-".to_owned(), |since| from_now(since, seen.now));
+        let money = |amount: Amount| number(format!("{amount:.2}"));
+        table.add_row([
+            comfy_table::Cell::new(&row.cap),
+            comfy_table::Cell::new(window_name(row.each)),
+            comfy_table::Cell::new(ends(row, seen.now)),
+            money(row.limit),
+            money(row.settled),
+            money(row.reserved),
+            money(row.left),
+            comfy_table::Cell::new(stage_text(row.stage)),
+            comfy_table::Cell::new(since),
+        ]);
+    }
+    let unit = seen.currency.map_or(String::new(), |currency| format!("amounts in {currency}; "));
+    let source = if seen.source.is_empty() { "unknown" } else { &seen.source };
+    let remark = styled(FAINT, format!("{unit}caps as set from {source}"));
+    format!("{alarm}{}{remark}\n", table_text(&table))
+}
+
+/// What a window is called.
+pub(super) fn window_name(window: Window) -> String {
+    let name = |each: &str, offset: i8| match offset {
+        0 => each.to_owned(),
+        _ => format!("{each} (UTC{offset:+})"),
+    };
+    match window {
+        Window::Grant { .. } => "grant".to_owned(),
+        Window::Hour => "hour".to_owned(),
+        Window::Day { utc_offset_hours } => name("day", utc_offset_hours),
+        Window::Week { utc_offset_hours } => name("week", utc_offset_hours),
+        Window::Month { utc_offset_hours } => name("month", utc_offset_hours),
+    }
+}
+
+/// When the present window ends, or why there is none.
+pub(super) fn ends(row: &Row, now: Timestamp) -> String {
+    match (row.window, row.each) {
+        (Some(window), _) => from_now(window.to, now),
+        (None, Window::Grant { from, .. }) if now < from => {
+            format!("begins {}", clock_time(from))
+        }
+        (None, Window::Grant { .. }) => "is over".to_owned(),
+        (None, Window::Hour | Window::Day { .. } | Window::Week { .. } | Window::Month { .. }) => {
+            "-".to_owned()
+        }
+    }
+}
+
+/// A stage in its colour.
+pub(super) fn stage_text(stage: Stage) -> String {
+    let style = match stage {
+        Stage::Open => GOOD,
+        Stage::Warned | Stage::NotGrowing => WARN,
+        Stage::Draining | Stage::Spent => BAD,
+    };
+    styled(style, stage.word())
+}

@@ -1,0 +1,362 @@
+//! `vcycle spend` on a ledger that was made for the test: what is reserved and settled in it is known to the penny.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vcycle::model::{
+    Generation, IntentToken, MachineName, MachinetypeName, ManagerName, Market, OfferingId,
+    SpaceName, Timestamp,
+};
+use vcycle_money::bills::Day;
+use vcycle_money::book::Head;
+use vcycle_money::{
+    Account, Amount, Author, Cap, CapName, Community, Currency, Entry, Event, Money, ProviderName,
+    Reservation, Scope, SettleReason, Stages, Tariff, Window,
+};
+
+use super::Site;
+use super::support::Answer;
+
+const AN_HOUR: Duration = Duration::from_secs(3600);
+const A_DAY: Duration = Duration::from_secs(86_400);
+
+/// The middle of a day whose bill is complete.
+fn past() -> Timestamp {
+    days_ago(10).begin() + AN_HOUR * 12
+}
+
+fn days_ago(days: u16) -> Day {
+    Day::of(now()).before(days)
+}
+
+fn now() -> Timestamp {
+    vcycle_api::Clock::now(&vcycle_api::SystemClock::new())
+}
+
+fn amount(text: &str) -> Amount {
+    text.parse().unwrap()
+}
+
+fn account(machinetype: &str) -> Account {
+    Account {
+        provider: ProviderName::parse("aws").unwrap(),
+        space: SpaceName::parse("ska.aws").unwrap(),
+        machinetype: MachinetypeName::parse(machinetype).unwrap(),
+        community: Some(Community::parse("SKA, low").unwrap()),
+        market: Market::OnDemand,
+    }
+}
+
+/// 2.00 an hour.
+fn reservation(number: u8, machinetype: &str, from: Timestamp, until: Timestamp) -> Reservation {
+    let account = account(machinetype);
+    Reservation {
+        intent: IntentToken::compose(number.into()),
+        machine: MachineName::compose(&account.machinetype, number.into()),
+        generation: Generation(1),
+        account,
+        offering: OfferingId {
+            flavour: "c7i.2xlarge".to_owned(),
+            zone: "eu-west-2a".to_owned(),
+            market: Market::OnDemand,
+        },
+        tariff: Tariff {
+            hourly: amount("2"),
+            minimum: Duration::from_secs(60),
+            granularity: Duration::from_secs(1),
+        },
+        quoted: Money { amount: amount("2.5"), currency: Currency::USD },
+        from,
+        until,
+    }
+}
+
+fn cap(name: &str, limit: &str, window: Window) -> Cap {
+    Cap {
+        name: CapName::parse(name).unwrap(),
+        limit: amount(limit),
+        scope: Scope::default(),
+        window,
+        stages: Stages::default(),
+    }
+}
+
+/// What one author writes.
+fn events_of_the_owner(events: Vec<Event>) -> (Author, Vec<Event>) {
+    let author = Author::Owner {
+        manager: ManagerName::parse("vm12").unwrap(),
+        space: SpaceName::parse("ska.aws").unwrap(),
+        generation: Generation(1),
+    };
+    (author, events)
+}
+
+/// Two lives ten days ago: one worked for 5 h (10.00), one fizzled after 30 min (1.00). One machine runs since two
+/// hours ago for 10 h (20.00). Caps: 100 each day, and a grant of 40 that has 9.00 left.
+fn ledger() -> Vec<(Author, Vec<Event>)> {
+    let midnight = days_ago(0).begin();
+    let grant = Window::Grant { from: midnight - A_DAY * 30, to: midnight + A_DAY * 30 };
+    let caps = vec![
+        cap("each-day", "100", Window::Day { utc_offset_hours: 0 }),
+        cap("the-grant", "40", grant),
+    ];
+    let manager = Author::Manager { manager: ManagerName::parse("vm12").unwrap() };
+    let (begin, now) = (past(), now());
+    let settled = |number: u8, end, reason| Event::Settled {
+        intent: IntentToken::compose(number.into()),
+        begin,
+        end,
+        reason,
+    };
+    let running = reservation(3, "dune", now - AN_HOUR * 2, now + AN_HOUR * 8);
+    vec![
+        (manager, vec![Event::CapsSet { caps, source: "caps.d/ska.toml of alice".to_owned() }]),
+        events_of_the_owner(vec![
+            Event::Reserved(reservation(1, "dune", begin, begin + AN_HOUR * 8)),
+            Event::Reserved(reservation(2, "lsst", begin, begin + AN_HOUR * 2)),
+        ]),
+        events_of_the_owner(vec![
+            settled(1, begin + AN_HOUR * 5, SettleReason::Worked),
+            settled(2, begin + AN_HOUR / 2, SettleReason::Fizzled),
+            Event::Reserved(running),
+        ]),
+    ]
+}
+
+/// Writes entries as `docs/STATE-DIR.md` says where they lie. All of them are in the first block.
+fn site() -> Site {
+    let site = Site::new();
+    let log = site.path("shared/ledger/log");
+    std::fs::create_dir_all(log.join("000000-a1")).unwrap();
+    let mut head = Head::default();
+    for (by, events) in ledger() {
+        let entry = Entry {
+            format: 1,
+            number: 0,
+            previous: String::new(),
+            at: now() - AN_HOUR,
+            by,
+            attempt: "a1".to_owned(),
+            events,
+        };
+        let (sealed, bytes) = head.seal(entry);
+        head = sealed.head().clone();
+        std::fs::write(entry_path(&site, head.number), bytes).unwrap();
+    }
+    site
+}
+
+fn entry_path(site: &Site, number: u64) -> PathBuf {
+    let name = format!("{number:010}.json");
+    let log = site.path("shared/ledger/log");
+    if number == 1 { log.join(name) } else { log.join("000000-a1").join(name) }
+}
+
+fn ask(site: &Site, args: &[&str]) -> Answer {
+    let mut all = vec!["spend"];
+    all.extend(args);
+    site.call(&all)
+}
+
+#[track_caller]
+fn good(answer: Answer) -> Answer {
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    answer
+}
+
+#[test]
+fn what_was_spent_is_told_to_the_penny_from_every_side() {
+    let site = site();
+    let from = days_ago(20).to_string();
+    let answer = good(ask(&site, &["--json", "--from", &from])).json();
+    assert_eq!((&answer["settled"], &answer["waste"]), (&json!("11.00"), &json!("1.00")));
+    assert_eq!(answer["reserved"]["machines"], 1);
+    assert_eq!(answer["reserved"]["amount"], "20.00");
+    assert_eq!(answer["communities"]["SKA, low"]["reserved"], "20.00");
+    let dune: Amount =
+        answer["machinetypes"]["ska.aws/dune"]["spent"].as_str().unwrap().parse().unwrap();
+    assert!(dune > amount("13.99") && dune < amount("14.50"), "10 settled and 2 an hour: {dune}");
+    let rate: Amount = answer["rates"]["one_hour"].as_str().unwrap().parse().unwrap();
+    assert!(rate > amount("1.98") && rate <= amount("2"), "one machine of 2.00 an hour: {rate}");
+    let grant = &answer["grants"][0];
+    assert_eq!((&grant["cap"], &grant["limit"]), (&json!("the-grant"), &json!("40.00")));
+    // 4.00 in 24 hours go on for 30 days: 120 and what was spent.
+    let lands: Amount = grant["day"]["lands"].as_str().unwrap().parse().unwrap();
+    assert!(lands > amount("120") && lands < amount("150"), "{lands}");
+    assert!(grant["day"]["exhausted"].is_string(), "{grant}");
+
+    let text = good(ask(&site, &["--from", &from])).stdout;
+    for words in
+        ["11.00 settled", "for 1 machines", "1.00 (9.0%) on machines", "the-grant", "all spent"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn caps_show_what_is_left_and_their_stage() {
+    let site = site();
+    let answer = good(ask(&site, &["caps", "--json"])).json();
+    let grant = &answer["caps"][1];
+    assert_eq!((&grant["settled"], &grant["reserved"]), (&json!("11.00"), &json!("20.00")));
+    assert_eq!((&grant["left"], &grant["stage"]), (&json!("9.00"), &json!("open")));
+    assert_eq!(answer["source"], "caps.d/ska.toml of alice");
+    let text = good(ask(&site, &["caps"])).stdout;
+    for words in
+        ["each-day", "the-grant", "9.00", "open", "caps as set from caps.d/ska.toml of alice"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn a_cap_is_explained_by_its_reservations_and_by_what_the_next_machine_needs() {
+    let site = site();
+    let answer = good(ask(&site, &["explain", "the-grant", "--json"])).json();
+    assert_eq!(answer["reservations"].as_array().unwrap().len(), 1);
+    assert_eq!(answer["reservations"][0]["whole"], "20.00");
+    let next = &answer["next"][0];
+    assert_eq!((&next["needed"], &next["fits"]), (&json!("20.00"), &json!(false)));
+    assert_eq!(
+        (&next["refusal"]["cap"], &next["refusal"]["left"]),
+        (&json!("the-grant"), &json!("9.00"))
+    );
+    let text = good(ask(&site, &["explain", "the-grant"])).stdout;
+    assert!(text.contains("the-grant has 9.00 left, and it needs 20.00 there"), "{text}");
+
+    let unknown = ask(&site, &["explain", "the-grand"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.stderr.contains("there are each-day, the-grant"), "{unknown:?}");
+}
+
+/// A bill of the day in the past, and of yesterday.
+fn bill(site: &Site) -> String {
+    let line = |day: Day, cost: &str, tags: &str| {
+        format!("{day}T12:00:00Z,AmazonEC2,i-1,USD,{cost},\"{tags}\"\n")
+    };
+    let ours =
+        "{\"\"user_vcycle_space\"\":\"\"ska.aws\"\",\"\"user_vcycle_machinetype\"\":\"\"dune\"\"}";
+    let lsst = ours.replace("dune", "lsst");
+    let text = [
+        "line_item_usage_start_date,line_item_product_code,line_item_resource_id,line_item_currency_code,\
+         line_item_unblended_cost,resource_tags\n"
+            .to_owned(),
+        line(days_ago(10), "8.75", ours),
+        line(days_ago(10), "1.25", &lsst),
+        line(days_ago(10), "100.0000000001", ""),
+        line(days_ago(1), "3", ours),
+    ]
+    .concat();
+    let path = site.path("export.csv");
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn a_bill_is_compared_booked_once_and_exported() {
+    let site = site();
+    let bill = bill(&site);
+    let args = ["import", &bill, "--from", "aws", "--currency", "GBP", "--rate", "USD=0.8"];
+    let answer = good(ask(&site, &[&args[..], &["--json"]].concat())).json();
+    let past = &answer["days"][0];
+    assert_eq!((&past["billed"], &past["ledger"]), (&json!("8.00"), &json!("11.00")));
+    assert_eq!((&past["factor"], &past["others"]), (&json!("0.727"), &json!("80.00")));
+    assert_eq!(answer["corrections"].as_array().unwrap().len(), 1, "lsst is as billed: {answer}");
+    assert_eq!(answer["corrections"][0]["amount"], "-3.00");
+    assert!(answer["held_back"][0]["why"].as_str().unwrap().contains("may not be complete"));
+    assert_eq!(answer["booked"], Value::Null);
+
+    let book = [&args[..], &["--book"]].concat();
+    let unasked = ask(&site, &book);
+    assert_eq!(unasked.code, Some(2), "nothing is booked without agreement: {unasked:?}");
+    assert!(unasked.stderr.contains("3.00 less"), "{unasked:?}");
+    let booked = good(ask(&site, &[&book[..], &["--yes"]].concat()));
+    assert!(booked.stdout.contains("booked 1 corrections: -3.00 GBP"), "{booked:?}");
+    let again = good(ask(&site, &[&book[..], &["--yes", "--json"]].concat())).json();
+    assert_eq!((&again["corrections"], &again["booked"]), (&json!([]), &Value::Null));
+
+    let (from, to) = (days_ago(12).to_string(), days_ago(8).to_string());
+    let csv = good(ask(&site, &["export", "--from", &from, "--to", &to])).stdout;
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(
+        lines[0],
+        "hour,provider,space,machinetype,community,market,purpose,amount,currency"
+    );
+    assert!(
+        lines[1..].iter().any(|line| line.contains("dune,\"SKA, low\",on-demand,corrected,-3.00")),
+        "{csv}"
+    );
+    let all =
+        good(ask(&site, &["export", "--format", "json", "--from", &from, "--to", &to])).json();
+    let sum: Amount = all["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["amount"].as_str().unwrap().parse::<Amount>().unwrap())
+        .sum();
+    assert_eq!(sum, amount("8"), "as on the bill");
+}
+
+#[test]
+fn a_bill_that_is_cut_off_is_shown_as_far_as_it_goes_and_never_booked() {
+    let site = site();
+    let bill = bill(&site);
+    let text = std::fs::read_to_string(&bill).unwrap();
+    std::fs::write(&bill, &text[..text.len() - 20]).unwrap();
+    let args = [
+        "import",
+        &bill,
+        "--from",
+        "aws",
+        "--currency",
+        "GBP",
+        "--rate",
+        "USD=0.8",
+        "--book",
+        "--yes",
+    ];
+    let answer = ask(&site, &args);
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    assert!(answer.stdout.contains("0.727"), "{answer:?}");
+    assert!(
+        answer.stderr.contains("export.csv, line 5, column") && answer.stderr.contains("cut off"),
+        "{answer:?}"
+    );
+    assert!(!entry_path(&site, 4).exists(), "nothing was booked");
+}
+
+#[test]
+fn what_is_missing_is_said_with_what_to_type() {
+    let site = site();
+    let bill = bill(&site);
+    let no_rate = ask(&site, &["import", &bill, "--from", "aws", "--currency", "GBP"]);
+    assert_eq!(no_rate.code, Some(2), "{no_rate:?}");
+    assert!(no_rate.stderr.contains("--rate USD="), "{no_rate:?}");
+    let no_currency = ask(&site, &["import", &bill, "--from", "aws"]);
+    assert_eq!(no_currency.code, Some(2), "{no_currency:?}");
+    assert!(no_currency.stderr.contains("--currency"), "{no_currency:?}");
+    let wrong_rate = ask(&site, &["import", &bill, "--from", "aws", "--rate", "USD=0"]);
+    assert!(wrong_rate.stderr.contains("USD=0.79"), "{wrong_rate:?}");
+}
+
+#[test]
+fn a_damaged_ledger_is_shown_up_to_the_damage_and_never_exported() {
+    let site = site();
+    std::fs::write(entry_path(&site, 3), "{}\n").unwrap();
+    let caps = good(ask(&site, &["caps"]));
+    assert!(caps.stdout.contains("alarm: the ledger is damaged at entry 3"), "{caps:?}");
+    assert!(caps.stdout.contains("the-grant"), "what stands before is shown: {caps:?}");
+    let export = ask(&site, &["export"]);
+    assert_eq!((export.code, export.stdout.as_str()), (Some(1), ""));
+    assert!(export.stderr.contains("damaged at entry 3"), "{export:?}");
+}
+
+#[test]
+fn without_a_ledger_nothing_was_spent() {
+    let site = Site::new();
+    let answer = good(ask(&site, &["--json"])).json();
+    assert_eq!((&answer["spent"], &answer["grants"]), (&json!("0.00"), &json!([])));
+    let caps = good(ask(&site, &["caps"]));
+    assert!(caps.stdout.contains("no cap is in force"), "{caps:?}");
+}
