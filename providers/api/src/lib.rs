@@ -43,7 +43,7 @@ pub use ids::{
     DeploymentId, EntryName, Generation, InstanceId, IntentToken, InvalidName, MachineName,
     MachinetypeName, ManagerName, SpaceName,
 };
-pub use instance::{Instance, InstanceState};
+pub use instance::{Instance, InstanceState, LateRefusal};
 pub use intents::{Before, Intents};
 pub use offering::{Availability, Market, Money, Offering, OfferingId, Price, Quota};
 pub use prepare::{Need, Readiness};
