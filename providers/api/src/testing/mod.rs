@@ -8,6 +8,8 @@
 mod bench;
 mod cases;
 mod harness;
+#[cfg(feature = "testing-http")]
+pub mod http;
 mod report;
 
 pub use bench::{Bench, Halt, Outcome};
