@@ -7,6 +7,7 @@
 
 mod bench;
 mod cases;
+mod forward;
 mod harness;
 #[cfg(feature = "testing-http")]
 pub mod http;
@@ -14,6 +15,7 @@ mod report;
 
 pub use bench::{Bench, Halt, Outcome};
 pub use cases::{Case, all_cases};
+pub use forward::{Call, Counted, Forward, Line};
 pub use harness::{CannotInject, Fault, Faults, Limits, Skew, Subject, Template, Tenancy};
 pub use report::{CaseReport, Report, Verdict};
 
