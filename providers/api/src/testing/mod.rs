@@ -12,6 +12,7 @@ mod harness;
 #[cfg(feature = "testing-http")]
 pub mod http;
 mod report;
+pub mod scale;
 
 pub use bench::{Bench, Halt, Outcome};
 pub use cases::{Case, all_cases};
