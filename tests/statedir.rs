@@ -14,8 +14,6 @@ mod faults;
 #[path = "statedir/formats.rs"]
 mod formats;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of cycles")]
-#[path = "core/forward.rs"]
-mod forward;
 #[path = "statedir/machines.rs"]
 mod machines;
 #[path = "core/mortal.rs"]
