@@ -25,8 +25,8 @@ use crate::observe::{
     ClockLook, ClockReading, Observation, Sources, SpaceMemory, Stepped, observe,
 };
 use crate::plan::{
-    Fact, Plan, PlanInput, SnapshotFrame, Step, check, lets_absence_be_proven, plan,
-    processors_in_use, snapshot,
+    Fact, Plan, PlanInput, QuotaStop, SnapshotFrame, Step, check, lets_absence_be_proven, plan,
+    processors_in_use, refused_late_for_quota, snapshot,
 };
 use crate::store::{Fenced, Proof, Store, StoreError};
 
@@ -101,7 +101,7 @@ pub async fn run_cycle(
     let under = PlanFrame { seed, clock: trust, deployment, generation, policy, readiness };
     let mut input = plan_input(&under, &seen, &remembered);
     let used = processors_in_use(&input);
-    input.quota_stop = memory.quota_stop(seen.now, used, seen.quota);
+    input.quota_stop = quota_stop(&input, (&seen, used), memory);
     let plan = lawful_plan(&input);
     let offerings = &seen.offerings;
     let absence = absence(&input);
@@ -198,6 +198,18 @@ async fn tell_time(
 /// What a delete that finds nothing may conclude in this cycle.
 fn absence(input: &PlanInput<'_>) -> Absence {
     if lets_absence_be_proven(input) { Absence::CanBeProven } else { Absence::ProvesNothing }
+}
+
+/// The standing refusal for quota: of a create, or of a machine that had been accepted, as the cloud shows it now.
+fn quota_stop(
+    input: &PlanInput<'_>,
+    (seen, used): (&Observation, Processors),
+    memory: &mut SpaceMemory,
+) -> Option<QuotaStop> {
+    if let Some(never_were) = refused_late_for_quota(input) {
+        memory.quota_refused(seen.now, used.minus(never_were), seen.quota);
+    }
+    memory.quota_stop(seen.now, used, seen.quota)
 }
 
 /// Remembers what no record remembers.
@@ -319,7 +331,9 @@ fn is_one_of_many(outcome: &StepOutcome, outcomes: &Outcomes) -> bool {
 fn decision(outcome: &StepOutcome) -> Option<Decision> {
     let StepOutcome { step, at, result } = outcome;
     let shown = match step {
-        Step::Learn { machine: _, fact } => matches!(fact, Fact::Ended { .. }),
+        Step::Learn { machine: _, fact } => {
+            matches!(fact, Fact::Ended { .. } | Fact::RefusedLate(_))
+        }
         Step::Archive { .. } | Step::Expire { .. } => !matches!(result, StepResult::Done { .. }),
         Step::Adopt { .. }
         | Step::Resolve { .. }

@@ -18,7 +18,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt;
-use support::forward::{Call, Forward, Line};
 use support::run;
 use support::site::{Site, space, with_twin};
 use support::world::{START, strict_cloud};
@@ -34,6 +33,7 @@ use vcycle::model::{
 };
 use vcycle::store::testing::{MemoryFs, Vanishing};
 use vcycle::store::{SharedFs, Store};
+use vcycle_api::testing::{Call, Forward, Line};
 use vcycle_api::{Act, Clock, ErrorKind, ProviderError};
 use vcycle_sim::{LogEvent, Settings, SimCloud};
 

@@ -105,7 +105,7 @@ fn sighting(record: &MachineRecord, sight: &str) -> Sighting {
         "running" | "running with other tags" => InstanceState::Running,
         "stopped" => InstanceState::Stopped,
         "preempted" => InstanceState::Preempted,
-        "failed" => InstanceState::Failed { fault: "no valid host".into() },
+        "failed" => InstanceState::Failed { refusal: None, fault: "no valid host".into() },
         "deleting" => InstanceState::Deleting,
         "gone" => InstanceState::Gone,
         "unknown" => InstanceState::Unknown { word: "SHELVED".into() },

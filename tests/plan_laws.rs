@@ -50,7 +50,7 @@ fn machine_spec() -> impl Strategy<Value = MachineSpec> {
     let heartbeat = prop::option::of(0_u64..60);
     let code = prop::option::weighted(0.3, prop::sample::select(vec![100, 200, 300, 500, 700]));
     let deleting = prop::option::weighted(0.2, 0_u64..300);
-    (0..3_usize, 0..15_u8, 0..3000_u64, heartbeat, code, deleting, 0..20_u8).prop_map(
+    (0..3_usize, 0..17_u8, 0..3000_u64, heartbeat, code, deleting, 0..20_u8).prop_map(
         |(machinetype, kind, minutes, heartbeat, code, deleting, extra)| MachineSpec {
             machinetype,
             kind,
@@ -247,20 +247,26 @@ fn add_requests(world: &mut World, spec: &Spec) {
     }
 }
 
+fn refused_late(refusal: LateRefusal) -> InstanceState {
+    InstanceState::Failed { refusal: Some(refusal), fault: "x".into() }
+}
+
 fn add_machine(world: &mut World, spec: &MachineSpec, index: usize) {
     let (machinetype, age) = (TYPES[spec.machinetype], minutes(spec.minutes));
     let now = world.now;
     let name = format!("m{index:03}");
     let view = match spec.kind {
         0 => world.intended(machinetype, &name, age),
-        1 | 2 | 14 => world.starting(machinetype, &name, age),
+        1 | 2 | 14..=16 => world.starting(machinetype, &name, age),
         _ => world.running(machinetype, &name, age),
     };
     let state = match spec.kind {
         2 => Some(InstanceState::Running),
         4 => Some(InstanceState::Stopped),
         5 => Some(InstanceState::Preempted),
-        6 => Some(InstanceState::Failed { fault: "x".into() }),
+        6 => Some(InstanceState::Failed { refusal: None, fault: "x".into() }),
+        15 => Some(refused_late(LateRefusal::InsufficientCapacity)),
+        16 => Some(refused_late(LateRefusal::QuotaExceeded)),
         7 => Some(InstanceState::Deleting),
         8 => Some(InstanceState::Gone),
         9 | 14 => Some(InstanceState::Unknown { word: "x".into() }),
@@ -614,6 +620,25 @@ proptest! {
                 prop_assert_eq!(made, 0);
             }
         }
+    }
+
+    #[test]
+    fn a_late_refusal_means_for_creations_what_one_at_once_means(
+        spec in spec(), kind in prop::sample::select(vec![LateRefusal::InsufficientCapacity, LateRefusal::QuotaExceeded]), ago in 0..300_u64,
+    ) {
+        let (mut at_once, mut late) = (world(&spec), world(&spec));
+        let mut record = at_once.record(TYPES[0], "refused", minutes(ago));
+        let (at, message) = (record.asked, "x".to_owned());
+        record.gone = Some(Gone { at, evidence: Evidence::NotFound });
+        let mut refused = record.clone();
+        refused.rejected = Some(Rejection { at, kind: kind.word().to_owned(), message: message.clone() });
+        at_once.machines.push(World::unseen(refused));
+        record.refused_late = Some(LateRejection { kind, message });
+        record.ended = Some(EndFact { at, state: EndState::Failed, message: None });
+        late.machines.push(World::unseen(record));
+        let (at_once, late) = (at_once.plan(), late.plan());
+        prop_assert_eq!(&at_once.report, &late.report);
+        prop_assert_eq!(creates(&at_once), creates(&late));
     }
 
     #[test]

@@ -54,6 +54,17 @@ fn stock_out(world: &mut World, flavour: &str, zones: &[&str], market: Market) {
     }
 }
 
+/// A machine of this offering that the cloud had accepted, as it is shown when it is refused after all.
+fn refused_late(world: &mut World, short: &str, of: &OfferingId, refusal: LateRefusal) {
+    let now = world.now;
+    let view = world.starting("dune", short, minutes(2));
+    view.record.offering = of.clone();
+    let fault = "HTTP 503 ZONE_RESOURCE_POOL_EXHAUSTED".to_owned();
+    let state = InstanceState::Failed { refusal: Some(refusal), fault };
+    let vm = Instance { ended: Some(now), ..vm_of(&view.record, state) };
+    view.sighting = Sighting::Seen(Box::new(vm));
+}
+
 const BOTH: [Market; 2] = [Market::Preemptible, Market::OnDemand];
 
 #[test]
@@ -281,4 +292,76 @@ fn disks_addresses_and_interfaces_of_machines_that_are_gone_are_swept_by_one_rul
         left.tags.space = SpaceName::parse("other.example").unwrap();
     }
     assert_eq!(sweeps(&world.plan()), [""; 0]);
+}
+
+#[test]
+fn a_late_refusal_for_capacity_parks_the_offering_and_the_next_is_made_in_the_same_cycle() {
+    let mut world = world(&BOTH);
+    let all: Vec<OfferingId> = world.offerings.iter().map(|offering| offering.id.clone()).collect();
+    let small = all.iter().filter(|id| id.flavour == "small" && id.market == Market::Preemptible);
+    let small: Vec<_> = small.collect();
+    for (number, id) in small.iter().enumerate() {
+        let short = format!("m{number}");
+        refused_late(&mut world, &short, id, LateRefusal::InsufficientCapacity);
+    }
+    let plan = world.plan();
+    let made = made_of(&plan);
+    assert!(!made.is_empty() && made.keys().all(|id| id.starts_with("large/")), "{made:?}");
+    assert!(made.keys().all(|id| id.ends_with("/preemptible")), "{made:?}");
+    assert_eq!(plan.report.alarms, [""; 0]);
+    assert_eq!(plan.report.machinetypes[&machinetype_name("dune")].word(), "created");
+    let deleted = plan.steps.iter().filter(|step| matches!(step, Step::Delete { .. })).count();
+    assert_eq!(deleted, small.len(), "what remains of them is removed");
+    world.apply(&plan);
+    world.now = world.now + minutes(1);
+    let again = made_of(&world.plan());
+    assert!(!again.keys().any(|id| id.starts_with("small/") && id.ends_with("/preemptible")));
+}
+
+#[test]
+fn late_refusals_are_no_failures_of_the_machinetype_however_many_there_are() {
+    for refusal in [LateRefusal::InsufficientCapacity, LateRefusal::QuotaExceeded] {
+        let mut world = world(&[Market::OnDemand]);
+        let id = world.offerings[0].id.clone();
+        for number in 0..9 {
+            refused_late(&mut world, &format!("m{number}"), &id, refusal);
+        }
+        let plan = world.plan();
+        assert_eq!(plan.report.alarms, [""; 0], "no breaker: {refusal:?}");
+        world.apply(&plan);
+        for view in &world.machines {
+            let Some(end) = view.record.how_it_ended(minutes(10)) else { continue };
+            assert_eq!(end.kind, EndKind::Rejected { kind: refusal.word().to_owned() });
+            assert_eq!(end.kind.effect(&OutcomeRules::default()), Effect::Normal);
+        }
+    }
+}
+
+#[test]
+fn a_machine_that_has_run_was_not_refused_whatever_the_cloud_says() {
+    let mut world = world(&BOTH);
+    let id = world.offerings[0].id.clone();
+    refused_late(&mut world, "a", &id, LateRefusal::InsufficientCapacity);
+    world.machines[0].record.started = Some(NOON - minutes(1));
+    let steps = texts(&world.plan());
+    assert!(steps.iter().all(|step| !step.contains("refused after")), "{steps:?}");
+    let mut record = world.machines[0].record.clone();
+    let kind = LateRefusal::InsufficientCapacity;
+    record.refused_late = Some(LateRejection { kind, message: String::new() });
+    record.ended = Some(EndFact { at: NOON, state: EndState::Failed, message: None });
+    assert_eq!(record.how_it_ended(minutes(10)).unwrap().kind, EndKind::CloudFault);
+}
+
+#[test]
+fn that_it_was_refused_says_more_than_our_own_impatience() {
+    let mut record = world(&BOTH).record("dune", "a", minutes(20));
+    let kind = LateRefusal::QuotaExceeded;
+    record.refused_late = Some(LateRejection { kind, message: String::new() });
+    let (since, reason) = (NOON - minutes(1), DeleteReason::StartTimeout);
+    record.deletion = Some(Deletion { reason, since, attempts: 1, last: since });
+    let end = record.how_it_ended(minutes(10)).unwrap().kind;
+    assert_eq!(end, EndKind::NeverStarted, "it has not ended yet, as far as we know");
+    record.ended = Some(EndFact { at: NOON, state: EndState::Failed, message: None });
+    let end = record.how_it_ended(minutes(10)).unwrap().kind;
+    assert_eq!(end, EndKind::Rejected { kind: "quota-exceeded".into() });
 }

@@ -13,9 +13,6 @@ mod crashes;
 mod faults;
 #[path = "statedir/formats.rs"]
 mod formats;
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of cycles")]
-#[path = "core/forward.rs"]
-mod forward;
 #[path = "statedir/ledger.rs"]
 mod ledger;
 #[path = "statedir/machines.rs"]

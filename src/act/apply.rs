@@ -15,6 +15,9 @@ pub(super) fn learn(record: &mut MachineRecord, fact: &Fact) {
         Fact::Started { at } => {
             record.started.get_or_insert(*at);
         }
+        Fact::RefusedLate(refused) => {
+            record.refused_late.get_or_insert_with(|| refused.clone());
+        }
         Fact::Ended { at, state, message } => {
             let known = record.ended.get_or_insert_with(|| EndFact {
                 at: *at,
@@ -123,6 +126,7 @@ mod tests {
             instance: None,
             created: None,
             rejected: None,
+            refused_late: None,
             started: None,
             ended: None,
             drain: None,

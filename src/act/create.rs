@@ -35,6 +35,7 @@ pub(super) async fn create(hands: &mut Hands<'_>, new: &NewMachine) -> Result<No
     // Waited for here, so that nothing stands between the check of the ownership and the call.
     let wait = context.provider.turn_to_create(PATIENCE).map_err(Trouble::Provider)?;
     if !wait.is_zero() {
+        // A pause of the runtime, as all pauses are (those of the request budget too): a clock only tells the time.
         tokio::time::sleep(wait).await;
     }
     let record = intent(hands, new, &token);
@@ -150,6 +151,7 @@ fn fresh_record(
         instance: None,
         created: None,
         rejected: None,
+        refused_late: None,
         started: None,
         ended: None,
         drain: None,

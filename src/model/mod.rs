@@ -15,7 +15,7 @@ pub use phase::{Phase, phase_of};
 pub use policy::{BlastRadius, Breaker, HeartbeatRule, MachinetypePolicy, Pace, SpacePolicy};
 pub use record::{
     DeleteReason, Deletion, Drain, DrainReason, EndFact, EndState, EntryRef, Evidence, Gone,
-    MachineRecord, Rejection,
+    LateRejection, MachineRecord, Rejection,
 };
 pub use request::{OperatorRequest, RequestId, RequestWhat};
 pub use snapshot::{
@@ -28,7 +28,7 @@ pub use view::{ClockTrust, Doors, Hearing, ListingState, MachineView, Sighting, 
 // The vocabulary that providers share.
 pub use vcycle_api::{
     Attached, Availability, DeploymentId, EntryName, ErrorKind, Generation, Hs06, Identity,
-    Instance, InstanceId, InstanceState, IntentToken, Interruption, MachineName, MachinetypeName,
-    ManagerName, Market, Megabytes, Offering, OfferingId, Price, Processors, Quota, Readiness,
-    Share, SideResource, SpaceName, Tags, TenancyId, Terms, Timestamp,
+    Instance, InstanceId, InstanceState, IntentToken, Interruption, LateRefusal, MachineName,
+    MachinetypeName, ManagerName, Market, Megabytes, Offering, OfferingId, Price, Processors,
+    Quota, Readiness, Share, SideResource, SpaceName, Tags, TenancyId, Terms, Timestamp,
 };

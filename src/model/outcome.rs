@@ -116,7 +116,7 @@ pub enum EndKind {
         /// Why.
         reason: DeleteReason,
     },
-    /// The create call was refused and made nothing.
+    /// The create call was refused and made nothing; at once, or after it had been accepted.
     Rejected {
         /// [`super::ErrorKind::word`] of the refusal.
         kind: String,

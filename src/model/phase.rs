@@ -139,7 +139,9 @@ fn phase_in_the_cloud(view: &MachineView, instance: &super::Instance, now: Times
         InstanceState::Running => {
             Phase::Running { since: record.started.or(instance.started).unwrap_or(now) }
         }
-        InstanceState::Stopped | InstanceState::Preempted | InstanceState::Failed { fault: _ } => {
+        InstanceState::Stopped
+        | InstanceState::Preempted
+        | InstanceState::Failed { refusal: _, fault: _ } => {
             Phase::Ended { since: instance.ended.unwrap_or(now) }
         }
         InstanceState::Deleting => Phase::Deleting { since: instance.ended.unwrap_or(now) },

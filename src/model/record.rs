@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeploymentId, EndKind, Ended, EntryName, Generation, InstanceId, IntentToken, MachineName,
-    MachinetypeName, ManagerName, Megabytes, OfferingId, Processors, ShutdownMessage, SpaceName,
-    Tags, Timestamp,
+    DeploymentId, EndKind, Ended, EntryName, Generation, InstanceId, IntentToken, LateRefusal,
+    MachineName, MachinetypeName, ManagerName, Megabytes, OfferingId, Processors, ShutdownMessage,
+    SpaceName, Tags, Timestamp,
 };
 
 /// Everything we durably know of one machine. Written before the create call, and again whenever a
@@ -48,6 +48,10 @@ pub struct MachineRecord {
     pub created: Option<Timestamp>,
     /// The create call was refused and made nothing.
     pub rejected: Option<Rejection>,
+    /// The create call was accepted, and the cloud said later that it refuses it. At the top and not within `ended`,
+    /// so that an older manager keeps it when it writes the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_late: Option<LateRejection>,
     /// When it was first seen running, or the cloud's own start time.
     pub started: Option<Timestamp>,
     /// When it was seen to have ended, and how.
@@ -77,6 +81,15 @@ pub struct Rejection {
     /// [`super::ErrorKind::word`].
     pub kind: String,
     /// What came back.
+    pub message: String,
+}
+
+/// A create that was accepted and refused after all: the machine never was, whatever remains of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateRejection {
+    /// For want of what.
+    pub kind: LateRefusal,
+    /// What the cloud said.
     pub message: String,
 }
 
@@ -268,8 +281,9 @@ impl MachineRecord {
     }
 
     /// How it ended, once it has: the same answer for the planner's memory, the archive and people.
-    /// A machine's own message wins over ours; our kill wins over how the cloud showed it. That the provider took it
-    /// back wins over a message that only says that it was told to end.
+    /// A machine's own message wins over ours; our kill wins over how the cloud showed it, unless the cloud refused it
+    /// after all: then there was nothing to kill. That the provider took it back wins over a message that only says
+    /// that it was told to end.
     pub fn how_it_ended(&self, fizzle: std::time::Duration) -> Option<Ended> {
         let (at, kind) = self.end(fizzle)?;
         Some(Ended {
@@ -292,6 +306,9 @@ impl MachineRecord {
             }
             return Some((*at, EndKind::Message { message: message.clone() }));
         }
+        if let Some((fact, kind)) = self.refused_in_the_end() {
+            return Some((fact.at, EndKind::Rejected { kind: kind.word().to_owned() }));
+        }
         if let Some(deletion) = &self.deletion {
             match &deletion.reason {
                 DeleteReason::Ended | DeleteReason::CloudFault => {}
@@ -308,6 +325,13 @@ impl MachineRecord {
             (None, Some(gone), _) => Some((gone.at, EndKind::NeverMade)),
             (None, None, _) => None,
         }
+    }
+
+    /// The end of a machine that never was. What has run was made, whatever the cloud says of it.
+    fn refused_in_the_end(&self) -> Option<(&EndFact, LateRefusal)> {
+        let refused = self.refused_late.as_ref().filter(|_| self.started.is_none())?;
+        let fact = self.ended.as_ref().filter(|fact| fact.state == EndState::Failed)?;
+        Some((fact, refused.kind))
     }
 
     fn end_in_the_cloud(

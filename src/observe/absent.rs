@@ -12,8 +12,8 @@ use vcycle_api::ErrorKind;
 use super::join::{Match, judge, must_be_listed};
 use super::{READS_AT_ONCE, Sources, SpaceMemory};
 use crate::model::{
-    Hearing, Identity, Instance, InstanceId, ListingState, MachineName, MachineRecord, MachineView,
-    Sighting, Strangers, Timestamp,
+    Hearing, Identity, Instance, InstanceId, InstanceState, ListingState, MachineName,
+    MachineRecord, MachineView, Sighting, Strangers, Timestamp,
 };
 use crate::plan::Orphan;
 
@@ -139,7 +139,9 @@ async fn ask_one(from: &Sources<'_>, suspect: &Suspect<'_>, enough: &AtomicBool)
         return Sighting::NotSeen;
     }
     match from.provider.get(suspect.id).await {
-        Ok(instance) if answers(suspect.record, &instance) => Sighting::Seen(Box::new(instance)),
+        Ok(instance) if answers(suspect.record, &instance) => {
+            Sighting::Seen(Box::new(claimed(suspect.record, instance)))
+        }
         Ok(_) => Sighting::NotSeen,
         Err(error) if error.kind == ErrorKind::NotFound => Sighting::ProvenAbsent,
         Err(error) => {
@@ -185,6 +187,17 @@ pub(super) async fn without_ghosts(
         }
     }
     real
+}
+
+/// What was refused after it had been accepted never carried tags that could say whose it is. A direct answer about
+/// the id that the cloud gave for our intent is about our machine, and nothing stands there that could be another's.
+fn claimed(record: &MachineRecord, instance: Instance) -> Instance {
+    match (&instance.identity, &instance.state) {
+        (Identity::Foreign, InstanceState::Failed { refusal: Some(_), fault: _ }) => {
+            Instance { identity: Identity::Vcycle(record.tags.clone()), ..instance }
+        }
+        (Identity::Vcycle(_) | Identity::Foreign, _) => instance,
+    }
 }
 
 /// Whether this VM can be the machine of the record: its id was remembered, but ids may be used again.

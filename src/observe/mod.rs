@@ -293,7 +293,7 @@ fn seems_ended(view: &MachineView) -> bool {
         Sighting::Seen(instance) => match &instance.state {
             InstanceState::Stopped
             | InstanceState::Preempted
-            | InstanceState::Failed { fault: _ }
+            | InstanceState::Failed { refusal: _, fault: _ }
             | InstanceState::Deleting
             | InstanceState::Gone => true,
             InstanceState::Pending

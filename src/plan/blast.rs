@@ -119,7 +119,7 @@ pub(super) fn looks(machine: Sighted<'_>, now: Timestamp) -> Looks {
             InstanceState::Pending => Looks::Alive,
             InstanceState::Stopped
             | InstanceState::Preempted
-            | InstanceState::Failed { fault: _ }
+            | InstanceState::Failed { refusal: _, fault: _ }
             | InstanceState::Deleting
             | InstanceState::Gone => Looks::NotInQuestion,
         },

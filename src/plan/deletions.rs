@@ -171,7 +171,9 @@ fn looks_silent(input: &PlanInput<'_>, judged: &Judged<'_>) -> bool {
 fn ended_by_fault(judged: &Judged<'_>) -> bool {
     let learned = judged.facts.iter().find_map(|fact| match fact {
         Fact::Ended { at: _, state, message: _ } => Some(state),
-        Fact::Created { .. } | Fact::Started { .. } | Fact::Gone { .. } => None,
+        Fact::Created { .. } | Fact::Started { .. } | Fact::RefusedLate(_) | Fact::Gone { .. } => {
+            None
+        }
     });
     let known = judged.record().ended.as_ref().map(|ended| &ended.state);
     known.or(learned) == Some(&EndState::Failed)

@@ -28,6 +28,8 @@ pub(super) fn can_be_learned(fact: &Fact) -> bool {
     match fact {
         Fact::Created { instance: _, at: _ }
         | Fact::Started { at: _ }
+        // It has its time from the end.
+        | Fact::RefusedLate(_)
         | Fact::Ended { at: _, state: _, message: _ } => false,
         Fact::Gone { at: _, evidence } => *evidence == Evidence::Rejected,
     }

@@ -34,6 +34,7 @@ pub(super) fn end_of(judged: &Judged<'_>) -> Option<Ended> {
                 record.created = Some(at);
             }
             Fact::Started { at } => record.started = Some(at),
+            Fact::RefusedLate(refused) => record.refused_late = Some(refused),
             Fact::Ended { at, state, message } => {
                 record.ended = Some(EndFact { at, state, message });
             }
@@ -92,8 +93,8 @@ impl<'a> History<'a> {
         taken_back.map(|end| &end.offering).collect()
     }
 
-    /// When creates were refused because the cloud had none of an offering, of any machinetype,
-    /// in the order of time.
+    /// When creates were refused because the cloud had none of an offering, at once or after they had been accepted,
+    /// of any machinetype, in the order of time.
     pub(super) fn stock_outs(&self) -> BTreeMap<&'a OfferingId, Vec<Timestamp>> {
         let mut refusals: BTreeMap<&OfferingId, Vec<Timestamp>> = BTreeMap::new();
         for (offering, ends) in self.by_type.values().flatten() {

@@ -67,7 +67,9 @@ pub(super) fn plan_resolve(input: &PlanInput<'_>, judged: &Judged<'_>) -> Option
 pub(super) fn is_gone(judged: &Judged<'_>) -> bool {
     let learned = judged.facts.iter().any(|fact| match fact {
         Fact::Gone { at: _, evidence: _ } => true,
-        Fact::Created { .. } | Fact::Started { .. } | Fact::Ended { .. } => false,
+        Fact::Created { .. } | Fact::Started { .. } | Fact::RefusedLate(_) | Fact::Ended { .. } => {
+            false
+        }
     });
     judged.record().gone.is_some() || learned
 }

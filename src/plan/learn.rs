@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    EndState, Evidence, Instance, InstanceState, MachineRecord, MachineView, Market, Timestamp,
+    EndState, Evidence, Instance, InstanceState, LateRejection, MachineRecord, MachineView, Market,
+    Timestamp,
 };
 
 use super::judge::{Sight, own_message};
@@ -16,12 +17,30 @@ pub(super) fn start_of(instance: &Instance, now: Timestamp) -> Option<Timestamp>
         InstanceState::Running => Some(instance.started.unwrap_or(now)),
         InstanceState::Stopped
         | InstanceState::Preempted
-        | InstanceState::Failed { fault: _ }
+        | InstanceState::Failed { refusal: _, fault: _ }
         | InstanceState::Deleting
         | InstanceState::Gone => instance.started,
         InstanceState::Pending | InstanceState::Unknown { word: _ } => None,
     };
     started.map(|at| at.min(now))
+}
+
+/// That the cloud refuses what it had accepted, as it shows the machine now. What has run was made.
+pub(super) fn refused_late(record: &MachineRecord, instance: &Instance) -> Option<LateRejection> {
+    let has_run = record.started.is_some() || instance.started.is_some();
+    match &instance.state {
+        InstanceState::Failed { refusal: Some(kind), fault } if !has_run => {
+            Some(LateRejection { kind: *kind, message: fault.clone() })
+        }
+        InstanceState::Failed { refusal: _, fault: _ }
+        | InstanceState::Pending
+        | InstanceState::Running
+        | InstanceState::Stopped
+        | InstanceState::Preempted
+        | InstanceState::Deleting
+        | InstanceState::Gone
+        | InstanceState::Unknown { word: _ } => None,
+    }
 }
 
 /// New facts about a machine, in the order in which they must be written.
@@ -43,6 +62,9 @@ pub(super) fn facts(input: &PlanInput<'_>, view: &MachineView, sight: Sight<'_>)
         }
         if record.started.is_none() {
             facts.extend(start_of(instance, now).map(|at| Fact::Started { at }));
+        }
+        if record.refused_late.is_none() {
+            facts.extend(refused_late(record, instance).map(Fact::RefusedLate));
         }
     }
     facts.extend(end(input, view, sight));
@@ -108,7 +130,7 @@ fn end_state(state: &InstanceState) -> Option<EndState> {
     match state {
         InstanceState::Stopped => Some(EndState::Stopped),
         InstanceState::Preempted => Some(EndState::Preempted),
-        InstanceState::Failed { fault: _ } => Some(EndState::Failed),
+        InstanceState::Failed { refusal: _, fault: _ } => Some(EndState::Failed),
         InstanceState::Gone => Some(EndState::Vanished),
         InstanceState::Pending
         | InstanceState::Running

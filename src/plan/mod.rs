@@ -30,7 +30,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{DeleteReason, MachineName, Processors, Timestamp};
+use crate::model::{DeleteReason, LateRefusal, LateRejection, MachineName, Processors, Timestamp};
 
 pub use check::{Violation, check};
 pub use input::{
@@ -49,7 +49,7 @@ use deletions::Hold;
 use drains::Drains;
 use gates::Gatekeeper;
 use history::{History, end_of};
-use judge::{Judged, Sight, Sighted, judge};
+use judge::{Judged, Sight, Sighted, judge, sight};
 use usage::{Orphans, Usage};
 
 /// What to do in this cycle, and why; also why not.
@@ -115,6 +115,26 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
 /// input of the cycle in which the cloud refused.
 pub fn processors_in_use(input: &PlanInput<'_>) -> Processors {
     Usage::count(input, &judge_all(input), &Orphans::of(input)).in_cloud(input).processors
+}
+
+/// Whether the cloud shows for the first time that it refuses an accepted machine for quota: the processors of all such
+/// machines that still stand in the books. Without them no more than [`processors_in_use`] is known to be allowed.
+pub fn refused_late_for_quota(input: &PlanInput<'_>) -> Option<Processors> {
+    let is_quota = |refused: &LateRejection| refused.kind == LateRefusal::QuotaExceeded;
+    let (mut is_news, mut all) = (false, Processors(0));
+    for view in input.machines {
+        let record = &view.record;
+        let shown = match sight(input, view) {
+            Sight::Seen(instance) => learn::refused_late(record, instance),
+            Sight::Absent | Sight::Nothing => None,
+        };
+        let known = record.refused_late.as_ref().filter(|_| record.gone.is_none());
+        if known.or(shown.as_ref()).is_some_and(is_quota) {
+            is_news |= record.refused_late.is_none();
+            all = all.plus(record.processors);
+        }
+    }
+    is_news.then_some(all)
 }
 
 /// Judges all machines.

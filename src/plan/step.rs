@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::words::{end_words, evidence_words};
 
 use crate::model::{
-    DeleteReason, Drain, EndState, EntryRef, Evidence, InstanceId, IntentToken, MachineName,
-    MachinetypeName, Megabytes, Offering, OfferingId, Processors, RequestId, ShutdownMessage,
-    SideResource, Tags, Timestamp,
+    DeleteReason, Drain, EndState, EntryRef, Evidence, InstanceId, IntentToken, LateRejection,
+    MachineName, MachinetypeName, Megabytes, Offering, OfferingId, Processors, RequestId,
+    ShutdownMessage, SideResource, Tags, Timestamp,
 };
 
 /// What to do in one cycle, and why; also why not.
@@ -114,6 +114,8 @@ pub enum Fact {
         /// Since when.
         at: Timestamp,
     },
+    /// The cloud refuses what it had accepted.
+    RefusedLate(LateRejection),
     /// It has ended.
     Ended {
         /// When.
@@ -196,6 +198,9 @@ impl fmt::Display for Fact {
         match self {
             Self::Created { instance, at: _ } => write!(f, "the cloud has it as {instance}"),
             Self::Started { at } => write!(f, "running since {at}"),
+            Self::RefusedLate(LateRejection { kind, message }) => {
+                write!(f, "refused after it had been accepted ({}): {message}", kind.word())
+            }
             Self::Ended { at, state, message } => match message {
                 Some(message) => write!(f, "ended at {at}: {message}"),
                 None => write!(f, "ended at {at} without a message: {}", end_words(state)),

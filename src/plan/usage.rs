@@ -200,9 +200,9 @@ fn phase_word_of(instance: &Instance) -> Place {
     match &instance.state {
         InstanceState::Running => Place::Running,
         InstanceState::Pending | InstanceState::Unknown { word: _ } => Place::Starting,
-        InstanceState::Stopped | InstanceState::Preempted | InstanceState::Failed { fault: _ } => {
-            Place::Ended
-        }
+        InstanceState::Stopped
+        | InstanceState::Preempted
+        | InstanceState::Failed { refusal: _, fault: _ } => Place::Ended,
         InstanceState::Deleting | InstanceState::Gone => Place::Deleting,
     }
 }

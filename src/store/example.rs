@@ -43,6 +43,7 @@ pub fn example_record(number: u64) -> MachineRecord {
         instance: None,
         created: None,
         rejected: None,
+        refused_late: None,
         started: None,
         ended: None,
         drain: None,

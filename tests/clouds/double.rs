@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vcycle::model::{DeploymentId, OfferingId};
-use vcycle_api::{Act, Clock};
+use vcycle_api::{Act, Clock, Market};
 
 use super::books::Books;
 
@@ -61,6 +61,12 @@ pub trait Double: Send + Sync {
 
     /// There is none of this offering from now on; `None`: of none.
     fn runs_short(&self, offering: Option<&OfferingId>);
+
+    /// As [`Double::runs_short`], but creates are accepted first, and come to nothing a while later.
+    fn runs_short_late(&self, offering: &OfferingId);
+
+    /// No more processors of this market may be in use from now on.
+    fn limit(&self, market: Market, processors: u32);
 
     /// There is enough of everything again.
     fn restock(&self);

@@ -1,12 +1,13 @@
 //! The double of EC2.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use vcycle_api::{Act, Clock, DeploymentId, Identity, Market, OfferingId, Processors};
 use vcycle_aws::testing::{
-    self as fake, FakeCloud, MachineRecord, NewMachine, Pool, Refusal, Site, SiteType, State,
+    self as fake, FakeCloud, MachineRecord, NewMachine, Pool, Refusal, Site, SiteLimits, SiteType,
+    State,
 };
 use vcycle_aws::{Aws, CredentialFiles, Credentials, Settings};
 
@@ -25,6 +26,7 @@ pub struct Ec2 {
     cloud: FakeCloud,
     site: Site,
     folder: tempfile::TempDir,
+    limits: Mutex<SiteLimits>,
 }
 
 /// Two types of two processors, in three zones and both markets.
@@ -40,7 +42,8 @@ impl Ec2 {
         let (site, folder) = (site(), tempfile::tempdir().unwrap());
         let cloud = FakeCloud::start(site.clone(), clock).await.unwrap();
         cloud.write_credentials(folder.path()).unwrap();
-        Self { cloud, site, folder }
+        let limits = Mutex::new(site.limits);
+        Self { cloud, site, folder, limits }
     }
 
     /// Its table in a configuration, of which the name is left open.
@@ -160,6 +163,19 @@ impl Double for Ec2 {
 
     fn runs_short(&self, offering: Option<&OfferingId>) {
         self.cloud.runs_short(offering.map_or_else(Pool::all, pool));
+    }
+
+    fn runs_short_late(&self, offering: &OfferingId) {
+        self.cloud.runs_short_late(pool(offering));
+    }
+
+    fn limit(&self, market: Market, processors: u32) {
+        let mut limits = self.limits.lock().unwrap();
+        match market {
+            Market::OnDemand => limits.on_demand = processors,
+            Market::Preemptible => limits.spot = processors,
+        }
+        self.cloud.set_limits(*limits);
     }
 
     fn restock(&self) {

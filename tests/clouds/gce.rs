@@ -20,6 +20,9 @@ const SETTLE: Duration = Duration::from_secs(120);
 /// How long an accepted insert takes to fail.
 const REFUSAL: Duration = Duration::from_secs(2);
 
+/// How long one takes that fails late: longer than a create waits for it.
+const LATE_REFUSAL: Duration = Duration::from_secs(30);
+
 /// The machine of somebody else.
 const STRANGER: &str = "not-ours";
 
@@ -162,6 +165,21 @@ impl Double for Gce {
     fn runs_short(&self, offering: Option<&OfferingId>) {
         let shortage = |one: &OfferingId| Shortage::of(&one.flavour, &one.zone, one.market);
         self.cloud.stock_out(offering.map_or_else(Shortage::total, shortage));
+    }
+
+    fn runs_short_late(&self, offering: &OfferingId) {
+        self.runs_short(Some(offering));
+        self.cloud.set_times(|times| times.refusal = LATE_REFUSAL);
+    }
+
+    fn limit(&self, market: Market, processors: u32) {
+        let books: &[&str] = match market {
+            Market::OnDemand => &["CPUS", "N2_CPUS"],
+            Market::Preemptible => &["PREEMPTIBLE_CPUS"],
+        };
+        for book in books {
+            self.cloud.set_quota(book, processors.into());
+        }
     }
 
     fn restock(&self) {

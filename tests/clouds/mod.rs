@@ -9,6 +9,7 @@ mod day;
 pub mod double;
 pub mod ec2;
 pub mod gce;
+mod late;
 pub mod laws;
 pub mod post;
 pub mod site;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use vcycle_api::{Act, Clock, DeploymentId, Identity, OfferingId, Processors, Timestamp};
+use vcycle_api::{Act, Clock, DeploymentId, Identity, Market, OfferingId, Processors, Timestamp};
 use vcycle_openstack::testing::{self as fake, FakeCloud, Refusal, ServerView, Site};
 
 use super::books::{Books, Made, Why};
@@ -98,6 +98,10 @@ impl Double for Nova {
     }
 
     fn runs_short(&self, _: Option<&OfferingId>) {}
+
+    fn runs_short_late(&self, _: &OfferingId) {}
+
+    fn limit(&self, _: Market, _: u32) {}
 
     fn restock(&self) {}
 

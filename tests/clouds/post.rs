@@ -15,8 +15,8 @@ use vcycle_api::{
 };
 
 use super::time::Time;
-use crate::support::forward::{Call, Line};
 use crate::support::mortal::Fate;
+use vcycle_api::testing::{Call, Line};
 
 /// How a process dies at a create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,6 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 pub mod acquire;
-pub mod forward;
 pub mod laws;
 pub mod mortal;
 pub mod site;

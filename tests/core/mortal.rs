@@ -14,7 +14,7 @@ use vcycle::model::Timestamp;
 use vcycle::store::{Mode, NewFile, PutOutcome, SharedFs, StatePath};
 use vcycle_api::{ErrorKind, Listing, ProviderError};
 
-use super::forward::{Call, Line};
+use vcycle_api::testing::{Call, Line};
 
 /// What happens at the operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,7 +257,7 @@ impl SharedFs for MortalFs {
 }
 
 /// The line from a mortal process to the cloud.
-impl Line for Arc<Fate> {
+impl Line for Fate {
     fn act<'a, T: Send + 'a>(&'a self, operation: &'static str, call: Call<'a, T>) -> Call<'a, T> {
         let refused = self.refused.lock().unwrap().clone().filter(|(what, _)| *what == operation);
         if let Some((_, kind)) = refused {

@@ -20,9 +20,9 @@ use vcycle_api::{Act, BudgetSettings, Budgeted, Clock, ManualClock};
 use vcycle_sim::{ClientOptions, Rates, Script, Settings, SimCloud, SimProvider};
 
 use super::acquire::acquire;
-use super::forward::Forward;
 use super::mortal::{Fate, MortalFs};
 use super::site::{Site, space, space_of};
+use vcycle_api::testing::Forward;
 
 /// A cycle.
 pub const CYCLE: Duration = Duration::from_secs(60);

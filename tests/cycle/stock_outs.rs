@@ -9,8 +9,8 @@ use vcycle::cycle::CycleEnd;
 use vcycle::model::{DrainReason, EndKind, MachinetypeName, OfferingId};
 use vcycle::plan::Step;
 use vcycle::store::FeatureKind;
-use vcycle_api::{ErrorKind, IntentToken, Market};
-use vcycle_sim::{LogEvent, Settings, SimOffering, WorldFault};
+use vcycle_api::{ErrorKind, IntentToken, LateRefusal, Market};
+use vcycle_sim::{LogEvent, Refusing, Settings, SimOffering, WorldFault};
 
 use crate::support::mortal::{Fate, STRIKES, Strike};
 use crate::support::site::{Site, space};
@@ -298,5 +298,78 @@ fn a_wave_of_preemptions_stops_no_machinetype() {
         world.until_quiet(&mut one).await;
         let rows = cycle(&mut one).await.snapshot.machinetypes;
         assert_eq!(laws::at_peace(&world).await, 8, "{}", rows[0].why);
+    });
+}
+
+/// A cloud that accepts everything, and finds out later what it has too little of.
+fn late_shop(seed: u64) -> Settings {
+    Settings { refusing: Refusing::Late, ..shop(seed) }
+}
+
+/// How machines ended so far.
+async fn ends(world: &World) -> BTreeMap<String, usize> {
+    let loaded = world.store().load_space(&space()).await.unwrap();
+    let archived = loaded.archived.into_iter().map(|archived| archived.record);
+    let all = archived.chain(loaded.records);
+    let mut ends = BTreeMap::new();
+    for end in all.filter_map(|record| record.how_it_ended(Duration::from_secs(600))) {
+        *ends.entry(end.kind.to_string()).or_default() += 1;
+    }
+    ends
+}
+
+#[test]
+fn an_offering_that_is_refused_late_is_parked_and_the_next_is_made_in_the_cycle_that_learns_of_it()
+{
+    run(async {
+        let mut world = World::new(&site(8), late_shop(8));
+        let mut one = world.start("one", Fate::kind()).await.unwrap();
+        let spot: Vec<_> = all(&world).into_iter().filter(|id| id.market == SPOT).collect();
+        sell_out(&world, spot);
+        let mut words = BTreeSet::new();
+        for _ in 0..12 {
+            let end = cycle(&mut one).await;
+            words.insert(end.snapshot.machinetypes[0].reason.clone());
+            assert_eq!(end.snapshot.alarms, [""; 0]);
+            laws::always(&world);
+            world.pass(CYCLE).await;
+        }
+        assert_eq!(laws::at_peace(&world).await, 8, "{words:?}");
+        let ends = ends(&world).await;
+        assert_eq!(ends.keys().collect::<Vec<_>>(), ["create refused: insufficient-capacity"]);
+        assert!(!words.contains("backoff") && !words.contains("breaker-open"), "{words:?}");
+        each_intent_is_asked_for_once(&world);
+    });
+}
+
+#[test]
+fn a_quota_that_is_found_to_be_full_late_stops_the_space_until_usage_falls() {
+    run(async {
+        let mut world = World::new(&site(8), shop(9));
+        let mut one = world.start("one", Fate::kind()).await.unwrap();
+        for _ in 0..2 {
+            world.cloud.inject(WorldFault::RefuseNextLate(LateRefusal::QuotaExceeded));
+        }
+        for _ in 0..4 {
+            cycle(&mut one).await;
+            laws::always(&world);
+            world.pass(CYCLE).await;
+        }
+        let mut words = BTreeSet::new();
+        for _ in 0..20 {
+            let end = cycle(&mut one).await;
+            words.insert(end.snapshot.machinetypes[0].reason.clone());
+            assert_eq!(end.snapshot.alarms, [""; 0]);
+            world.pass(CYCLE).await;
+        }
+        assert_eq!(words.into_iter().collect::<Vec<_>>(), ["quota-refused"]);
+        assert_eq!(world.cloud.calls()["create machine"], 8, "nothing loops");
+        let ended = ends(&world).await;
+        assert_eq!(ended, BTreeMap::from([("create refused: quota-exceeded".to_owned(), 2)]));
+        // Less is in use than when the cloud refused.
+        let instance = one.memory.records().values().find_map(|r| r.instance.clone()).unwrap();
+        world.cloud.inject(WorldFault::Preempt(instance));
+        world.until_quiet(&mut one).await;
+        assert_eq!(laws::at_peace(&world).await, 8);
     });
 }

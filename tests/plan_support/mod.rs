@@ -220,6 +220,7 @@ impl World {
             instance: None,
             created: None,
             rejected: None,
+            refused_late: None,
             started: None,
             ended: None,
             drain: None,
@@ -543,6 +544,7 @@ fn learn(record: &mut MachineRecord, fact: &Fact) {
             record.created = Some(at);
         }
         Fact::Started { at } => record.started = Some(at),
+        Fact::RefusedLate(refused) => record.refused_late = Some(refused),
         Fact::Ended { at, state, message } => record.ended = Some(EndFact { at, state, message }),
         Fact::Gone { at, evidence } => record.gone = Some(Gone { at, evidence }),
     }

@@ -389,12 +389,18 @@ fn instance_state(word: &str) -> Result<InstanceState, String> {
         "running" => InstanceState::Running,
         "stopped" => InstanceState::Stopped,
         "preempted" => InstanceState::Preempted,
-        "failed" => InstanceState::Failed { fault: "No valid host was found".into() },
+        "failed" => failed(None, "the guest could not be spawned"),
+        "no-capacity" => failed(Some(LateRefusal::InsufficientCapacity), "No valid host was found"),
+        "no-quota" => failed(Some(LateRefusal::QuotaExceeded), "Quota exceeded for cores"),
         "deleting" => InstanceState::Deleting,
         "tombstone" => InstanceState::Gone,
         "unknown" => InstanceState::Unknown { word: "SHELVED".into() },
         _ => return Err("not a state of a VM".into()),
     })
+}
+
+fn failed(refusal: Option<LateRefusal>, fault: &str) -> InstanceState {
+    InstanceState::Failed { refusal, fault: fault.to_owned() }
 }
 
 fn read_offering(

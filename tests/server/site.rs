@@ -416,6 +416,7 @@ fn record_of(machine: &Machine) -> MachineRecord {
         instance: None,
         created: None,
         rejected: None,
+        refused_late: None,
         started: None,
         ended: None,
         drain: None,

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vcycle::store::testing::Rates as DiskRates;
 use vcycle_api::{Idempotency, Processors};
-use vcycle_sim::{Heartbeats, Rates, Script, Settings, Span};
+use vcycle_sim::{Heartbeats, Rates, Refusing, Script, Settings, Span};
 
 /// Cycle of all managers.
 pub const CYCLE: Duration = Duration::from_secs(10);
@@ -232,6 +232,9 @@ impl Shape {
         settings.tombstone = secs(seed % 2 * 60);
         settings.tenancy = (self.seed.is_multiple_of(2)).then(|| format!("project-{space}"));
         settings.faults.rates = self.rates;
+        if self.seed % 3 == 1 {
+            settings.refusing = Refusing::Late;
+        }
         settings
     }
 

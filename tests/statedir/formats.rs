@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use vcycle::model::{DeleteReason, EndState, Evidence, MachineRecord, RequestWhat};
+use vcycle::model::{
+    DeleteReason, EndState, Evidence, LateRefusal, LateRejection, MachineRecord, RequestWhat,
+};
 use vcycle::store::testing::example_record;
 use vcycle::store::{Fault, RealFs, Store};
 
@@ -116,6 +118,30 @@ async fn a_newer_record_is_refused_with_its_version_and_what_to_do() {
     let why = reported(&bench, &serde_json::to_vec(&newer).unwrap()).await;
     assert!(why.contains("has format 2, and this version reads up to 1"), "{why}");
     assert!(why.contains("upgrade this vcycle"), "{why}");
+}
+
+#[tokio::test]
+async fn a_late_refusal_is_a_field_more_at_the_top_of_a_record_of_the_same_format() {
+    for bench in Bench::both() {
+        let store = bench.store();
+        let owner = own(&store, "m1").await;
+        let mut record = make(&store, &owner, 1).await;
+        let before = serde_json::to_value(&record).unwrap();
+        assert!(
+            before.get("refused_late").is_none(),
+            "nothing is written that an older version does not write"
+        );
+        let (kind, message) = (LateRefusal::InsufficientCapacity, "no room".to_owned());
+        record.refused_late = Some(LateRejection { kind, message });
+        store.save_record(&owner.proof().unwrap(), &record).await.unwrap();
+        let written: serde_json::Value =
+            serde_json::from_slice(&bench.content(&in_folder(&record, "record.json")).unwrap())
+                .unwrap();
+        assert_eq!(written["format"], 1);
+        assert_eq!(written["refused_late"]["kind"], "insufficient-capacity");
+        let loaded = bench.store().load_space(&space()).await.unwrap();
+        assert_eq!(loaded.records[0].refused_late, record.refused_late);
+    }
 }
 
 #[tokio::test]

@@ -132,7 +132,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::Market;
+    use crate::{LateRefusal, Market};
 
     /// One error of each kind. The match makes the compiler ask for a new kind here, too.
     fn every_kind() -> Vec<ErrorKind> {
@@ -200,6 +200,22 @@ mod tests {
         let reactions: BTreeSet<_> = kinds.iter().map(|k| format!("{:?}", k.reaction())).collect();
         let words: BTreeSet<_> = kinds.iter().map(ErrorKind::word).collect();
         assert_eq!((reactions.len(), words.len()), (kinds.len(), kinds.len()));
+    }
+
+    #[test]
+    fn a_late_refusal_has_the_word_of_the_refusal_that_it_would_have_been_and_certainly_made_nothing()
+     {
+        let late: Vec<_> = every_kind()
+            .into_iter()
+            .filter_map(|kind| Some((LateRefusal::of(&kind)?, kind)))
+            .collect();
+        assert_eq!(late.len(), 2);
+        for (refusal, kind) in late {
+            assert_eq!(refusal.word(), kind.word());
+            assert!(kind.create_made_nothing(), "{kind:?}");
+            let written = serde_json::to_value(refusal).unwrap();
+            assert_eq!(written, serde_json::json!(kind.word()));
+        }
     }
 
     #[test]

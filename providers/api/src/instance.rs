@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Identity, InstanceId, Megabytes, OfferingId, Processors, Timestamp};
+use crate::{ErrorKind, Identity, InstanceId, Megabytes, OfferingId, Processors, Timestamp};
 
 /// What the cloud says of a VM, in our words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub enum InstanceState {
     Preempted,
     /// The cloud could not make it or lost it.
     Failed {
+        /// It was refused after all, although its create was accepted. Only of a machine that never had power.
+        refusal: Option<LateRefusal>,
         /// What the cloud gave as the cause.
         fault: String,
     },
@@ -29,6 +31,41 @@ pub enum InstanceState {
         /// The cloud's own word.
         word: String,
     },
+}
+
+/// What an accepted create is refused for in the end. Those refusals that tell of the cloud and not of the machine: the
+/// same create may be accepted elsewhere or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LateRefusal {
+    /// As [`ErrorKind::InsufficientCapacity`].
+    InsufficientCapacity,
+    /// As [`ErrorKind::QuotaExceeded`].
+    QuotaExceeded,
+}
+
+impl LateRefusal {
+    /// What a create would have been refused with; `None`: that tells nothing of the cloud, or is not certain.
+    pub fn of(kind: &ErrorKind) -> Option<Self> {
+        match kind {
+            ErrorKind::InsufficientCapacity { offering: _ } => Some(Self::InsufficientCapacity),
+            ErrorKind::QuotaExceeded => Some(Self::QuotaExceeded),
+            ErrorKind::NotFound
+            | ErrorKind::Ambiguous
+            | ErrorKind::Throttled { after: _ }
+            | ErrorKind::AuthFailed
+            | ErrorKind::InvalidSpec
+            | ErrorKind::Unavailable => None,
+        }
+    }
+
+    /// [`ErrorKind::word`] of the refusal that a create would have had.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::InsufficientCapacity => "insufficient-capacity",
+            Self::QuotaExceeded => "quota-exceeded",
+        }
+    }
 }
 
 /// One VM in the tenancy, ours or not.

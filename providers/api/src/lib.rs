@@ -44,7 +44,7 @@ pub use ids::{
     DeploymentId, EntryName, Generation, InstanceId, IntentToken, InvalidName, MachineName,
     MachinetypeName, ManagerName, SpaceName,
 };
-pub use instance::{Instance, InstanceState};
+pub use instance::{Instance, InstanceState, LateRefusal};
 pub use intents::{Before, Intents};
 pub use offering::{
     Attached, Availability, Disk, Market, Money, Offering, OfferingId, Price, Quota,

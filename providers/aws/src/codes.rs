@@ -1,6 +1,8 @@
 //! What Amazon's error codes mean for us: one table, from the "Error codes" page of the EC2 API reference, the
 //! lists of `docs/decisions/0012` and what other managers of instances have met.
 
+use vcycle_api::LateRefusal;
+
 /// What a code means, as far as it changes what we must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Meaning {
@@ -137,6 +139,40 @@ const TABLE: &[(&str, Meaning)] = &[
 pub(crate) fn meaning(code: &str, status: Option<u16>) -> Meaning {
     let row = TABLE.iter().find(|(known, _)| *known == code);
     row.map_or_else(|| by_form(code, status), |(_, meaning)| *meaning)
+}
+
+/// Whether a limit is that of one market: the other may have room. All others (addresses, volumes) are shared.
+pub(crate) fn is_of_one_market(code: &str) -> bool {
+    matches!(
+        code,
+        "VcpuLimitExceeded"
+            | "InstanceLimitExceeded"
+            | "MaxSpotInstanceCountExceeded"
+            | "SpotInstanceCountExceeded"
+    )
+}
+
+/// What an instance that was accepted could not be launched for, by the code of its state reason:
+/// `Server.InsufficientInstanceCapacity` (API reference, `StateReason`).
+pub(crate) fn late_refusal(code: &str) -> Option<LateRefusal> {
+    let plain = code.strip_prefix("Server.").or_else(|| code.strip_prefix("Client."))?;
+    match meaning(plain, None) {
+        Meaning::Capacity => Some(LateRefusal::InsufficientCapacity),
+        Meaning::Quota => Some(LateRefusal::QuotaExceeded),
+        Meaning::NoSuchInstance
+        | Meaning::NoSuchThing
+        | Meaning::Throttled
+        | Meaning::Credentials
+        | Meaning::Permission
+        | Meaning::SpotRole
+        | Meaning::Invalid
+        | Meaning::TokenOfOther
+        | Meaning::TokenEnded
+        | Meaning::Permitted
+        | Meaning::Protected
+        | Meaning::InUse
+        | Meaning::Unclear => None,
+    }
 }
 
 /// Codes are composed: `InvalidAMIID.NotFound`, `InvalidParameterValue`, `HostLimitExceeded`.

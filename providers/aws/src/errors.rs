@@ -110,11 +110,11 @@ impl Failure {
         self.into_error(kind)
     }
 
-    /// Of the call that makes a machine. `several_markets`: a quota that is used up in one leaves the others.
+    /// Of the call that makes a machine. `markets`: those of the space; a quota that is used up in one leaves the others.
     pub(crate) fn of_create(self, offering: &OfferingId, markets: &[Market]) -> ProviderError {
         let kind = match self.meaning() {
             Meaning::Capacity => ErrorKind::InsufficientCapacity { offering: offering.clone() },
-            Meaning::Quota if markets.len() > 1 => {
+            Meaning::Quota if markets.len() > 1 && self.is_of_one_market() => {
                 ErrorKind::InsufficientCapacity { offering: offering.clone() }
             }
             Meaning::Quota => ErrorKind::QuotaExceeded,
@@ -135,6 +135,10 @@ impl Failure {
             },
         };
         self.into_error(kind)
+    }
+
+    fn is_of_one_market(&self) -> bool {
+        self.code.as_deref().is_some_and(codes::is_of_one_market)
     }
 
     /// Of a call that removes something.

@@ -80,10 +80,17 @@ fn an_answer_that_is_not_amazons_proves_nothing() {
 
 #[test]
 fn a_quota_of_one_market_leaves_the_other() {
-    let refusal = failure(Some("MaxSpotInstanceCountExceeded"), 400);
+    let kind =
+        |code, markets: &[Market]| failure(Some(code), 400).of_create(&offering(), markets).kind;
     let both = [Market::Preemptible, Market::OnDemand];
-    let kind = refusal.of_create(&offering(), &both).kind;
-    assert_eq!(kind, ErrorKind::InsufficientCapacity { offering: offering() });
+    let parked = ErrorKind::InsufficientCapacity { offering: offering() };
+    for code in ["MaxSpotInstanceCountExceeded", "VcpuLimitExceeded"] {
+        assert_eq!(kind(code, &both), parked, "{code}");
+        assert_eq!(kind(code, &both[..1]), ErrorKind::QuotaExceeded, "{code}");
+    }
+    for code in ["VolumeLimitExceeded", "AddressLimitExceeded"] {
+        assert_eq!(kind(code, &both), ErrorKind::QuotaExceeded, "{code} is of all markets");
+    }
 }
 
 #[test]

@@ -8,10 +8,11 @@ use std::net::IpAddr;
 
 use aws_sdk_ec2::types;
 use vcycle_api::{
-    Identity, Instance, InstanceId, InstanceState, Market, Megabytes, OfferingId, Processors,
-    Timestamp,
+    Identity, Instance, InstanceId, InstanceState, LateRefusal, Market, Megabytes, OfferingId,
+    Processors, Timestamp,
 };
 
+use crate::codes;
 use crate::watch::Known;
 
 /// What we read of an instance: a small part of what EC2 tells.
@@ -52,7 +53,7 @@ enum End {
     /// Amazon took it back.
     TakenBack,
     /// It could not be made, or was lost.
-    Fault(String),
+    Fault { refusal: Option<LateRefusal>, fault: String },
 }
 
 impl Seen {
@@ -105,10 +106,15 @@ impl Seen {
             }
             "Client.InstanceInitiatedShutdown" => End::BySelf,
             "Server.SpotInstanceTermination" | "Server.SpotInstanceShutdown" => End::TakenBack,
-            code if message.is_empty() => End::Fault(code.to_owned()),
-            // Some messages repeat the code.
-            code if message.starts_with(code) => End::Fault(message.clone()),
-            code => End::Fault(format!("{code}: {message}")),
+            code => {
+                let fault = match message.as_str() {
+                    "" => code.to_owned(),
+                    // Some messages repeat the code.
+                    message if message.starts_with(code) => message.to_owned(),
+                    message => format!("{code}: {message}"),
+                };
+                End::Fault { refusal: codes::late_refusal(code), fault }
+            }
         }
     }
 
@@ -129,7 +135,7 @@ impl Seen {
             "running" => InstanceState::Running,
             "stopping" | "stopped" => match self.end() {
                 End::TakenBack => InstanceState::Preempted,
-                End::Asked | End::BySelf | End::Fault(_) => InstanceState::Stopped,
+                End::Asked | End::BySelf | End::Fault { .. } => InstanceState::Stopped,
             },
             "shutting-down" if told => InstanceState::Deleting,
             "shutting-down" => self.ended(InstanceState::Deleting),
@@ -144,7 +150,7 @@ impl Seen {
             End::Asked => when_asked,
             End::BySelf => InstanceState::Stopped,
             End::TakenBack => InstanceState::Preempted,
-            End::Fault(fault) => InstanceState::Failed { fault },
+            End::Fault { refusal, fault } => InstanceState::Failed { refusal, fault },
         }
     }
 
@@ -178,7 +184,7 @@ impl Seen {
                 self.launched
             }
             InstanceState::Pending
-            | InstanceState::Failed { fault: _ }
+            | InstanceState::Failed { refusal: _, fault: _ }
             | InstanceState::Deleting
             | InstanceState::Gone
             | InstanceState::Unknown { word: _ } => None,
@@ -190,7 +196,7 @@ impl Seen {
         match state {
             InstanceState::Stopped
             | InstanceState::Preempted
-            | InstanceState::Failed { fault: _ }
+            | InstanceState::Failed { refusal: _, fault: _ }
             | InstanceState::Gone => self.changed().or_else(|| known.and_then(|known| known.ended)),
             InstanceState::Pending
             | InstanceState::Running

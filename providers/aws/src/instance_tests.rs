@@ -52,8 +52,8 @@ const fn known(asked: bool) -> Known {
     Known { made: None, ended: Some(Timestamp::from_secs(5_000)), asked }
 }
 
-fn failed(fault: &str) -> InstanceState {
-    InstanceState::Failed { fault: fault.to_owned() }
+fn failed(refusal: Option<LateRefusal>, fault: &str) -> InstanceState {
+    InstanceState::Failed { refusal, fault: fault.to_owned() }
 }
 
 #[test]
@@ -69,9 +69,22 @@ fn how_an_instance_ended_is_told_of_one_that_was_seen_alive() {
         ("stopped", "Server.SpotInstanceShutdown", InstanceState::Preempted),
         ("stopped", "Client.UserInitiatedShutdown", InstanceState::Stopped),
         ("stopping", "Server.ScheduledStop", InstanceState::Stopped),
-        ("terminated", capacity, failed("Server.InsufficientInstanceCapacity: words")),
-        ("terminated", "Client.VolumeLimitExceeded", failed("Client.VolumeLimitExceeded: words")),
-        ("terminated", "Server.NeverHeardOf", failed("Server.NeverHeardOf: words")),
+        (
+            "terminated",
+            capacity,
+            failed(
+                Some(LateRefusal::InsufficientCapacity),
+                "Server.InsufficientInstanceCapacity: words",
+            ),
+        ),
+        (
+            "terminated",
+            "Client.VolumeLimitExceeded",
+            failed(Some(LateRefusal::QuotaExceeded), "Client.VolumeLimitExceeded: words"),
+        ),
+        ("terminated", "Server.InternalError", failed(None, "Server.InternalError: words")),
+        ("terminated", "Client.InternalError", failed(None, "Client.InternalError: words")),
+        ("terminated", "Server.NeverHeardOf", failed(None, "Server.NeverHeardOf: words")),
     ] {
         let told = because(state, code).tell(ALIVE_BEFORE, None);
         assert_eq!(told.state, wanted, "{state} by {code}");

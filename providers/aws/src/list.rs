@@ -9,7 +9,7 @@ use crate::account::Account;
 use crate::errors::Failure;
 use crate::instance::{Seen, Size};
 use crate::types::Sizes;
-use crate::usage::Usage;
+use crate::usage::{Known, Usage};
 
 const LIST: &str = "list instances";
 const GET: &str = "get instance";
@@ -119,11 +119,12 @@ fn usage(seen: &[Seen], sizes: &Sizes) -> Usage {
     usage
 }
 
-/// What is in use now, counted no longer than a moment ago.
+/// What is in use now, by the listing that is under way or a young one; `None`: not all could be counted.
 pub(crate) async fn count(account: &Account) -> Result<Option<Usage>, ProviderError> {
     let counting = match account.usage.young(|| account.clock.monotonic()).await {
-        Ok(usage) => return Ok(Some(usage)),
-        Err(counting) => counting,
+        Known::Usage(usage) => return Ok(Some(usage)),
+        Known::Failed => return Ok(None),
+        Known::Nothing(counting) => counting,
     };
     let Scan { seen, missing } = scan(account, &[]).await.map_err(Failure::of_read)?;
     if missing.is_some() {

@@ -9,8 +9,9 @@ use vcycle_api::{Market, Processors};
 
 use crate::instance::Seen;
 
-/// How old a count may be. The cycle asks for the listing and for the quota in one breath.
-const LIFETIME: Duration = Duration::from_secs(2);
+/// How old a count may be when it is asked for, from its begin; how long it took does not matter. The cycle asks for the
+/// listing and for the quota side by side, and the request budget may send the second later, by its patience of 2 s.
+const LIFETIME: Duration = Duration::from_secs(5);
 
 /// What instances use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +59,17 @@ pub(crate) fn is_standard(flavour: &str) -> bool {
 pub(crate) struct UsageSlot {
     slot: Mutex<Option<Counted>>,
     changes: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// What is known of the use.
+pub(crate) enum Known<'a> {
+    /// So much, by a young count or one that was under way.
+    Usage(Usage),
+    /// The count that was under way has failed, and another one would now, too.
+    Failed,
+    /// Nothing, and nobody counts: the right to do it.
+    Nothing(Counting<'a>),
 }
 
 /// A count, when it was begun on our monotonic clock, and how often we had changed the cloud by then.
@@ -73,6 +85,7 @@ pub(crate) struct Counting<'a> {
     slot: MutexGuard<'a, Option<Counted>>,
     at: Duration,
     changes: u64,
+    failures: &'a AtomicU64,
 }
 
 impl UsageSlot {
@@ -85,23 +98,30 @@ impl UsageSlot {
     pub(crate) async fn begin(&self, now: impl FnOnce() -> Duration) -> Counting<'_> {
         let mut slot = self.slot.lock().await;
         *slot = None;
-        Counting { slot, at: now(), changes: self.changes.load(Ordering::SeqCst) }
+        self.counting(slot, now())
     }
 
-    /// The last count, if it is young, or else the right to count.
-    pub(crate) async fn young(
-        &self,
-        now: impl FnOnce() -> Duration,
-    ) -> Result<Usage, Counting<'_>> {
+    /// The count that is under way, or the last one if it is young, or else the right to count.
+    pub(crate) async fn young(&self, now: impl Fn() -> Duration) -> Known<'_> {
+        let (asked, failures) = (now(), self.failures.load(Ordering::SeqCst));
         let mut slot = self.slot.lock().await;
-        let (at, changes) = (now(), self.changes.load(Ordering::SeqCst));
         match slot.take() {
-            Some(last) if last.changes == changes && at.saturating_sub(last.at) < LIFETIME => {
+            Some(last) if self.is_true(last) && asked.saturating_sub(last.at) < LIFETIME => {
                 *slot = Some(last);
-                Ok(last.usage)
+                Known::Usage(last.usage)
             }
-            _ => Err(Counting { slot, at, changes }),
+            None if self.failures.load(Ordering::SeqCst) != failures => Known::Failed,
+            Some(_) | None => Known::Nothing(self.counting(slot, now())),
         }
+    }
+
+    fn is_true(&self, last: Counted) -> bool {
+        last.changes == self.changes.load(Ordering::SeqCst)
+    }
+
+    fn counting<'a>(&'a self, slot: MutexGuard<'a, Option<Counted>>, at: Duration) -> Counting<'a> {
+        let changes = self.changes.load(Ordering::SeqCst);
+        Counting { slot, at, changes, failures: &self.failures }
     }
 }
 
@@ -112,8 +132,21 @@ impl Counting<'_> {
     }
 }
 
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        if self.slot.is_none() {
+            self.failures.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::pin::pin;
+
+    use futures::poll;
+
     use super::*;
     use crate::instance::tests::seen;
 
@@ -154,19 +187,52 @@ mod tests {
         assert_eq!(usage, wanted);
     }
 
+    async fn known(slot: &UsageSlot, at: Duration) -> Option<Usage> {
+        match slot.young(|| at).await {
+            Known::Usage(usage) => Some(usage),
+            Known::Failed => panic!("nothing was under way"),
+            Known::Nothing(_) => None,
+        }
+    }
+
+    const USAGE: Usage =
+        Usage { machines: 3, on_demand: Processors(0), spot: Processors(0), all: Processors(0) };
+
     #[tokio::test]
     async fn a_count_is_used_again_only_while_it_is_young_and_nothing_was_changed() {
         let slot = UsageSlot::default();
-        let (at, later) = (Duration::from_secs(10), Duration::from_secs(12));
-        let usage = Usage { machines: 3, ..Usage::default() };
-        slot.begin(|| at).await.end(usage);
-        assert_eq!(slot.young(|| at).await.ok(), Some(usage));
-        assert!(slot.young(|| later).await.is_err(), "it is too old");
-        slot.begin(|| at).await.end(usage);
+        let at = Duration::from_secs(10);
+        slot.begin(|| at).await.end(USAGE);
+        assert_eq!(known(&slot, at).await, Some(USAGE));
+        assert_eq!(known(&slot, at + LIFETIME).await, None, "it is too old");
+        slot.begin(|| at).await.end(USAGE);
         slot.changed();
-        assert!(slot.young(|| at).await.is_err(), "something was changed");
-        slot.begin(|| at).await.end(usage);
+        assert_eq!(known(&slot, at).await, None, "something was changed");
+        slot.begin(|| at).await.end(USAGE);
         drop(slot.begin(|| at).await);
-        assert!(slot.young(|| at).await.is_err(), "the listing after it failed");
+        assert_eq!(known(&slot, at).await, None, "the listing after it failed");
+    }
+
+    #[tokio::test]
+    async fn a_count_under_way_is_waited_for_however_long_it_takes() {
+        let slot = UsageSlot::default();
+        let time = Cell::new(Duration::from_secs(10));
+        let counting = slot.begin(|| time.get()).await;
+        let mut asked = pin!(slot.young(|| time.get()));
+        assert!(poll!(&mut asked).is_pending());
+        time.set(time.get() + LIFETIME * 10);
+        counting.end(USAGE);
+        assert!(matches!(asked.await, Known::Usage(USAGE)));
+    }
+
+    #[tokio::test]
+    async fn whoever_waited_for_a_count_that_failed_does_not_count_again() {
+        let (slot, at) = (UsageSlot::default(), Duration::from_secs(10));
+        let counting = slot.begin(|| at).await;
+        let mut asked = pin!(slot.young(|| at));
+        assert!(poll!(&mut asked).is_pending());
+        drop(counting);
+        assert!(matches!(asked.await, Known::Failed));
+        assert_eq!(known(&slot, at).await, None, "later it may go well");
     }
 }

@@ -104,7 +104,7 @@ fn accepted(site: &Site, request: &CreateRequest, place: &Place) -> Instance {
         id: place.id(),
         name: place.name.clone(),
         identity: Identity::Vcycle(request.tags.clone()),
-        state: InstanceState::Failed { fault: String::new() },
+        state: InstanceState::Failed { refusal: None, fault: String::new() },
         offering: Some(offering.id.clone()),
         processors: Some(offering.processors),
         memory: Some(offering.memory),
@@ -121,7 +121,8 @@ async fn refused_or_there(
     place: &Place,
     (failure, stage): (Failure, RefusedIn),
 ) -> Result<Created, ProviderError> {
-    let mut error = error(&failure, Attempt::Create(&request.offering.id), site.clock());
+    let mut error =
+        error(&failure, Attempt::Create(site.wanted(&request.offering.id)), site.clock());
     let said = meaning(failure.status, &failure.reasons, &failure.message);
     // An old operation says what became of its own call, not of one that another manager made after it.
     if said == Meaning::Exists || stage == RefusedIn::KnownOperation {

@@ -57,7 +57,7 @@ pub(crate) fn read(
         InstanceState::Running
         | InstanceState::Stopped
         | InstanceState::Preempted
-        | InstanceState::Failed { fault: _ }
+        | InstanceState::Failed { refusal: _, fault: _ }
         | InstanceState::Deleting
         | InstanceState::Gone
         | InstanceState::Unknown { word: _ } => true,

@@ -13,8 +13,8 @@ use google_cloud_compute_v1::model::{
 };
 use tracing::warn;
 use vcycle_api::{
-    ErrorKind, Identity, Instance, InstanceId, InstanceState, Listing, Market, OfferingId,
-    ProviderError, Timestamp,
+    ErrorKind, Identity, Instance, InstanceId, InstanceState, LateRefusal, Listing, Market,
+    OfferingId, ProviderError, Timestamp,
 };
 
 use crate::call::Call;
@@ -273,15 +273,15 @@ async fn follow(site: &Site, machines: &BTreeMap<Place, Google>) {
     }
 }
 
-/// A machine whose insert failed. The fault begins with the word of what it means, as a refused create has it:
-/// `insufficient-capacity: HTTP 503 ZONE_RESOURCE_POOL_EXHAUSTED: ...`.
+/// A machine whose insert failed, with what a create would have been refused for.
 fn failed(site: &Site, shown: Instance, failure: &Failure, ended: Option<Timestamp>) -> Instance {
-    // After a restart nothing tells what it was to be made of; the word does not depend on it.
+    // After a restart nothing tells what it was to be made of; the kind does not depend on it.
     let unknown =
         || OfferingId { flavour: String::new(), zone: String::new(), market: Market::OnDemand };
     let offering = shown.offering.clone().unwrap_or_else(unknown);
-    let word = kind(failure, Attempt::Create(&offering), site.clock()).word();
-    let state = InstanceState::Failed { fault: format!("{word}: {}", failure.words()) };
+    let kind = kind(failure, Attempt::Create(site.wanted(&offering)), site.clock());
+    let (refusal, fault) = (LateRefusal::of(&kind), failure.words());
+    let state = InstanceState::Failed { refusal, fault };
     Instance { state, ended: Some(ended.unwrap_or(site.clock().now())), ..shown }
 }
 

@@ -71,7 +71,7 @@ fn an_id_of_another_project_or_cloud_proves_nothing() {
 }
 
 #[test]
-fn a_failed_insert_says_first_what_it_means() {
+fn a_failed_insert_says_what_a_create_would_have_been_refused_for() {
     let site = site();
     let place = site.place("europe-west2-a", "vcycle-a-0123456789");
     let failure = Failure {
@@ -84,6 +84,7 @@ fn a_failed_insert_says_first_what_it_means() {
         arrived: crate::failure::Arrived::Yes,
     };
     let shown = failed(&site, tombstone(&place, Timestamp::from_secs(0)), &failure, None);
-    let wanted = "insufficient-capacity: HTTP 503 ZONE_RESOURCE_POOL_EXHAUSTED: no".to_owned();
-    assert_eq!(shown.state, InstanceState::Failed { fault: wanted });
+    let fault = "HTTP 503 ZONE_RESOURCE_POOL_EXHAUSTED: no".to_owned();
+    let refusal = Some(LateRefusal::InsufficientCapacity);
+    assert_eq!(shown.state, InstanceState::Failed { refusal, fault });
 }

@@ -136,8 +136,24 @@ pub(crate) enum Attempt<'a> {
     /// A question about one resource, or its removal: its absence is an answer. The text is the end of its URL, and
     /// must stand in Google's sentence: the absence of a project or of a zone is not the absence of a machine.
     One(&'a str),
-    /// Making a machine of this offering.
-    Create(&'a OfferingId),
+    /// Making a machine.
+    Create(Wanted<'a>),
+}
+
+/// What a machine is to be made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) offering: &'a OfferingId,
+    pub(crate) books: Books,
+}
+
+/// In how many books of processors the offerings of the space are written (`quota.rs`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Books {
+    /// One market's: when it is full, so is the space.
+    One,
+    /// Several markets': when one is full, others may not be.
+    Several,
 }
 
 /// The kind of a failure.
@@ -158,10 +174,13 @@ pub(crate) fn kind(failure: &Failure, attempt: Attempt<'_>, clock: &dyn Clock) -
             | Meaning::Invalid
             | Meaning::Fault => ErrorKind::Unavailable,
         },
-        Attempt::Create(offering) => match (meaning, arrived) {
+        Attempt::Create(Wanted { offering, books }) => match (meaning, arrived) {
             (Meaning::Fault, Arrived::No) => ErrorKind::Unavailable,
             (Meaning::Fault, Arrived::Perhaps | Arrived::Yes) => ErrorKind::Ambiguous,
             (Meaning::Capacity, _) => {
+                ErrorKind::InsufficientCapacity { offering: offering.clone() }
+            }
+            (Meaning::Quota, _) if books == Books::Several && is_of_one_book(message) => {
                 ErrorKind::InsufficientCapacity { offering: offering.clone() }
             }
             (Meaning::Quota, _) => ErrorKind::QuotaExceeded,
@@ -174,6 +193,12 @@ pub(crate) fn kind(failure: &Failure, attempt: Attempt<'_>, clock: &dyn Clock) -
             }
         },
     }
+}
+
+/// Whether a full quota is that of one market (or of a family in it): `Quota 'PREEMPTIBLE_CPUS' exceeded.`, and not
+/// `CPUS_ALL_REGIONS`, machines, disks or addresses, which all offerings share.
+fn is_of_one_book(message: &str) -> bool {
+    message.contains("CPUS'")
 }
 
 fn says_absent(attempt: Attempt<'_>, message: &str) -> bool {

@@ -13,6 +13,11 @@ fn offering() -> OfferingId {
     }
 }
 
+/// A machine of a space that is written in one book of processors.
+fn only(offering: &OfferingId) -> Attempt<'_> {
+    Attempt::Create(Wanted { offering, books: Books::One })
+}
+
 fn failure(status: Option<u16>, reason: &str, message: &str) -> Failure {
     Failure {
         call: Call::InsertInstance,
@@ -74,7 +79,7 @@ fn each_word_of_google_has_one_meaning() {
         let failure = failure(status.parse().ok(), reason, message);
         let offering = offering();
         let word = |attempt| kind(&failure, attempt, &clock()).word();
-        assert_eq!(word(Attempt::Create(&offering)), create, "create: {line}");
+        assert_eq!(word(only(&offering)), create, "create: {line}");
         assert_eq!(word(Attempt::One("instances/x")), get, "get: {line}");
     }
 }
@@ -83,10 +88,27 @@ fn each_word_of_google_has_one_meaning() {
 fn a_stock_out_names_the_offering_and_a_full_minute_its_end() {
     let capacity = failure(None, "ZONE_RESOURCE_POOL_EXHAUSTED", "");
     let wanted = ErrorKind::InsufficientCapacity { offering: offering() };
-    assert_eq!(kind(&capacity, Attempt::Create(&offering()), &clock()), wanted);
+    assert_eq!(kind(&capacity, only(&offering()), &clock()), wanted);
     let rate = failure(Some(403), "rateLimitExceeded", "");
     let wanted = ErrorKind::Throttled { after: Some(Duration::from_secs(16)) };
     assert_eq!(kind(&rate, Attempt::Read, &clock()), wanted);
+}
+
+#[test]
+fn a_full_quota_of_one_market_leaves_the_other() {
+    let told = |books, metric: &str| {
+        let message = format!("Quota '{metric}' exceeded. Limit: 8.0 in region us-east1.");
+        let (failure, offering) = (failure(None, "QUOTA_EXCEEDED", &message), offering());
+        let wanted = Wanted { offering: &offering, books };
+        kind(&failure, Attempt::Create(wanted), &clock()).word()
+    };
+    for metric in ["CPUS", "PREEMPTIBLE_CPUS", "N2_CPUS"] {
+        assert_eq!(told(Books::Several, metric), "insufficient-capacity", "{metric}");
+        assert_eq!(told(Books::One, metric), "quota-exceeded", "{metric}");
+    }
+    for metric in ["CPUS_ALL_REGIONS", "INSTANCES", "IN_USE_ADDRESSES", "DISKS_TOTAL_GB"] {
+        assert_eq!(told(Books::Several, metric), "quota-exceeded", "{metric}");
+    }
 }
 
 #[test]
@@ -99,7 +121,7 @@ fn a_list_never_proves_an_absence() {
 fn only_a_request_that_did_not_arrive_is_unavailable_to_a_create() {
     let mut failure = failure(None, "", "connection refused");
     failure.arrived = Arrived::No;
-    assert_eq!(kind(&failure, Attempt::Create(&offering()), &clock()), ErrorKind::Unavailable);
+    assert_eq!(kind(&failure, only(&offering()), &clock()), ErrorKind::Unavailable);
 }
 
 #[test]

@@ -193,7 +193,7 @@ mod tests {
             id: place.id(),
             name: place.name.clone(),
             identity: Identity::Foreign,
-            state: InstanceState::Failed { fault: "no".to_owned() },
+            state: InstanceState::Failed { refusal: None, fault: "no".to_owned() },
             offering: None,
             processors: None,
             memory: None,

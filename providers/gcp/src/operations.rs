@@ -198,7 +198,7 @@ mod tests {
     use vcycle_api::{ErrorKind, ManualClock, Market, OfferingId};
 
     use super::*;
-    use crate::meaning::{Attempt, kind};
+    use crate::meaning::{Attempt, Books, Wanted, kind};
 
     fn operation(code: &str, message: &str) -> Operation {
         let error = Errors::new().set_code(code).set_message(message);
@@ -222,7 +222,8 @@ mod tests {
         };
         let clock = ManualClock::at(Timestamp::from_secs(0));
         let wanted = ErrorKind::InsufficientCapacity { offering: offering.clone() };
-        assert_eq!(kind(&failure, Attempt::Create(&offering), &clock), wanted);
+        let attempt = Attempt::Create(Wanted { offering: &offering, books: Books::One });
+        assert_eq!(kind(&failure, attempt, &clock), wanted);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Google counts processors in several books at once (<https://cloud.google.com/compute/resource-usage>): `CPUS` for the
 //! older families, one of its own for each newer family (`N2_CPUS`), and `PREEMPTIBLE_CPUS` for spot machines, which is
 //! in use only if its limit is not zero. The contract knows one number: the sum of the books that our types and markets
-//! are written in. What it does not show is refused by the insert, and stops the space until usage falls.
+//! are written in. What it does not show is refused by the insert, and parks the offering, or, with one market, stops the space until usage falls.
 
 use google_cloud_compute_v1::model::{Quota as Google, Region};
 use vcycle_api::{Market, Processors, ProviderError, Quota};

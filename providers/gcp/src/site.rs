@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use vcycle_api::{Clock, ProviderError, Settling};
+use vcycle_api::{Clock, OfferingId, ProviderError, Settling};
 
 use crate::call::Call;
 use crate::image::Images;
-use crate::meaning::{Attempt, error};
+use crate::meaning::{Attempt, Books, Wanted, error};
 use crate::memory::Memory;
 use crate::place::{Place, last};
 use crate::session::Session;
@@ -50,6 +50,15 @@ impl Site {
     /// A machine of this project.
     pub(crate) fn place(&self, zone: &str, name: &str) -> Place {
         Place::new(&self.settings().project, zone, name)
+    }
+
+    /// A machine of this offering, among all that the space may be made of.
+    pub(crate) fn wanted<'a>(&self, offering: &'a OfferingId) -> Wanted<'a> {
+        let books = match self.settings().markets.as_slice() {
+            [_, _, ..] => Books::Several,
+            [] | [_] => Books::One,
+        };
+        Wanted { offering, books }
     }
 
     /// Whether a zone belongs to our region: others have quotas of their own, and are other spaces' business.

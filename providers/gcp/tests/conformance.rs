@@ -6,19 +6,17 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use common::Place;
-use vcycle_api::testing::{CannotInject, Fault, Faults, Limits, Subject, Template, Tenancy, run};
-use vcycle_api::{
-    Act, Capabilities, Clock, CreateRequest, Created, Deletion, Finding, Instance, InstanceId,
-    IntentToken, Interruption, Listing, Market, Need, Observe, Offering, OfferingId, ProviderError,
-    Quota, Readiness, Resolution, SideResource, TenancyId, Terms, Timestamp, UserData,
+use vcycle_api::testing::{
+    CannotInject, Counted, Fault, Faults, Forward, Limits, Subject, Template, Tenancy, run,
 };
+use vcycle_api::{Act, Clock, InstanceId, Market, OfferingId, UserData};
 use vcycle_gcp::testing::{FakeCloud, NewMachine, On, Refusal, Shortage, Site, Told, Trouble};
-use vcycle_gcp::{ExternalAddress, Gcp, ServiceAccount, Settings};
+use vcycle_gcp::{ExternalAddress, ServiceAccount, Settings};
 
 /// A key of root.
 const KEY: &str =
@@ -33,102 +31,10 @@ struct Kind {
     market: Market,
 }
 
-/// The provider, its calls counted: a storm or an outage of the suite lasts for a number of calls.
-struct Counted {
-    place: Place,
-    storm: Mutex<u32>,
-}
-
-impl Counted {
-    fn provider(&self) -> &Gcp {
-        &self.place.provider
-    }
-
-    fn begin(&self, calls: u32, on: On, trouble: Trouble) {
-        *self.storm.lock().unwrap() = calls;
-        self.place.fake.befall(on, u32::MAX, trouble);
-    }
-
-    fn called<T>(&self, answer: T) -> T {
-        let mut storm = self.storm.lock().unwrap();
-        if *storm > 0 {
-            *storm -= 1;
-            if *storm == 0 {
-                self.place.fake.calm();
-            }
-        }
-        answer
-    }
-}
-
-#[async_trait]
-impl Observe for Counted {
-    fn capabilities(&self) -> &Capabilities {
-        self.provider().capabilities()
-    }
-    fn user_data_bytes(&self, user_data: &UserData) -> usize {
-        self.provider().user_data_bytes(user_data)
-    }
-    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
-        self.called(self.provider().tenancy().await)
-    }
-    async fn list(&self) -> Result<Listing, ProviderError> {
-        self.called(self.provider().list().await)
-    }
-    async fn get(&self, id: &InstanceId) -> Result<Instance, ProviderError> {
-        self.called(self.provider().get(id).await)
-    }
-    async fn offerings(&self) -> Result<Vec<Offering>, ProviderError> {
-        self.called(self.provider().offerings().await)
-    }
-    async fn quota(&self) -> Result<Quota, ProviderError> {
-        self.called(self.provider().quota().await)
-    }
-    async fn interruptions(&self) -> Result<Vec<Interruption>, ProviderError> {
-        self.provider().interruptions().await
-    }
-    async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
-        self.called(self.provider().side_resources().await)
-    }
-    async fn terms(&self) -> Result<Terms, ProviderError> {
-        self.called(self.provider().terms().await)
-    }
-    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
-        self.called(self.provider().inspect(needs).await)
-    }
-}
-
-#[async_trait]
-impl Act for Counted {
-    async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
-        self.called(self.provider().prepare(needs).await)
-    }
-    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
-        self.provider().turn_to_create(patience)
-    }
-    async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
-        self.called(self.provider().create(request).await)
-    }
-    async fn resolve(
-        &self,
-        intent: &IntentToken,
-        since: Timestamp,
-    ) -> Result<Resolution, ProviderError> {
-        self.called(self.provider().resolve(intent, since).await)
-    }
-    async fn delete(&self, id: &InstanceId) -> Result<Deletion, ProviderError> {
-        self.called(self.provider().delete(id).await)
-    }
-    async fn delete_side_resource(
-        &self,
-        resource: &SideResource,
-    ) -> Result<Deletion, ProviderError> {
-        self.called(self.provider().delete_side_resource(resource).await)
-    }
-}
-
 struct Here {
-    client: Arc<Counted>,
+    place: Place,
+    storm: Arc<Counted>,
+    client: Arc<Forward<Arc<Counted>>>,
     market: Market,
 }
 
@@ -149,8 +55,10 @@ impl Subject for Kind {
         })
         .await;
         (self.fake)(&place.fake);
-        let client = Arc::new(Counted { place, storm: Mutex::new(0) });
-        Box::new(Here { client, market: self.market })
+        let fake = Arc::clone(&place.fake);
+        let storm = Arc::new(Counted::new(move || fake.calm()));
+        let client = Arc::new(Forward::new(place.provider.clone(), Arc::clone(&storm)));
+        Box::new(Here { place, storm, client, market: self.market })
     }
 }
 
@@ -161,11 +69,11 @@ impl Tenancy for Here {
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
-        self.client.place.clock.clone()
+        self.place.clock.clone()
     }
 
     async fn pass(&self, time: Duration) {
-        self.client.place.clock.advance(time);
+        self.place.clock.advance(time);
     }
 
     fn template(&self) -> Template {
@@ -184,7 +92,7 @@ impl Tenancy for Here {
     }
 
     fn unknown_id(&self) -> InstanceId {
-        let project = &self.client.place.settings.project;
+        let project = &self.place.settings.project;
         InstanceId::parse(&format!("{project}/europe-west2-a/nobody-0123456789")).unwrap()
     }
 
@@ -193,13 +101,13 @@ impl Tenancy for Here {
     }
 
     fn mutations(&self) -> Option<u64> {
-        Some(self.client.place.fake.mutations())
+        Some(self.place.fake.mutations())
     }
 
     async fn close(&self) {
-        self.client.place.assert_described();
+        self.place.assert_described();
         // Whatever a case has left: no number was ever given to two machines, and none outlived its limit.
-        for entry in self.client.place.fake.ledger() {
+        for entry in self.place.fake.ledger() {
             let limit = entry.limit.unwrap_or(Duration::MAX);
             assert!(entry.billed <= limit.saturating_add(Duration::from_secs(60)), "{entry:?}");
         }
@@ -207,19 +115,25 @@ impl Tenancy for Here {
 }
 
 impl Here {
+    /// Trouble that lasts for a number of calls.
+    fn begin(&self, calls: u32, on: On, trouble: Trouble) {
+        self.storm.begin(calls);
+        self.place.fake.befall(on, u32::MAX, trouble);
+    }
+
     fn name_of(&self, id: &InstanceId) -> String {
         id.as_str().rsplit('/').next().unwrap().to_owned()
     }
 
     fn stranger(&self, name: &str, tags: &BTreeMap<String, String>) {
-        self.client.place.fake.add_machine(&NewMachine::new(name, common::labels(tags)));
+        self.place.fake.add_machine(&NewMachine::new(name, common::labels(tags)));
     }
 }
 
 #[async_trait]
 impl Faults for Here {
     async fn inject(&self, fault: Fault) -> Result<(), CannotInject> {
-        let fake = &self.client.place.fake;
+        let fake = &self.place.fake;
         match fault {
             Fault::LoseReplyAfterCommit => fake.befall(On::Insert, 1, Trouble::LoseReply),
             Fault::LoseReplyBeforeCommit => fake.befall(On::Insert, 1, Trouble::LoseRequest),
@@ -227,9 +141,9 @@ impl Faults for Here {
             Fault::LosePage => fake.befall(On::LaterPage, 1, Trouble::LoseRequest),
             // Google says no time: the next minute is meant.
             Fault::Throttle { calls, after: _ } => {
-                self.client.begin(calls, On::Compute, Trouble::Refuse(Refusal::rate()));
+                self.begin(calls, On::Compute, Trouble::Refuse(Refusal::rate()));
             }
-            Fault::Outage { calls } => self.client.begin(calls, On::Any, Trouble::LoseRequest),
+            Fault::Outage { calls } => self.begin(calls, On::Any, Trouble::LoseRequest),
             Fault::StockOut(id) => {
                 fake.stock_out(Shortage::of(&id.flavour, &id.zone, id.market));
             }
@@ -243,7 +157,7 @@ impl Faults for Here {
             Fault::Stranger { name, tags } => self.stranger(&name, &tags),
             Fault::RevokeCredentials => fake.refuse_everybody(),
             Fault::RestoreCredentials => fake.refuse_nobody(),
-            Fault::SkewClient(skew) => self.client.place.client_clock.skew(skew),
+            Fault::SkewClient(skew) => self.place.client_clock.skew(skew),
             // An insert that fails in its operation leaves nothing to delete: tests/faults has those.
             Fault::FailBoot => fake.end_next_guests(1),
         }

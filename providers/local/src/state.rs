@@ -48,7 +48,8 @@ pub(crate) fn state_of(facts: &Facts) -> Option<InstanceState> {
     if let Some(ended) = ended {
         return Some(ended_state(&ended.cause));
     }
-    let fault = |fault: &str| Some(InstanceState::Failed { fault: fault.to_owned() });
+    let fault =
+        |fault: &str| Some(InstanceState::Failed { refusal: None, fault: fault.to_owned() });
     match (started, supervised) {
         (Some(_), true) => Some(InstanceState::Running),
         (Some(_), false) if *guarded => fault("its supervisor died; what it left is being ended"),
@@ -71,7 +72,7 @@ fn ended_state(cause: &Cause) -> InstanceState {
         Cause::SupervisorDied { how } => format!("its supervisor died: {how}"),
         Cause::NotStarted { why } => format!("it could not be started: {why}"),
     };
-    InstanceState::Failed { fault }
+    InstanceState::Failed { refusal: None, fault }
 }
 
 #[cfg(test)]
@@ -105,7 +106,7 @@ mod tests {
             Some(InstanceState::Pending) => "pending",
             Some(InstanceState::Running) => "running",
             Some(InstanceState::Stopped) => "stopped",
-            Some(InstanceState::Failed { fault: _ }) => "failed",
+            Some(InstanceState::Failed { refusal: _, fault: _ }) => "failed",
             Some(InstanceState::Deleting) => "deleting",
             Some(other) => panic!("local never says {other:?}"),
         }

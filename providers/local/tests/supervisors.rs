@@ -80,7 +80,7 @@ async fn a_manager_killed_at_any_moment_of_a_create_leaves_a_machine_that_is_lis
         for machine in &all {
             let settled = matches!(
                 machine.state,
-                InstanceState::Running | InstanceState::Failed { fault: _ }
+                InstanceState::Running | InstanceState::Failed { refusal: _, fault: _ }
             );
             assert!(settled, "{machine:?}");
         }

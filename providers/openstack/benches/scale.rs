@@ -1,263 +1,69 @@
-//! What 5,000 servers cost, and how fast servers are made when each answer takes 200 ms.
+//! What 5,000 servers cost to look at, and how fast servers are made when each answer takes 200 ms.
 //!
-//! `cargo bench -p vcycle-openstack --bench scale`. The fake cloud runs in a process of its own, so that its
-//! memory and its work are not counted. No threshold is checked here: the figures are in
-//! `docs/PERFORMANCE.md`.
+//! `cargo bench --workspace --bench scale`. No threshold is checked here: the figures are in `docs/PERFORMANCE.md`.
 
 #![allow(clippy::unwrap_used, reason = "a bench ends at the first surprise")]
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::StreamExt;
-use vcycle_api::{
-    Act, Clock, CreateRequest, DeploymentId, Generation, IntentToken, Listing, MachineName,
-    MachinetypeName, Observe, Offering, SpaceName, SystemClock, Tags, Timestamp, UserData,
-};
+use vcycle_api::testing::scale::{self, Apart, Told};
+use vcycle_api::{Act, SystemClock, Timestamp};
 use vcycle_openstack::testing::{FakeCloud, NewServer, Site};
 use vcycle_openstack::{CloudRef, Credential, OpenStack, Settings};
 
-const SERVERS: usize = 5000;
-const CREATES: u64 = 400;
-const ANSWER_TIME_MS: u64 = 200;
-const ROUNDS: usize = 7;
+const DEADLINE: Timestamp = Timestamp::from_secs(4_000_000_000);
+const IMAGE: &str = "lab-tiny";
 
-/// Set in the process that is the cloud: the folder for its `clouds.yaml`.
-const FOLDER: &str = "VCYCLE_BENCH_CLOUD";
-
-fn tags(number: u64) -> Tags {
-    let machinetype = MachinetypeName::parse("dune").unwrap();
-    Tags {
-        deployment: DeploymentId::compose(7),
-        space: SpaceName::parse("vcycle.example").unwrap(),
-        machine: MachineName::compose(&machinetype, number),
-        machinetype,
-        intent: IntentToken::compose(u128::from(number)),
-        generation: Generation(1),
-        deadline: Timestamp::from_secs(4_000_000_000),
-    }
-}
-
-/// The cloud's process: a line in, a line out.
 async fn be_the_cloud(folder: &Path) {
     let mut site = Site::small();
     let quota = &mut site.tenants[0].quota;
     (quota.cores, quota.instances) = (-1, -1);
     let fake = FakeCloud::start(site, Arc::new(SystemClock::new())).await.unwrap();
     fake.write_clouds_yaml(folder).unwrap();
-    println!("ready");
-    let mut lines = BufReader::new(std::io::stdin());
-    loop {
-        let mut line = String::new();
-        let (line, rest) = tokio::task::spawn_blocking(move || {
-            let read = lines.read_line(&mut line);
-            (read.map(|_| line), lines)
-        })
-        .await
-        .unwrap();
-        lines = rest;
-        let line = line.unwrap();
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let answer = match words.as_slice() {
-            [] => return,
-            ["seed", count] => seed(&fake, count.parse().unwrap()),
-            ["delay", millis] => {
-                fake.answer_after(Duration::from_millis(millis.parse().unwrap()));
-                0
-            }
-            ["requests"] => fake.requests(),
-            ["servers"] => fake.servers().len(),
-            ["peak"] => fake.peak(),
-            other => panic!("{other:?}"),
-        };
-        println!("{answer}");
-    }
+    let answer = |told| match told {
+        Told::Seed(servers) => seed(&fake, servers),
+        Told::Delay(time) => {
+            fake.answer_after(time);
+            0
+        }
+        Told::Requests => fake.requests(),
+        Told::Peak => fake.peak(),
+        Told::Complaints => {
+            let refused = |status: u16| status >= 400;
+            fake.asked().iter().filter(|asked| asked.status.is_none_or(refused)).count()
+        }
+    };
+    scale::be_the_cloud(&fake.base(), answer).await;
 }
 
 fn seed(fake: &FakeCloud, count: usize) -> usize {
     for number in 0..count {
-        let tags = tags(number as u64);
-        let (name, metadata): (String, BTreeMap<_, _>) = (tags.machine.to_string(), tags.to_map());
+        let tags = scale::tags(number as u64, DEADLINE);
+        let (name, metadata) = (tags.machine.to_string(), tags.to_map());
         fake.add_server(&NewServer { name, metadata, ..NewServer::default() });
     }
     count
 }
 
-/// The other end.
-struct Cloud {
-    child: Child,
-    ask: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Cloud {
-    fn start(folder: &Path) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.env(FOLDER, folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let (ask, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let mut cloud = Self { child, ask, answers: BufReader::new(answers) };
-        assert_eq!(cloud.line(), "ready");
-        cloud
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        line.trim().to_owned()
-    }
-
-    fn tell(&mut self, what: &str) -> usize {
-        writeln!(self.ask, "{what}").unwrap();
-        self.line().parse().unwrap()
-    }
-}
-
-impl Drop for Cloud {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-/// A line of `/proc/self/status`, in KiB.
-fn memory(field: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// Processor time of this process so far, which counts in hundredths of a second on Linux.
-fn work() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
-}
-
-struct Measured {
-    name: &'static str,
-    times: Vec<Duration>,
-    work: Duration,
-    requests: usize,
-}
-
-impl Measured {
-    fn print(&mut self) {
-        self.times.sort();
-        let (best, middle) = (self.times[0], self.times[self.times.len() / 2]);
-        let work = self.work / u32::try_from(self.times.len()).unwrap();
-        let (name, requests) = (self.name, self.requests);
-        println!(
-            "{name:28} {middle:>9.1?} (best {best:.1?}, own work {work:.0?}), {requests} requests"
-        );
-    }
-}
-
-async fn measure<T>(
-    cloud: &mut Cloud,
-    clock: &SystemClock,
-    name: &'static str,
-    call: impl AsyncFn() -> T,
-) -> T {
-    let mut last = None;
-    let began = work();
-    let mut measured = Measured { name, times: Vec::new(), work: Duration::ZERO, requests: 0 };
-    for _ in 0..ROUNDS {
-        let (before, begin) = (cloud.tell("requests"), clock.monotonic());
-        last = Some(call().await);
-        measured.times.push(clock.monotonic() - begin);
-        measured.requests = cloud.tell("requests") - before;
-    }
-    measured.work = work() - began;
-    measured.print();
-    last.unwrap()
-}
-
-fn request(number: u64, offering: &Offering) -> CreateRequest {
-    let tags = tags(number);
-    CreateRequest {
-        machine: tags.machine.clone(),
-        offering: offering.clone(),
-        tags,
-        image: Some("lab-tiny".to_owned()),
-        user_data: UserData::new("#cloud-config\n".repeat(200)),
-        environment: Vec::new(),
-        public_key: None,
-    }
-}
-
-fn provider(folder: &Path) -> OpenStack {
+fn provider(folder: &Path) -> Arc<dyn Act> {
     let file = Some(folder.join("clouds.yaml"));
     let cloud = CloudRef::Named { cloud: "site-a".to_owned(), file };
     let settings = Settings::new(Credential { cloud, region: None, interface: None });
-    OpenStack::open(settings, Arc::new(SystemClock::new())).unwrap()
-}
-
-async fn looking(cloud: &mut Cloud, clock: &SystemClock, folder: &Path) {
-    cloud.tell(&format!("seed {SERVERS}"));
-    let provider = provider(folder);
-    provider.quota().await.unwrap();
-    let before = (memory("VmRSS"), memory("VmHWM"));
-    let listing = measure(cloud, clock, "list of 5,000 servers", || provider.list()).await;
-    let Ok(Listing::Complete(all)) = listing else { panic!("{listing:?}") };
-    assert_eq!(all.len(), SERVERS);
-    measure(cloud, clock, "offerings", || provider.offerings()).await.unwrap();
-    measure(cloud, clock, "quota", || provider.quota()).await.unwrap();
-    measure(cloud, clock, "list, offerings and quota", async || {
-        provider.list().await.unwrap();
-        provider.offerings().await.unwrap();
-        provider.quota().await.unwrap();
-    })
-    .await;
-    let after = (memory("VmRSS"), memory("VmHWM"));
-    println!(
-        "memory: {} MiB before, {} MiB after, {} MiB at the most",
-        before.0 / 1024,
-        after.0 / 1024,
-        after.1 / 1024
-    );
-}
-
-async fn making(cloud: &mut Cloud, clock: &SystemClock, folder: &Path) {
-    let provider = provider(folder);
-    let offering = provider.offerings().await.unwrap().remove(0);
-    // Tokens, flavours and images are known in a running manager.
-    provider.create(&request(1_000_000, &offering)).await.unwrap();
-    cloud.tell(&format!("delay {ANSWER_TIME_MS}"));
-    let (before, begin) = (cloud.tell("requests"), clock.monotonic());
-    let requests: Vec<CreateRequest> =
-        (0..CREATES).map(|number| request(2_000_000 + number, &offering)).collect();
-    let calls = futures::stream::iter(&requests).map(|request| provider.create(request));
-    let made = calls.buffer_unordered(64).filter(|made| std::future::ready(made.is_ok()));
-    let made = made.count().await;
-    let took = clock.monotonic() - begin;
-    let asked = cloud.tell("requests") - before;
-    assert_eq!(made as u64, CREATES);
-    let rate = CREATES as f64 / took.as_secs_f64();
-    let peak = cloud.tell("peak");
-    println!(
-        "{CREATES} creates at {ANSWER_TIME_MS} ms an answer, {peak} at once: {took:.1?}, {rate:.1} \
-         servers a second, {asked} requests"
-    );
+    Arc::new(OpenStack::open(settings, Arc::new(SystemClock::new())).unwrap())
 }
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    if let Some(folder) = std::env::var_os(FOLDER) {
-        runtime.block_on(be_the_cloud(Path::new(&folder)));
-        return;
+    if let Some(folder) = scale::folder() {
+        return runtime.block_on(be_the_cloud(&folder));
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut cloud = Cloud::start(folder.path());
-    let clock = SystemClock::new();
+    let folder = folder.path();
     runtime.block_on(async {
-        making(&mut cloud, &clock, folder.path()).await;
-        cloud.tell("delay 0");
-        looking(&mut Cloud::start(folder.path()), &clock, folder.path()).await;
+        let mut cloud = Apart::start(folder);
+        cloud.making(&provider(folder), DEADLINE, IMAGE).await;
+        let mut cloud = Apart::start(folder);
+        cloud.looking(&provider(folder)).await;
     });
 }

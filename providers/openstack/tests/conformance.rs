@@ -7,21 +7,19 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use common::tenancy::Place;
-use vcycle_api::testing::{CannotInject, Fault, Faults, Limits, Subject, Template, Tenancy, run};
-use vcycle_api::{
-    Act, Capabilities, Clock, CreateRequest, Created, Deletion, Finding, Instance, InstanceId,
-    IntentToken, Interruption, Listing, Need, Observe, Offering, ProviderError, Quota, Readiness,
-    Resolution, SideResource, TenancyId, Terms, Timestamp, UserData,
+use vcycle_api::testing::{
+    CannotInject, Counted, Fault, Faults, Forward, Limits, Subject, Template, Tenancy, run,
 };
+use vcycle_api::{Act, Clock, UserData};
 use vcycle_openstack::testing::{
     Fate, Fault as BootFault, NewServer, On, Refusal, Site, SiteFlavor, SiteNetwork, Trouble,
 };
-use vcycle_openstack::{BootVolume, ConfigDrive, DataVolume, Networks, OpenStack, Settings};
+use vcycle_openstack::{BootVolume, ConfigDrive, DataVolume, Networks, Settings};
 
 /// A key of root.
 const KEY: &str =
@@ -36,102 +34,10 @@ struct Kind {
     page: usize,
 }
 
-/// The provider, its calls counted: a storm or an outage of the suite lasts for a number of calls.
-struct Counted {
-    place: Place,
-    storm: Mutex<u32>,
-}
-
-impl Counted {
-    fn provider(&self) -> &OpenStack {
-        &self.place.provider
-    }
-
-    fn begin(&self, calls: u32, on: On, trouble: Trouble) {
-        *self.storm.lock().unwrap() = calls;
-        self.place.fake.befall(on, u32::MAX, trouble);
-    }
-
-    fn called<T>(&self, answer: T) -> T {
-        let mut storm = self.storm.lock().unwrap();
-        if *storm > 0 {
-            *storm -= 1;
-            if *storm == 0 {
-                self.place.fake.calm();
-            }
-        }
-        answer
-    }
-}
-
-#[async_trait]
-impl Observe for Counted {
-    fn capabilities(&self) -> &Capabilities {
-        self.provider().capabilities()
-    }
-    fn user_data_bytes(&self, user_data: &UserData) -> usize {
-        self.provider().user_data_bytes(user_data)
-    }
-    async fn tenancy(&self) -> Result<Option<TenancyId>, ProviderError> {
-        self.called(self.provider().tenancy().await)
-    }
-    async fn list(&self) -> Result<Listing, ProviderError> {
-        self.called(self.provider().list().await)
-    }
-    async fn get(&self, id: &InstanceId) -> Result<Instance, ProviderError> {
-        self.called(self.provider().get(id).await)
-    }
-    async fn offerings(&self) -> Result<Vec<Offering>, ProviderError> {
-        self.called(self.provider().offerings().await)
-    }
-    async fn quota(&self) -> Result<Quota, ProviderError> {
-        self.called(self.provider().quota().await)
-    }
-    async fn interruptions(&self) -> Result<Vec<Interruption>, ProviderError> {
-        self.provider().interruptions().await
-    }
-    async fn side_resources(&self) -> Result<Vec<SideResource>, ProviderError> {
-        self.called(self.provider().side_resources().await)
-    }
-    async fn terms(&self) -> Result<Terms, ProviderError> {
-        self.called(self.provider().terms().await)
-    }
-    async fn inspect(&self, needs: &[Need]) -> Vec<Finding> {
-        self.called(self.provider().inspect(needs).await)
-    }
-}
-
-#[async_trait]
-impl Act for Counted {
-    async fn prepare(&self, needs: &[Need]) -> Result<Vec<Readiness>, ProviderError> {
-        self.called(self.provider().prepare(needs).await)
-    }
-    fn turn_to_create(&self, patience: Duration) -> Result<Duration, ProviderError> {
-        self.provider().turn_to_create(patience)
-    }
-    async fn create(&self, request: &CreateRequest) -> Result<Created, ProviderError> {
-        self.called(self.provider().create(request).await)
-    }
-    async fn resolve(
-        &self,
-        intent: &IntentToken,
-        since: Timestamp,
-    ) -> Result<Resolution, ProviderError> {
-        self.called(self.provider().resolve(intent, since).await)
-    }
-    async fn delete(&self, id: &InstanceId) -> Result<Deletion, ProviderError> {
-        self.called(self.provider().delete(id).await)
-    }
-    async fn delete_side_resource(
-        &self,
-        resource: &SideResource,
-    ) -> Result<Deletion, ProviderError> {
-        self.called(self.provider().delete_side_resource(resource).await)
-    }
-}
-
 struct Here {
-    client: Arc<Counted>,
+    place: Place,
+    storm: Arc<Counted>,
+    client: Arc<Forward<Arc<Counted>>>,
     page: usize,
 }
 
@@ -147,8 +53,10 @@ impl Subject for Kind {
         site.flavors.retain(|flavor| flavor.disk < SiteFlavor::NO_HOST);
         (self.site)(&mut site);
         let place = Place::with(site, self.cloud, self.settings).await;
-        let client = Arc::new(Counted { place, storm: Mutex::new(0) });
-        Box::new(Here { client, page: self.page })
+        let fake = Arc::clone(&place.fake);
+        let storm = Arc::new(Counted::new(move || fake.calm()));
+        let client = Arc::new(Forward::new(place.provider.clone(), Arc::clone(&storm)));
+        Box::new(Here { place, storm, client, page: self.page })
     }
 }
 
@@ -159,11 +67,11 @@ impl Tenancy for Here {
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
-        self.client.place.clock.clone()
+        self.place.clock.clone()
     }
 
     async fn pass(&self, time: Duration) {
-        self.client.place.clock.advance(time);
+        self.place.clock.advance(time);
     }
 
     fn template(&self) -> Template {
@@ -190,20 +98,26 @@ impl Tenancy for Here {
     }
 
     fn mutations(&self) -> Option<u64> {
-        Some(self.client.place.fake.mutations())
+        Some(self.place.fake.mutations())
     }
 }
 
 impl Here {
+    /// Trouble that lasts for a number of calls.
+    fn begin(&self, calls: u32, on: On, trouble: Trouble) {
+        self.storm.begin(calls);
+        self.place.fake.befall(on, u32::MAX, trouble);
+    }
+
     fn stranger(&self, name: String, metadata: BTreeMap<String, String>) {
-        self.client.place.fake.add_server(&NewServer { name, metadata, ..NewServer::default() });
+        self.place.fake.add_server(&NewServer { name, metadata, ..NewServer::default() });
     }
 }
 
 #[async_trait]
 impl Faults for Here {
     async fn inject(&self, fault: Fault) -> Result<(), CannotInject> {
-        let fake = &self.client.place.fake;
+        let fake = &self.place.fake;
         let cannot = |why: &str| Err(CannotInject(why.to_owned()));
         match fault {
             Fault::LoseReplyAfterCommit => fake.befall(On::Create, 1, Trouble::LoseReply),
@@ -212,15 +126,15 @@ impl Faults for Here {
             Fault::LosePage => fake.befall(On::LaterPage, 1, Trouble::LoseRequest),
             Fault::Throttle { calls, after } => {
                 let refusal = Refusal::too_many(after.map(|after| after.as_secs()));
-                self.client.begin(calls, On::AnyButIdentity, Trouble::Refuse(refusal));
+                self.begin(calls, On::AnyButIdentity, Trouble::Refuse(refusal));
             }
-            Fault::Outage { calls } => self.client.begin(calls, On::Any, Trouble::LoseRequest),
+            Fault::Outage { calls } => self.begin(calls, On::Any, Trouble::LoseRequest),
             Fault::QuotaFull => fake.fill_quota("site-a"),
             Fault::EndMachine(id) => fake.becomes(id.as_str(), Fate::ShutOff),
             Fault::Stranger { name, tags } => self.stranger(name, tags),
             Fault::RevokeCredentials => fake.refuse_everybody(),
             Fault::RestoreCredentials => fake.refuse_nobody(),
-            Fault::SkewClient(skew) => self.client.place.client_clock.skew(skew),
+            Fault::SkewClient(skew) => self.place.client_clock.skew(skew),
             Fault::FailBoot => fake.fail_next_boots(1, &BootFault::no_valid_host()),
             Fault::StockOut(_) | Fault::Restock(_) => {
                 return cannot("Nova accepts a create first; no host is then a server in error");

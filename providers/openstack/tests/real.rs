@@ -27,8 +27,8 @@ use async_trait::async_trait;
 use reqwest::Method;
 use serde_json::{Value, json};
 use vcycle_api::testing::{
-    CannotInject, Fault, Faults, Limits, Skew, Subject, Template, Tenancy, Verdict, all_cases,
-    try_cases,
+    CannotInject, Fault, Faults, Forward, Limits, Skew, Subject, Template, Tenancy, Verdict,
+    all_cases, try_cases,
 };
 use vcycle_api::{
     Act, Clock, DeploymentId, InstanceId, Listing, Market, Observe, OfferingId, SystemClock,
@@ -73,7 +73,7 @@ struct RealCloud {
 struct Place {
     file: TenancyFile,
     gateway: Arc<Gateway>,
-    client: Arc<Client>,
+    client: Arc<Forward<Client>>,
     clock: Arc<SystemClock>,
     skewed: Arc<SkewedClock>,
     _folder: tempfile::TempDir,
@@ -121,7 +121,8 @@ impl Subject for RealCloud {
             Listing::Complete(all) => all.into_iter().map(|instance| instance.id).collect(),
             Listing::Partial { seen: _, why } => panic!("the project cannot be seen: {why}"),
         };
-        let client = Arc::new(Client { provider, gateway: Arc::clone(&gateway), before });
+        let line = Client { gateway: Arc::clone(&gateway), before };
+        let client = Arc::new(Forward::new(Arc::new(provider), line));
         Box::new(Place {
             file: self.file.clone(),
             gateway,

@@ -115,7 +115,7 @@ async fn a_server_is_told_in_each_state_of_its_life() {
 #[tokio::test]
 async fn faults_are_told_in_the_words_of_nova() {
     let fault = |instance: Instance| match instance.state {
-        InstanceState::Failed { fault } => fault,
+        InstanceState::Failed { refusal: _, fault } => fault,
         other => panic!("{other:?}"),
     };
     let no_host = fault(shown(91, "1a75d20b-c0fe-469f-8e9f-53c181a73508").await);

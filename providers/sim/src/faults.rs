@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use vcycle_api::{ErrorKind, InstanceId, OfferingId, ProviderError, Timestamp};
+use vcycle_api::{ErrorKind, InstanceId, LateRefusal, OfferingId, ProviderError, Timestamp};
 
 /// What goes wrong by itself.
 #[derive(Debug, Clone, Default)]
@@ -130,6 +130,8 @@ pub enum WorldFault {
     Vanish(InstanceId),
     /// The next accepted machine fails in its boot.
     FailNextBoot,
+    /// The next accepted machine is refused after all, when it should have booted.
+    RefuseNextLate(LateRefusal),
     /// The machine stays in listings, but nobody can get or delete it any more.
     TurnIntoGhost(InstanceId),
     /// The cloud itself does not know the machine's state, until [`WorldFault::Recognise`].

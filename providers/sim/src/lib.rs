@@ -23,6 +23,6 @@ pub use cloud::{SimCloud, SimMachine, Stranger};
 pub use faults::{CallFault, FaultPlan, Rates, Spell, Window, WorldFault};
 pub use life::{EndCause, Heartbeats, Script};
 pub use log::{LogEntry, LogEvent};
-pub use settings::{Settings, SimOffering, Span};
+pub use settings::{Refusing, Settings, SimOffering, Span};
 pub use skew::SkewedClock;
 pub use vcycle_api::ManualClock;

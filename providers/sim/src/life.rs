@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vcycle_api::Timestamp;
+use vcycle_api::{LateRefusal, Timestamp};
 
 use crate::Span;
 
@@ -83,6 +83,8 @@ pub enum EndCause {
     Preempted,
     /// It never came up.
     FailedBoot,
+    /// It was refused after its create had been accepted.
+    RefusedLate(LateRefusal),
     /// It was deleted with power on.
     Deleted,
 }

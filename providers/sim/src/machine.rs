@@ -1,8 +1,8 @@
 //! One machine of a simulated cloud: what clients see of it, and what will happen to it.
 
 use vcycle_api::{
-    Identity, Instance, InstanceId, InstanceState, Megabytes, OfferingId, Processors, Timestamp,
-    UserData,
+    Identity, Instance, InstanceId, InstanceState, LateRefusal, Megabytes, OfferingId, Processors,
+    Timestamp, UserData,
 };
 
 use crate::{EndCause, Script};
@@ -138,6 +138,7 @@ impl Machine {
             | EndCause::Ended
             | EndCause::Preempted
             | EndCause::FailedBoot
+            | EndCause::RefusedLate(_)
             | EndCause::Deleted => None,
         }
     }
@@ -152,8 +153,12 @@ impl Machine {
         let state = match cause {
             EndCause::Finished | EndCause::Deadline | EndCause::Ended => InstanceState::Stopped,
             EndCause::Preempted => InstanceState::Preempted,
-            EndCause::FailedBoot => {
-                InstanceState::Failed { fault: "no valid host was found".to_owned() }
+            EndCause::FailedBoot => failed(None, "the guest could not be spawned"),
+            EndCause::RefusedLate(LateRefusal::InsufficientCapacity) => {
+                failed(Some(LateRefusal::InsufficientCapacity), "no valid host was found")
+            }
+            EndCause::RefusedLate(LateRefusal::QuotaExceeded) => {
+                failed(Some(LateRefusal::QuotaExceeded), "the quota would be passed")
             }
             EndCause::Deleted => InstanceState::Deleting,
         };
@@ -161,4 +166,8 @@ impl Machine {
             self.instance.state = state;
         }
     }
+}
+
+fn failed(refusal: Option<LateRefusal>, fault: &str) -> InstanceState {
+    InstanceState::Failed { refusal, fault: fault.to_owned() }
 }

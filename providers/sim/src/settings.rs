@@ -49,6 +49,15 @@ pub struct SimOffering {
     pub stock: Option<u32>,
 }
 
+/// When a cloud says that it has too little of something, or that a quota is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusing {
+    /// The create is refused.
+    AtOnce,
+    /// The create is accepted, and fails when it should have booted.
+    Late,
+}
+
 /// What a simulated cloud is like. Begin with [`Settings::simple`] and change what matters.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -62,6 +71,8 @@ pub struct Settings {
     pub memory: Option<Megabytes>,
     /// What can be bought.
     pub offerings: Vec<SimOffering>,
+    /// When it says that it has too little.
+    pub refusing: Refusing,
     /// From an accepted create to power.
     pub boot: Span,
     /// What machines do that have no script of their own.
@@ -100,6 +111,7 @@ impl Settings {
             machines: None,
             memory: None,
             offerings: [1, 2, 4, 8].into_iter().map(Self::flavour).collect(),
+            refusing: Refusing::AtOnce,
             boot: Span::exactly(boot),
             script: Script::works_for(Span::exactly(life)),
             deletion: Span::exactly(Duration::from_secs(2)),

@@ -9,12 +9,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use vcycle_api::{
     Act, Clock, CreateRequest, Created, Deletion, DeploymentId, ErrorKind, Generation, Idempotency,
-    InstanceId, InstanceState, IntentToken, Listing, MachineName, MachinetypeName, Market, Money,
-    Observe, Offering, Processors, Resolution, SpaceName, Tags, Timestamp, UserData,
+    InstanceId, InstanceState, IntentToken, LateRefusal, Listing, MachineName, MachinetypeName,
+    Market, Money, Observe, Offering, Processors, Resolution, SpaceName, Tags, Timestamp, UserData,
 };
 use vcycle_sim::{
-    CallFault, ClientOptions, EndCause, Heartbeats, LogEvent, ManualClock, Rates, Script, Settings,
-    SimCloud, SimMachine, SimProvider, Span, Spell, Stranger, Window, WorldFault,
+    CallFault, ClientOptions, EndCause, Heartbeats, LogEvent, ManualClock, Rates, Refusing, Script,
+    Settings, SimCloud, SimMachine, SimProvider, Span, Spell, Stranger, Window, WorldFault,
 };
 
 const BOOT: Duration = Duration::from_secs(30);
@@ -359,6 +359,28 @@ async fn spells_of_trouble_come_and_go_at_their_times() {
         ("complete", "created"),
     ];
     assert_eq!(seen, wanted);
+}
+
+#[tokio::test]
+async fn a_cloud_that_refuses_late_accepts_first_and_says_why_when_it_should_have_booted() {
+    let sim = sim(Settings { refusing: Refusing::Late, ..settings() });
+    let offering = sim.offering.id.clone();
+    for (number, fault, wanted) in [
+        (0, WorldFault::StockOut(offering.clone()), LateRefusal::InsufficientCapacity),
+        (1, WorldFault::QuotaFull, LateRefusal::QuotaExceeded),
+    ] {
+        sim.cloud.inject(fault);
+        let id = sim.client.create(&sim.request(number)).await.unwrap().id().clone();
+        assert_eq!(sim.client.get(&id).await.unwrap().state, InstanceState::Pending);
+        sim.clock.advance(secs(600));
+        let shown = sim.client.get(&id).await.unwrap();
+        let InstanceState::Failed { refusal, fault } = &shown.state else { panic!("{shown:?}") };
+        assert_eq!(*refusal, Some(wanted), "{fault}");
+        assert!(shown.started.is_none() && shown.ended.is_some());
+        sim.client.delete(&id).await.unwrap();
+        sim.clock.advance(secs(600));
+        sim.cloud.inject(WorldFault::Restock(offering.clone()));
+    }
 }
 
 #[tokio::test]

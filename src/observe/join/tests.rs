@@ -54,6 +54,7 @@ pub(in crate::observe) fn record(number: u64, instance: Option<u64>) -> MachineR
         instance: instance.map(id),
         created: None,
         rejected: None,
+        refused_late: None,
         started: None,
         ended: None,
         drain: None,

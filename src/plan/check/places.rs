@@ -96,7 +96,7 @@ impl<'a> Tally<'a> {
                 InstanceState::Running
                 | InstanceState::Stopped
                 | InstanceState::Preempted
-                | InstanceState::Failed { fault: _ }
+                | InstanceState::Failed { refusal: _, fault: _ }
                 | InstanceState::Deleting
                 | InstanceState::Gone => Holds::Place,
             };

@@ -126,7 +126,7 @@ fn is_confirmed(input: &PlanInput<'_>, view: &MachineView) -> Option<bool> {
         InstanceState::Unknown { word: _ } => Some(false),
         InstanceState::Stopped
         | InstanceState::Preempted
-        | InstanceState::Failed { fault: _ }
+        | InstanceState::Failed { refusal: _, fault: _ }
         | InstanceState::Deleting
         | InstanceState::Gone => None,
     }

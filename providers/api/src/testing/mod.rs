@@ -7,11 +7,16 @@
 
 mod bench;
 mod cases;
+mod forward;
 mod harness;
+#[cfg(feature = "testing-http")]
+pub mod http;
 mod report;
+pub mod scale;
 
 pub use bench::{Bench, Halt, Outcome};
 pub use cases::{Case, all_cases};
+pub use forward::{Call, Counted, Forward, Line};
 pub use harness::{CannotInject, Fault, Faults, Limits, Skew, Subject, Template, Tenancy};
 pub use report::{CaseReport, Report, Verdict};
 

@@ -205,7 +205,8 @@ impl Launch<'_> {
         network::make(world, &mut machine, wanted.interface_goes, tags_of("network-interface"));
         world.machines.insert(number, machine);
         world.numbers.insert(id, number);
-        let failure: Option<Reason> = world.short.next_failure();
+        let (kind, zone) = (&wanted.kind.name, &wanted.subnet.zone);
+        let failure: Option<Reason> = world.short.next_failure(kind, zone, wanted.spot);
         let next = failure.map_or(Event::Runs, Event::Fails);
         life::plan(world, now + world.site.times.boot, number, next);
         number

@@ -34,6 +34,11 @@ impl FakeCloud {
         self.world().short.order(pool, left, refusal);
     }
 
+    /// Launches of this pool are accepted from now on, and fail to start for want of capacity.
+    pub fn runs_short_late(&self, pool: Pool) {
+        self.world().short.late.push(pool);
+    }
+
     /// There is enough of this pool again.
     pub fn restock(&self, pool: &Pool) {
         self.world().short.restock(pool);

@@ -15,7 +15,6 @@ mod account;
 mod actions;
 mod addresses;
 mod ask;
-mod body;
 mod bucket;
 mod describe;
 mod disks;

@@ -47,6 +47,8 @@ struct Shortage {
 #[derive(Debug, Default)]
 pub(crate) struct Short {
     shortages: Vec<Shortage>,
+    /// Launches that are accepted, and fail to start for want of capacity.
+    pub(crate) late: Vec<Pool>,
     /// How the next machines fail to start.
     pub(crate) failures: VecDeque<Reason>,
     /// What the guests of the next machines do.
@@ -64,6 +66,7 @@ impl Short {
 
     pub(crate) fn restock_all(&mut self) {
         self.shortages.clear();
+        self.late.clear();
     }
 
     /// How many of these machines may still be made, and what is said to more.
@@ -76,8 +79,9 @@ impl Short {
     }
 
     /// How the machine that is made now fails to start; `None`: it does not.
-    pub(crate) fn next_failure(&mut self) -> Option<Reason> {
-        self.failures.pop_front()
+    pub(crate) fn next_failure(&mut self, flavour: &str, zone: &str, spot: bool) -> Option<Reason> {
+        let late = self.late.iter().any(|pool| pool.has(flavour, zone, spot));
+        self.failures.pop_front().or_else(|| late.then(Reason::no_capacity))
     }
 
     /// What the guest of the machine that is made now does; `None`: what all do.

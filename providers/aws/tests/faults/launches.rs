@@ -1,6 +1,6 @@
 //! Launches that EC2 refuses, or accepts and then cannot carry out.
 
-use vcycle_api::{Act, ErrorKind, InstanceState, Market, Observe};
+use vcycle_api::{Act, ErrorKind, InstanceState, LateRefusal, Market, Observe};
 use vcycle_aws::testing::{On, Pool, Reason, Refusal, Site, SiteLimits, SiteType, Trouble};
 
 use crate::common::Place;
@@ -104,9 +104,12 @@ async fn a_full_account_is_told_by_market() {
 
 #[tokio::test]
 async fn a_launch_that_fails_after_it_was_accepted_is_failed_and_says_why() {
-    for reason in
-        [Reason::no_capacity(), Reason::volume_limit(), Reason::client_error(), Reason::internal()]
-    {
+    for (reason, wanted) in [
+        (Reason::no_capacity(), Some(LateRefusal::InsufficientCapacity)),
+        (Reason::volume_limit(), Some(LateRefusal::QuotaExceeded)),
+        (Reason::client_error(), None),
+        (Reason::internal(), None),
+    ] {
         let place = Place::new(Site::small()).await;
         let request = place.request(1).await;
         place.fake.fail_next_launches(1, &reason);
@@ -114,10 +117,11 @@ async fn a_launch_that_fails_after_it_was_accepted_is_failed_and_says_why() {
         place.pass(60);
         let listed = place.listed().await.unwrap();
         let shown = listed.iter().find(|instance| instance.id == id).unwrap();
-        let InstanceState::Failed { fault } = &shown.state else {
+        let InstanceState::Failed { refusal, fault } = &shown.state else {
             panic!("{}: {:?}", reason.code, shown.state);
         };
         assert!(fault.contains(&reason.code), "{fault}");
+        assert_eq!(*refusal, wanted, "{fault}");
         assert!(shown.ended.is_some() && shown.started.is_none());
         // It is not there any more: to ask for its end is harmless.
         place.provider.delete(&id).await.unwrap();

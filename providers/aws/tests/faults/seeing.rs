@@ -190,3 +190,34 @@ async fn credentials_that_are_refused_prove_nothing() {
         assert!(!error.to_string().contains("fakefake"), "no secret: {error}");
     }
 }
+
+#[tokio::test]
+async fn listing_and_quota_asked_for_side_by_side_take_one_listing_well_or_not() {
+    let place = Place::new(Site::small()).await;
+    for _ in 0..1500 {
+        place.fake.add_machine(&NewMachine::default());
+    }
+    place.pass(60);
+    let asked = || place.fake.ledger().calls_of("DescribeInstances").count();
+    // Slower than any count is kept, by the clock of the provider.
+    let (listing, quota) = futures::join!(
+        async {
+            let listing = place.provider.list().await;
+            place.pass(60);
+            listing
+        },
+        place.provider.quota()
+    );
+    assert!(matches!(listing.unwrap(), Listing::Complete(all) if all.len() == 1500));
+    assert_eq!((quota.unwrap().machines_used, asked()), (Some(1500), 2));
+    for (trouble, page, pages) in
+        [(Refusal::throttled(), LIST, 1), (Refusal::internal(), On::LaterPage, 2)]
+    {
+        let before = asked();
+        place.fake.befall(page, 1, Trouble::Refuse(trouble));
+        let (_, quota) = futures::join!(place.provider.list(), place.provider.quota());
+        assert_eq!(quota.unwrap_err().kind, ErrorKind::Unavailable);
+        assert_eq!(asked() - before, pages);
+    }
+    assert_eq!(place.provider.quota().await.unwrap().machines_used, Some(1500));
+}

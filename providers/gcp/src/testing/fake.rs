@@ -1,21 +1,19 @@
 //! The handle of the fake cloud: its begin, its addresses, its books, and the troubles of requests.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use vcycle_api::Clock;
+use vcycle_api::testing::http::Server;
 
 use super::compute::tick;
 use super::ledger::{Called, Entry};
 use super::login::{self, private_pem};
 use super::schema::Problem;
-use super::serve::{self, Shared};
+use super::serve::serve;
 use super::site::Site;
 use super::trouble::{On, Trouble};
 use super::world::World;
@@ -23,15 +21,7 @@ use super::world::World;
 /// A running cloud. It ends, and its connections with it, when this is dropped.
 #[derive(Debug)]
 pub struct FakeCloud {
-    shared: Arc<Shared>,
-    address: SocketAddr,
-    serving: JoinHandle<std::convert::Infallible>,
-}
-
-impl Drop for FakeCloud {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
+    server: Server<World>,
 }
 
 impl FakeCloud {
@@ -42,38 +32,29 @@ impl FakeCloud {
 
     /// As [`FakeCloud::start`], on this port.
     pub async fn start_on(port: u16, site: Site, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-        let address = listener.local_addr()?;
-        let world = World::new(site, clock, format!("http://{address}"));
-        let shared = Arc::new(Shared::new(world));
-        let serving = tokio::spawn(serve::accept(listener, Arc::clone(&shared)));
-        Ok(Self { shared, address, serving })
+        let world = |address| World::new(site, clock, format!("http://{address}"));
+        Ok(Self { server: Server::start(port, world, serve).await? })
     }
 
     /// Breaks all connections and refuses new ones, until [`FakeCloud::restart`]. What the cloud holds
     /// stays, and goes on.
     pub fn stop(&self) {
-        self.serving.abort();
+        self.server.stop();
     }
 
     /// Listens again, on the same port.
     pub async fn restart(&mut self) -> io::Result<()> {
-        self.serving.abort();
-        // The port is free when the task has ended.
-        (&mut self.serving).await.ok();
-        let listener = TcpListener::bind(self.address).await?;
-        self.serving = tokio::spawn(serve::accept(listener, Arc::clone(&self.shared)));
-        Ok(())
+        self.server.restart(serve).await
     }
 
     /// Where it listens: `http://127.0.0.1:PORT`. The endpoint of the API, and of the IAM credentials API.
     pub fn base(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address())
     }
 
     /// Host and port, as `GCE_METADATA_HOST` wants them.
     pub fn metadata_host(&self) -> String {
-        self.address.to_string()
+        self.server.address().to_string()
     }
 
     /// Writes the key file of the site's service account into a folder, and gives the file.
@@ -110,7 +91,7 @@ impl FakeCloud {
 
     /// The world, with everything that is due having happened.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        let mut world = self.shared.world();
+        let mut world = self.server.world();
         tick(&mut world);
         world
     }
@@ -163,7 +144,7 @@ impl FakeCloud {
 
     /// The most requests that were served at one time.
     pub fn peak(&self) -> usize {
-        self.shared.peak()
+        self.server.peak()
     }
 
     /// What was sent, by either side, that Google's description does not allow. Empty, or a test has failed.

@@ -11,7 +11,6 @@
 //! is in truth. Whatever happens, [`FakeCloud::ledger`] knows every machine that there ever was.
 
 mod ask;
-mod body;
 mod compute;
 mod fake;
 mod handle;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use vcycle_api::{
-    Act, Created, ErrorKind, InstanceId, InstanceState, Listing, Market, Observe, Resolution,
+    Act, Created, ErrorKind, InstanceId, InstanceState, LateRefusal, Listing, Market, Observe,
+    Resolution,
 };
 use vcycle_gcp::testing::{End, NewMachine, On, OpError, Refusal, Shortage, Told, Trouble};
 
@@ -46,8 +47,8 @@ async fn a_stock_out_that_comes_late_is_shown_as_a_failed_machine_that_never_cos
     place.pass(180);
     let Listing::Complete(all) = place.provider.list().await.unwrap() else { panic!("partial") };
     let [machine] = all.as_slice() else { panic!("{all:?}") };
-    let InstanceState::Failed { fault } = &machine.state else { panic!("{machine:?}") };
-    assert!(fault.contains("insufficient-capacity"), "{fault}");
+    let InstanceState::Failed { refusal, fault } = &machine.state else { panic!("{machine:?}") };
+    assert_eq!(*refusal, Some(LateRefusal::InsufficientCapacity), "{fault}");
     assert_eq!(machine.id, id);
     place.provider.delete(&id).await.unwrap();
     let Listing::Complete(all) = place.provider.list().await.unwrap() else { panic!("partial") };
@@ -68,8 +69,8 @@ async fn a_late_stock_out_is_known_to_the_next_manager_too() {
     let next = place.another(|_| {});
     place.pass(180);
     let machine = next.get(&id).await.unwrap();
-    let InstanceState::Failed { fault } = &machine.state else { panic!("{machine:?}") };
-    assert!(fault.contains("insufficient-capacity"), "{fault}");
+    let InstanceState::Failed { refusal, fault } = &machine.state else { panic!("{machine:?}") };
+    assert_eq!(*refusal, Some(LateRefusal::InsufficientCapacity), "{fault}");
     next.delete(&id).await.unwrap();
     nothing_is_left(&place);
 }

@@ -156,7 +156,7 @@ pub async fn until_state(provider: &Local, id: &InstanceId, wanted: &InstanceSta
 pub async fn until_failed(provider: &Local, id: &InstanceId) -> String {
     let mut found = String::new();
     until("a failed machine", async || match state(provider, id).await {
-        InstanceState::Failed { fault } => {
+        InstanceState::Failed { refusal: _, fault } => {
             found = fault;
             true
         }

@@ -1,5 +1,7 @@
 //! Nova's words for what went wrong, where they mean more than their HTTP status.
 
+use vcycle_api::LateRefusal;
+
 use super::server::Server;
 use crate::session::Failure;
 
@@ -15,6 +17,22 @@ pub(crate) fn of_server(server: &Server) -> String {
     let nowhere = server.host.as_deref() == Some("");
     let host = if nowhere { ", never on a host" } else { "" };
     format!("{message}{}{host}", code.unwrap_or_default())
+}
+
+/// What a server that was accepted could not be made for. The scheduler found no host with room for the flavour, or
+/// the quota was found to be full by a second look after the create (recorded: fault 413). One that has been on a host and
+/// ran tells nothing of the kind.
+pub(crate) fn refusal_of(server: &Server) -> Option<LateRefusal> {
+    let fault = server.fault.as_ref().filter(|_| server.launched.is_none())?;
+    let message = fault.message.as_deref().unwrap_or_default();
+    let says = |words: &str| message.contains(words);
+    if fault.code == Some(413) || says("Quota exceeded") {
+        Some(LateRefusal::QuotaExceeded)
+    } else if says("No valid host was found") || says("Insufficient compute resources") {
+        Some(LateRefusal::InsufficientCapacity)
+    } else {
+        None
+    }
 }
 
 /// A page was asked for after a server that is deleted by now (recorded: 400 `marker [...] not found`).

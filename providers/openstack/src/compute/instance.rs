@@ -95,7 +95,10 @@ fn state_of(server: &Server, identity: &Identity, lens: Lens<'_>) -> InstanceSta
             InstanceState::Running
         }
         ("SHUTOFF", _) => InstanceState::Stopped,
-        ("ERROR", _) => InstanceState::Failed { fault: faults::of_server(server) },
+        ("ERROR", _) => InstanceState::Failed {
+            refusal: faults::refusal_of(server),
+            fault: faults::of_server(server),
+        },
         // SHELVED, SHELVED_OFFLOADED, PAUSED, SUSPENDED, RESCUE, RESIZE, VERIFY_RESIZE, REVERT_RESIZE,
         // REBUILD: somebody works on it by hand. It is shown and counted, and not fought over. UNKNOWN:
         // its cell is down.
@@ -119,7 +122,7 @@ fn ended(server: &Server, state: &InstanceState) -> Option<Timestamp> {
     let updated = || time(server.updated.as_deref());
     match state {
         InstanceState::Stopped | InstanceState::Preempted => updated(),
-        InstanceState::Failed { fault: _ } => {
+        InstanceState::Failed { refusal: _, fault: _ } => {
             let fault = server.fault.as_ref().and_then(|fault| fault.created.as_deref());
             time(fault).or_else(updated)
         }

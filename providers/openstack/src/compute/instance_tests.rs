@@ -2,7 +2,7 @@
 //! could be brought to it.
 
 use serde_json::{Value, json};
-use vcycle_api::{Generation, IntentToken, MachineName, MachinetypeName, Market};
+use vcycle_api::{Generation, IntentToken, LateRefusal, MachineName, MachinetypeName, Market};
 use vcycle_api::{SpaceName, Tags};
 
 use super::*;
@@ -112,19 +112,24 @@ fn a_power_off_ends_a_server_at_its_last_change() {
 
 #[test]
 fn a_failure_tells_its_fault_and_whether_it_was_ever_on_a_host() {
-    let fault = |name: &str| match seen(recorded(name)) {
-        Instance { state: InstanceState::Failed { fault }, ended: Some(_), .. } => fault,
+    let failed = |name: &str| match seen(recorded(name)) {
+        Instance { state: InstanceState::Failed { refusal, fault }, ended: Some(_), .. } => {
+            (refusal, fault)
+        }
         other => panic!("{name}: {other:?}"),
     };
-    let nohost = "No valid host was found. (500), never on a host";
-    assert_eq!(fault("090-server-ERROR-novalidhost"), nohost);
-    assert_eq!(fault("091-server-ERROR-novalidhost-mv290"), nohost);
+    let nohost = "No valid host was found. (500), never on a host".to_owned();
+    let no_room = Some(LateRefusal::InsufficientCapacity);
+    assert_eq!(failed("090-server-ERROR-novalidhost"), (no_room, nohost.clone()));
+    assert_eq!(failed("091-server-ERROR-novalidhost-mv290"), (no_room, nohost));
     let quota = "Quota exceeded for cores: Requested 8, but already used 16 of 16 cores (413), never on a host";
-    assert_eq!(fault("121-server-ERROR-quota-race"), quota);
-    let spawn = fault("094-server-ERROR-spawn");
-    assert!(spawn.contains("(500)"), "{spawn}");
+    let quota = (Some(LateRefusal::QuotaExceeded), quota.to_owned());
+    assert_eq!(failed("121-server-ERROR-quota-race"), quota);
+    let (refusal, spawn) = failed("094-server-ERROR-spawn");
+    assert!(spawn.contains("(500)") && refusal.is_none(), "{spawn}");
     let none = state(&json!({ "status": "ERROR", "fault": null }));
-    assert_eq!(none, InstanceState::Failed { fault: "the cloud gave no fault".to_owned() });
+    let fault = "the cloud gave no fault".to_owned();
+    assert_eq!(none, InstanceState::Failed { refusal: None, fault });
 }
 
 #[test]

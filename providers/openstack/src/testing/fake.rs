@@ -2,16 +2,14 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use vcycle_api::Clock;
+use vcycle_api::testing::http::Server;
 
-use super::serve::{self, Shared};
+use super::serve::serve;
 use super::site::Site;
 use super::trouble::{On, Trouble};
 use super::world::{Asked, World};
@@ -19,47 +17,30 @@ use super::world::{Asked, World};
 /// A running cloud. It ends, and its connections with it, when this is dropped.
 #[derive(Debug)]
 pub struct FakeCloud {
-    shared: Arc<Shared>,
-    address: SocketAddr,
-    serving: JoinHandle<std::convert::Infallible>,
-}
-
-impl Drop for FakeCloud {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
+    server: Server<World>,
 }
 
 impl FakeCloud {
     /// Listens on a free port of 127.0.0.1. The clock is the cloud's own.
     pub async fn start(site: Site, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let world = World::new(site, clock, format!("http://{address}"));
-        let shared = Arc::new(Shared::new(world));
-        let serving = tokio::spawn(serve::accept(listener, Arc::clone(&shared)));
-        Ok(Self { shared, address, serving })
+        let world = |address| World::new(site, clock, format!("http://{address}"));
+        Ok(Self { server: Server::start(0, world, serve).await? })
     }
 
     /// Breaks all connections and refuses new ones, until [`FakeCloud::restart`]. What the cloud holds
     /// stays.
     pub fn stop(&self) {
-        self.serving.abort();
+        self.server.stop();
     }
 
     /// Listens again, on the same port.
     pub async fn restart(&mut self) -> io::Result<()> {
-        self.serving.abort();
-        // The port is free when the task has ended.
-        (&mut self.serving).await.ok();
-        let listener = TcpListener::bind(self.address).await?;
-        self.serving = tokio::spawn(serve::accept(listener, Arc::clone(&self.shared)));
-        Ok(())
+        self.server.restart(serve).await
     }
 
     /// Where it listens: `http://127.0.0.1:PORT`. Each service is under its own path.
     pub fn base(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address())
     }
 
     /// Address of Keystone.
@@ -102,7 +83,7 @@ impl FakeCloud {
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        self.shared.world()
+        self.server.world()
     }
 
     /// The next `times` requests of this kind are in trouble.
@@ -142,6 +123,6 @@ impl FakeCloud {
 
     /// The most requests that were served at one time.
     pub fn peak(&self) -> usize {
-        self.shared.peak()
+        self.server.peak()
     }
 }

@@ -11,7 +11,6 @@
 
 mod ask;
 mod blazar;
-mod body;
 mod cinder;
 mod fake;
 mod glance;

@@ -1,109 +1,30 @@
 //! Connections: reads a request, lets its trouble befall it, answers or breaks off.
 
-use std::convert::Infallible;
-use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use vcycle_api::testing::http::{self, BrokenOff, Outgoing, Served};
 
 use super::ask::Ask;
-use super::body::Outgoing;
 use super::glance;
 use super::nova;
 use super::reply::Reply;
 use super::trouble::{On, Trouble};
 use super::world::World;
 
-/// The world, and who is being served.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    world: Mutex<World>,
-    in_flight: AtomicUsize,
-    peak: AtomicUsize,
-}
+/// Who is being served, and by which world.
+pub(crate) type Shared = http::Shared<World>;
 
-impl Shared {
-    pub(crate) fn new(world: World) -> Self {
-        let (in_flight, peak) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { world: Mutex::new(world), in_flight, peak }
-    }
-
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().expect("no answer of the fake cloud panics")
-    }
-
-    /// The most requests that were served at one time.
-    pub(crate) fn peak(&self) -> usize {
-        self.peak.load(Ordering::SeqCst)
-    }
-}
-
-/// Counts a request while it is served.
-struct InFlight<'a>(&'a Shared);
-
-impl<'a> InFlight<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        let now = shared.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
-        shared.peak.fetch_max(now, Ordering::SeqCst);
-        Self(shared)
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// The connection ends here, without an answer: hyper closes it on an error of the service.
-#[derive(Debug)]
-struct BrokenOff;
-
-impl fmt::Display for BrokenOff {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection breaks off")
-    }
-}
-
-impl std::error::Error for BrokenOff {}
-
-/// Serves until it is dropped, and its connections with it.
-pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>) -> Infallible {
-    let mut connections = JoinSet::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
-        // Small answers go out at once, as real servers send them.
-        stream.set_nodelay(true).ok();
-        let shared = Arc::clone(&shared);
-        connections.spawn(async move {
-            let service = service_fn(|request| serve(&shared, request));
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // An error is a connection that the client left, or that a trouble broke off.
-            connection.await.ok();
-        });
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn serve(
-    shared: &Shared,
-    request: Request<Incoming>,
-) -> Result<Response<Outgoing>, BrokenOff> {
-    let _counted = InFlight::new(shared);
+/// Serves one request.
+pub(crate) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Served {
     let (parts, incoming) = request.into_parts();
     let Some(mut ask) = Ask::new(&parts, Bytes::new()) else {
         return Ok(response(World::nowhere(), Outgoing::whole));
     };
     ask.body = match On::Upload.fits(&ask) {
-        true => upload(shared, &ask, incoming).await?,
+        true => upload(&shared, &ask, incoming).await?,
         false => incoming.collect().await.map_err(|_| BrokenOff)?.to_bytes(),
     };
     let (delay, trouble) = {
@@ -113,14 +34,10 @@ async fn serve(
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    befallen(shared, &ask, trouble).await
+    befallen(&shared, &ask, trouble).await
 }
 
-async fn befallen(
-    shared: &Shared,
-    ask: &Ask,
-    trouble: Option<Trouble>,
-) -> Result<Response<Outgoing>, BrokenOff> {
+async fn befallen(shared: &Shared, ask: &Ask, trouble: Option<Trouble>) -> Served {
     let carried_out = |heard: bool| {
         let mut world = shared.world();
         let reply = world.answer(ask);

@@ -93,8 +93,8 @@ async fn a_guest_that_shuts_itself_down_and_a_server_in_error_are_told_apart() {
     assert_eq!(ended.state, InstanceState::Stopped);
     assert_eq!(ended.ended, Some(place.now()));
     let failed = place.provider.get(&broken).await.unwrap();
-    let InstanceState::Failed { fault } = &failed.state else { panic!("{failed:?}") };
-    assert!(fault.contains("the host died"), "{fault}");
+    let InstanceState::Failed { refusal, fault } = &failed.state else { panic!("{failed:?}") };
+    assert!(fault.contains("the host died") && refusal.is_none(), "{fault}");
     assert_eq!(failed.ended, Some(place.now()));
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use vcycle_api::{Act, Created, ErrorKind, InstanceId, InstanceState, Observe, Resolution};
+use vcycle_api::{
+    Act, Created, ErrorKind, InstanceId, InstanceState, LateRefusal, Observe, Resolution,
+};
 use vcycle_openstack::Networks;
 use vcycle_openstack::testing::{Fault, NewServer, On, Site, SiteNetwork, Trouble};
 
@@ -15,8 +17,9 @@ async fn a_quota_that_is_seen_late_is_a_failed_server_that_says_so() {
     let id = place.provider.create(&place.request(1).await).await.unwrap().id().clone();
     place.pass(5);
     let instance = place.provider.get(&id).await.unwrap();
-    let InstanceState::Failed { fault } = &instance.state else { panic!("{instance:?}") };
+    let InstanceState::Failed { refusal, fault } = &instance.state else { panic!("{instance:?}") };
     assert!(fault.contains("Quota exceeded"), "{fault}");
+    assert_eq!(*refusal, Some(LateRefusal::QuotaExceeded));
     place.provider.delete(&id).await.unwrap();
     place.pass(5);
     assert!(place.fake.servers().is_empty());
@@ -29,8 +32,9 @@ async fn a_server_for_which_there_is_no_host_is_a_failed_one() {
     let id = place.provider.create(&place.request(1).await).await.unwrap().id().clone();
     place.pass(5);
     let instance = place.provider.get(&id).await.unwrap();
-    let InstanceState::Failed { fault } = &instance.state else { panic!("{instance:?}") };
+    let InstanceState::Failed { refusal, fault } = &instance.state else { panic!("{instance:?}") };
     assert!(fault.contains("No valid host"), "{fault}");
+    assert_eq!(*refusal, Some(LateRefusal::InsufficientCapacity));
 }
 
 #[tokio::test]

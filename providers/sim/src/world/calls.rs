@@ -163,6 +163,7 @@ impl World {
             WorldFault::QuotaFull => self.stock.set_full(Full::Yes),
             WorldFault::QuotaRestored => self.stock.set_full(Full::No),
             WorldFault::FailNextBoot => self.fail_boots += 1,
+            WorldFault::RefuseNextLate(refusal) => self.refuse_next.push_back(refusal),
             WorldFault::Preempt(id) => return self.end_by_id(&id, EndCause::Preempted),
             WorldFault::End(id) => return self.end_by_id(&id, EndCause::Ended),
             WorldFault::AnnouncePreemption(id) => return self.announce(&id),

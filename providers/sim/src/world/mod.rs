@@ -5,7 +5,7 @@
 
 mod calls;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -14,13 +14,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vcycle_api::{
     CreateRequest, Created, ErrorKind, Idempotency, Identity, InstanceId, InstanceState,
-    IntentToken, MachineName, MachinetypeName, Market, OfferingId, Timestamp,
+    IntentToken, LateRefusal, MachineName, MachinetypeName, Market, Offering, OfferingId,
+    Timestamp,
 };
 
 use crate::faults::{Spell, chance};
 use crate::machine::{Blueprint, Ghost, Machine};
 use crate::stock::Stock;
-use crate::{EndCause, LogEntry, LogEvent, Script, Settings, Span};
+use crate::{EndCause, LogEntry, LogEvent, Refusing, Script, Settings, Span};
 
 /// Why the cloud refuses a call, in the words of the contract.
 pub(crate) type Refusal = (ErrorKind, String);
@@ -70,6 +71,7 @@ pub(crate) struct World {
     planned: u64,
     scripts: BTreeMap<MachinetypeName, Scripts>,
     fail_boots: u32,
+    refuse_next: VecDeque<LateRefusal>,
 }
 
 impl World {
@@ -90,6 +92,7 @@ impl World {
             planned: 0,
             scripts: BTreeMap::new(),
             fail_boots: 0,
+            refuse_next: VecDeque::new(),
         }
     }
 
@@ -177,15 +180,9 @@ impl World {
         let Some(offering) = self.stock.find(wanted).cloned() else {
             return invalid("there is no such offering");
         };
-        self.stock.admit(&offering)?;
         let serial = self.made;
         let mut rng = self.rng(serial);
-        let sold_out = self.settings.faults.is_in(&Spell::StockOut(wanted.clone()), self.now);
-        if sold_out || chance(&mut rng, self.settings.faults.rates.out_of_stock) {
-            // Another stream for the next try, or this offering would be out of stock for ever.
-            self.made += 1;
-            return Err(Stock::out_of_stock(wanted));
-        }
+        let late = self.lacks(&offering, &mut rng).map(|why| self.refuse(why)).transpose()?;
         let made = Blueprint {
             name: request.machine.to_string(),
             // Through the form that they have in a cloud, which keeps no parts of a second.
@@ -210,8 +207,41 @@ impl World {
             processors: offering.processors,
             price: offering.price,
         });
-        self.plan_life(serial, request.tags.deadline, &mut rng);
+        match late.or_else(|| self.refuse_next.pop_front()) {
+            Some(refusal) => self.plan_refusal(serial, refusal, &mut rng),
+            None => self.plan_life(serial, request.tags.deadline, &mut rng),
+        }
         Ok(Created::New(id))
+    }
+
+    /// Why no machine can be made of this now.
+    fn lacks(&mut self, offering: &Offering, rng: &mut ChaCha8Rng) -> Option<Refusal> {
+        if let Err(why) = self.stock.admit(offering) {
+            return Some(why);
+        }
+        let id = &offering.id;
+        let sold_out = self.settings.faults.is_in(&Spell::StockOut(id.clone()), self.now);
+        (sold_out || chance(rng, self.settings.faults.rates.out_of_stock)).then(|| {
+            if self.settings.refusing == Refusing::AtOnce {
+                // Another stream for the next try, or this offering would be out of stock for ever.
+                self.made += 1;
+            }
+            Stock::out_of_stock(id)
+        })
+    }
+
+    /// Refuses a create, or takes it in order to refuse it late.
+    fn refuse(&self, why: Refusal) -> Result<LateRefusal, Refusal> {
+        match self.settings.refusing {
+            Refusing::AtOnce => Err(why),
+            Refusing::Late => LateRefusal::of(&why.0).ok_or(why),
+        }
+    }
+
+    /// It will never have power.
+    fn plan_refusal(&mut self, serial: u64, refusal: LateRefusal, rng: &mut ChaCha8Rng) {
+        let at = self.now + self.settings.boot.draw(rng);
+        self.plan(at, Due::End(serial, EndCause::RefusedLate(refusal)));
     }
 
     /// The machine that this intent has already, as far as this kind of cloud can know.

@@ -190,7 +190,7 @@ pub(super) async fn a_failed_boot_is_visible_and_deletable(bench: &Bench) -> Out
     bench
         .wait("the failed boot to show", async || {
             Ok(match bench.listed(&id).await?.state {
-                InstanceState::Failed { fault: _ } | InstanceState::Stopped => true,
+                InstanceState::Failed { refusal: _, fault: _ } | InstanceState::Stopped => true,
                 InstanceState::Pending
                 | InstanceState::Running
                 | InstanceState::Preempted

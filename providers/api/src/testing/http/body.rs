@@ -8,7 +8,7 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 /// A body of known length, which may end before it.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub struct Outgoing {
     length: u64,
     left: Option<Bytes>,
     cut: bool,
@@ -16,12 +16,12 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// All of it.
-    pub(crate) fn whole(bytes: Vec<u8>) -> Self {
+    pub fn whole(bytes: Vec<u8>) -> Self {
         Self { length: bytes.len() as u64, left: Some(bytes.into()), cut: false }
     }
 
     /// The first half of it; then the connection breaks.
-    pub(crate) fn cut(mut bytes: Vec<u8>) -> Self {
+    pub fn cut(mut bytes: Vec<u8>) -> Self {
         let length = bytes.len() as u64;
         bytes.truncate(bytes.len() / 2);
         Self { length, left: Some(bytes.into()), cut: true }
