@@ -135,8 +135,11 @@ fn year(dir: &Path) -> Book {
             ends.peek().copied().filter(|Reverse((end, ..))| *end <= now)
         {
             ends.pop();
-            let reason =
-                if machine % 10 == 0 { SettleReason::Preempted } else { SettleReason::Worked };
+            let reason = if machine.is_multiple_of(10) {
+                SettleReason::Preempted
+            } else {
+                SettleReason::Worked
+            };
             let intent = reservation(machine, begin).intent;
             events.push(Event::Settled { intent, begin: time(begin), end: time(end), reason });
         }
@@ -148,7 +151,7 @@ fn year(dir: &Path) -> Book {
         let (sealed, line) = book.head().seal(entry(events, number));
         book.apply(&sealed).unwrap();
         bytes_of_log += line.len() as u64;
-        let first = (number - 1) % BLOCK == 0;
+        let first = (number - 1).is_multiple_of(BLOCK);
         if first {
             block = format!("{:06}-{number:016x}", (number - 1) / BLOCK);
             std::fs::write(log.join(format!("{number:010}.json")), &line).unwrap();
