@@ -122,7 +122,7 @@ fn year(dir: &Path) -> Book {
     let log = dir.join("ledger/log");
     std::fs::create_dir_all(&log).unwrap();
     let mut book = Book::default();
-    let mut ends = BinaryHeap::new();
+    let mut ends: BinaryHeap<Reverse<(u64, u64, u64)>> = BinaryHeap::new();
     let (mut machines, mut bytes_of_log) = (0, 0_u64);
     let mut block = String::new();
     for number in 1..=ENTRIES {
