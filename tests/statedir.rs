@@ -16,6 +16,8 @@ mod formats;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of cycles")]
 #[path = "core/forward.rs"]
 mod forward;
+#[path = "statedir/ledger.rs"]
+mod ledger;
 #[path = "statedir/machines.rs"]
 mod machines;
 #[path = "core/mortal.rs"]

@@ -123,6 +123,44 @@ pub(super) fn heartbeat_lists(name: &SpaceName) -> StatePath {
 pub(super) fn heartbeat_list(name: &SpaceName, machinetype: &MachinetypeName) -> StatePath {
     heartbeat_lists(name).join(machinetype.as_str())
 }
+/// Everything about spending.
+pub(super) fn ledger() -> StatePath {
+    path(&["ledger"])
+}
+/// The first entries of all blocks, and the directories of those that are not packed.
+pub(super) fn ledger_log() -> StatePath {
+    ledger().join("log")
+}
+/// The first entry of a block: it stays for ever, so that its number can be had only once.
+pub(super) fn ledger_first(number: u64) -> StatePath {
+    ledger_log().join(&entry_file(number))
+}
+/// The directory of the other entries of a block. `attempt` is that of its first entry: whoever makes the directory
+/// and then not the first entry has made a directory that nobody looks into.
+pub(super) fn ledger_block(block: u64, attempt: &str) -> StatePath {
+    ledger_log().join(&format!("{block:06}-{attempt}"))
+}
+/// An entry in the directory of its block.
+pub(super) fn ledger_entry(block: &StatePath, number: u64) -> StatePath {
+    block.join(&entry_file(number))
+}
+pub(super) fn ledger_checkpoints() -> StatePath {
+    ledger().join("checkpoints")
+}
+pub(super) fn ledger_checkpoint(number: u64) -> StatePath {
+    ledger_checkpoints().join(&entry_file(number))
+}
+pub(super) fn ledger_packed() -> StatePath {
+    ledger().join("packed")
+}
+pub(super) fn ledger_pack(block: u64) -> StatePath {
+    ledger_packed().join(&format!("{block:06}.jsonl"))
+}
+/// Files of entries and of the checkpoints after them are named alike.
+fn entry_file(number: u64) -> String {
+    format!("{number:010}.json")
+}
+
 /// Directories of a space that outlive its machines.
 pub(super) fn long_lived(name: &SpaceName) -> [StatePath; 6] {
     [space(name), owner(name), requests(name), heartbeat_lists(name), current(name), deleted(name)]

@@ -9,6 +9,7 @@ mod example;
 mod features;
 mod fs;
 mod layout;
+mod ledger;
 mod machines;
 mod outputs;
 mod ownership;
@@ -28,6 +29,7 @@ pub use error::{Fault, StoreError};
 pub use features::{FeaturePolicy, MachineFiles, features};
 pub use fs::{ManagerLock, Mode, NewFile, PutOutcome, RealFs, SharedFs, Vanished};
 pub use layout::StatePath;
+pub use ledger::{Damaged, Ledger, LedgerError, Reserved};
 pub use machines::{Archived, LoadedSpace};
 pub use outputs::{FeatureKind, OutputName, PutError};
 pub use ownership::{
@@ -42,6 +44,11 @@ use ownership::Observations;
 /// Filesystems for tests and for the deterministic simulation.
 pub mod testing {
     pub use super::example::example_record;
+
+    /// A ledger whose blocks have another length than in production.
+    pub fn ledger_of_blocks(store: &super::Store, block: u64) -> super::Ledger {
+        super::Ledger::with_blocks(store, block)
+    }
     /// The rules of ownership, for the model that checks them (`tests/protocol.rs`).
     pub mod ownership {
         pub use crate::store::ownership::machine::{

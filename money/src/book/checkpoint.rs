@@ -1,5 +1,5 @@
-//! A book as bytes: a pure function of the entries in it, so that any manager may write it. The first line tells what
-//! it is and the SHA-256 of the second, which holds the book. The sums are not kept: they are reckoned anew.
+//! A book as bytes: a pure function of the entries in it, so that any manager may write it. The first line tells the
+//! SHA-256 of the second, which holds the book. The sums are not kept: they are reckoned anew.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ const FORMAT: u32 = 1;
 #[derive(Serialize, Deserialize)]
 struct Title {
     format: u32,
-    head: Head,
     sha256: String,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Content {
+    head: Head,
     at: Timestamp,
     caps: Vec<Cap>,
     caps_source: String,
@@ -57,6 +57,7 @@ impl Book {
             hours,
         };
         let content = line(&Content {
+            head: self.head.clone(),
             at: self.at,
             caps: self.caps.to_vec(),
             caps_source: self.caps_source.clone(),
@@ -66,7 +67,7 @@ impl Book {
             accounts: self.accounts.all().to_vec(),
             settled: columns.into_iter().map(column).collect(),
         });
-        let title = Title { format: FORMAT, head: self.head.clone(), sha256: sha256(&content) };
+        let title = Title { format: FORMAT, sha256: sha256(&content) };
         let mut bytes = line(&title);
         bytes.extend(content);
         bytes
@@ -89,12 +90,12 @@ impl Book {
             return Err(unreadable("its content was changed or cut off"));
         }
         let content: Content = serde_json::from_slice(content).map_err(broken)?;
-        Self::of(title.head, content).ok_or_else(|| unreadable("it contradicts itself"))
+        Self::of(content).ok_or_else(|| unreadable("it contradicts itself"))
     }
 
-    fn of(head: Head, content: Content) -> Option<Self> {
+    fn of(content: Content) -> Option<Self> {
         let mut book = Self {
-            head,
+            head: content.head,
             at: content.at,
             caps_source: content.caps_source,
             generations: content.generations,
