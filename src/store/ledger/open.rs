@@ -72,7 +72,7 @@ impl Files {
     async fn newest_checkpoint(&self) -> Result<State, LedgerError> {
         let mut state = State::default();
         let numbers = self.numbers_in(&layout::ledger_checkpoints()).await?;
-        for number in numbers.into_iter().rev().filter(|number| number % self.block == 0) {
+        for number in numbers.into_iter().rev().filter(|number| number.is_multiple_of(self.block)) {
             let path = layout::ledger_checkpoint(number);
             let Some(bytes) = self.read(&path).await? else { continue };
             match Book::from_checkpoint(&bytes) {

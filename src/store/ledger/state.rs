@@ -62,7 +62,7 @@ impl State {
             self.attempt.clone_from(&entry.attempt);
         }
         self.book = Arc::new(book);
-        if entry.number % files.block == 0 {
+        if entry.number.is_multiple_of(files.block) {
             self.due = Some(Arc::clone(&self.book));
         }
         Ok(())
