@@ -32,7 +32,7 @@ fn account(number: usize) -> Account {
         provider: ProviderName::parse(["aws", "gcp"][number % 2]).unwrap(),
         space: SpaceName::parse(spaces[number % 2]).unwrap(),
         machinetype: MachinetypeName::parse(machinetypes[number / 2 % 2]).unwrap(),
-        community: (number / 2 % 2 == 0).then(|| Community::parse("SKA").unwrap()),
+        community: (number / 2).is_multiple_of(2).then(|| Community::parse("SKA").unwrap()),
         market: [Market::OnDemand, Market::Preemptible][number / 4 % 2],
     }
 }
