@@ -7,7 +7,7 @@ use vcycle_api::Clock;
 
 use super::StateArgs;
 use super::error::CliError;
-use super::output::{Screen, age, clock_time, json, print, table, table_text};
+use super::output::{Screen, age, clock_time, show, table, table_text};
 use super::site::StateSource;
 use crate::model::Timestamp;
 use crate::store::{ManagerInfo, Owner, StoreError};
@@ -18,7 +18,7 @@ pub(crate) async fn run(config: &Path, args: &StateArgs) -> Result<(), CliError>
     let seen = look(&source)
         .await
         .map_err(|error| CliError::failed("cannot read who shares the state directory", &error))?;
-    if args.read.json { print(&json(&seen)?) } else { print(&text(&seen, Screen::of_stdout())) }
+    show(&seen, &args.read, text)
 }
 
 /// The documented JSON of `vcycle managers --json`.

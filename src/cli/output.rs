@@ -15,6 +15,7 @@ use comfy_table::{
 use serde::Serialize;
 use vcycle_api::Verdict;
 
+use super::ReadArgs;
 use super::error::CliError;
 use crate::model::Timestamp;
 
@@ -208,6 +209,15 @@ pub(crate) fn from_now(time: Timestamp, now: Timestamp) -> String {
 /// A point in time for people: to the second, in UTC.
 pub(crate) fn clock_time(time: Timestamp) -> String {
     Timestamp::from_secs(time.as_secs()).to_string().replace(".000Z", "Z")
+}
+
+/// Prints an answer: as JSON, if that was asked for, else for people.
+pub(crate) fn show<T: Serialize>(
+    seen: &T,
+    read: &ReadArgs,
+    text: impl Fn(&T, Screen) -> String,
+) -> Result<(), CliError> {
+    if read.json { print(&json(seen)?) } else { print(&text(seen, Screen::of_stdout())) }
 }
 
 /// A value as documented JSON, for scripts.

@@ -9,8 +9,7 @@ use vcycle_money::{Amount, CapName, Currency, Scope, Span, Stage, Standing, Wind
 use super::super::StateArgs;
 use super::super::error::CliError;
 use super::super::output::{
-    BAD, FAINT, GOOD, Screen, WARN, clock_time, from_now, json, number, print, styled, table,
-    table_text,
+    BAD, FAINT, GOOD, Screen, WARN, clock_time, from_now, number, show, styled, table, table_text,
 };
 use super::reading::Reading;
 use crate::model::Timestamp;
@@ -19,7 +18,7 @@ use crate::model::Timestamp;
 pub(super) async fn run(config: &Path, args: &StateArgs) -> Result<(), CliError> {
     let reading = Reading::open(config, args.state_dir.as_deref()).await?;
     let seen = Seen::of(&reading);
-    if args.read.json { print(&json(&seen)?) } else { print(&text(&seen, Screen::of_stdout())) }
+    show(&seen, &args.read, text)
 }
 
 /// The documented JSON of `vcycle spend caps --json`.

@@ -12,7 +12,7 @@ use vcycle_money::{
 
 use super::super::error::CliError;
 use super::super::output::{
-    BAD, BOLD, GOOD, Screen, clock_time, from_now, json, number, print, styled, table, table_text,
+    BAD, BOLD, GOOD, Screen, clock_time, from_now, number, show, styled, table, table_text,
 };
 use super::args::SpendExplainArgs;
 use super::caps::{Row, ends, stage_text, window_name};
@@ -25,11 +25,7 @@ use crate::model::{
 pub(super) async fn run(config: &Path, args: &SpendExplainArgs) -> Result<(), CliError> {
     let reading = Reading::open(config, args.state.state_dir.as_deref()).await?;
     let seen = Seen::of(&reading, &args.cap)?;
-    if args.state.read.json {
-        print(&json(&seen)?)
-    } else {
-        print(&text(&seen, Screen::of_stdout()))
-    }
+    show(&seen, &args.state.read, text)
 }
 
 /// The documented JSON of `vcycle spend explain --json`.

@@ -11,8 +11,7 @@ use vcycle_money::{Amount, Book, CapName, Currency, Span, Window};
 
 use super::super::error::CliError;
 use super::super::output::{
-    BAD, BOLD, FAINT, Screen, WARN, clock_time, from_now, json, number, print, styled, table,
-    table_text,
+    BAD, BOLD, FAINT, Screen, WARN, clock_time, from_now, number, show, styled, table, table_text,
 };
 use super::args::SpendArgs;
 use super::reading::Reading;
@@ -23,11 +22,7 @@ use crate::model::Timestamp;
 pub(super) async fn run(config: &Path, args: &SpendArgs) -> Result<(), CliError> {
     let reading = Reading::open(config, args.state.state_dir.as_deref()).await?;
     let seen = Seen::of(&reading, reading.days(args.days)?);
-    if args.state.read.json {
-        print(&json(&seen)?)
-    } else {
-        print(&text(&seen, Screen::of_stdout()))
-    }
+    show(&seen, &args.state.read, text)
 }
 
 /// The documented JSON of `vcycle spend --json`.
