@@ -1,5 +1,7 @@
-//! A ledger of a year with a million machines: 400,000 entries, 20 caps, some 5,000 open reservations. To open it, to append
-//! to it, to ask whether a wave fits; and its size on disk.
+//! A ledger of a year with a million machines: 400,000 entries, 20 caps, some 5,000 open reservations. To open it, with and
+//! without a checkpoint, to append to it, to ask whether a wave fits; its size on disk and in memory.
+//!
+//! The year itself takes some minutes to be made, and so does reading it from its first entry.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -13,7 +15,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use vcycle::model::{Generation, MachinetypeName, ManagerName, SpaceName, Timestamp};
 use vcycle::store::{Acquire, Ledger, Look, Ownership, RealFs, Store, Terms};
-use vcycle_api::{IntentToken, MachineName, ManualClock, Market, OfferingId};
+use vcycle_api::{Clock, IntentToken, MachineName, ManualClock, Market, OfferingId, SystemClock};
 use vcycle_money::{
     Account, Amount, Author, Book, Cap, CapName, Community, Currency, Entry, Event, Money,
     ProviderName, Reservation, Scope, SettleReason, Stages, Tariff, Window,
@@ -25,6 +27,8 @@ const MACHINES: u64 = 1_000_000;
 const START: i64 = 1_767_225_600;
 const YEAR: u64 = 365 * 86_400;
 const HOUR: u64 = 3600;
+/// Names the directory in which a process of its own makes the year.
+const MAKER: &str = "LEDGER_BENCH_MAKE";
 
 fn time(secs: u64) -> Timestamp {
     Timestamp::from_secs(START + i64::try_from(secs).unwrap())
@@ -117,14 +121,16 @@ fn entry(events: Vec<Event>, number: u64) -> Entry {
     }
 }
 
-/// The year: its last book, and what it leaves in the state directory.
-fn year(dir: &Path) -> Book {
+/// The year: what it leaves in the state directory.
+fn year(dir: &Path) {
     let log = dir.join("ledger/log");
+    let packed = dir.join("ledger/packed");
     std::fs::create_dir_all(&log).unwrap();
+    std::fs::create_dir_all(&packed).unwrap();
     let mut book = Book::default();
     let mut ends: BinaryHeap<Reverse<(u64, u64, u64)>> = BinaryHeap::new();
     let (mut machines, mut bytes_of_log) = (0, 0_u64);
-    let mut block = String::new();
+    let (mut block, mut pack) = (String::new(), Vec::new());
     for number in 1..=ENTRIES {
         let now = number * YEAR / ENTRIES;
         let mut events = Vec::new();
@@ -151,6 +157,11 @@ fn year(dir: &Path) -> Book {
         let (sealed, line) = book.head().seal(entry(events, number));
         book.apply(&sealed).unwrap();
         bytes_of_log += line.len() as u64;
+        pack.extend_from_slice(&line);
+        if number.is_multiple_of(BLOCK) {
+            let file = packed.join(format!("{:06}.jsonl", (number - 1) / BLOCK));
+            std::fs::write(file, std::mem::take(&mut pack)).unwrap();
+        }
         let first = (number - 1).is_multiple_of(BLOCK);
         if first {
             block = format!("{:06}-{number:016x}", (number - 1) / BLOCK);
@@ -172,7 +183,47 @@ fn year(dir: &Path) -> Book {
         bytes_of_log as f64 / 1e6,
         book.reservations_len()
     );
-    book
+}
+
+/// Of all files below, in MB, and their number.
+fn size(dir: &Path) -> (f64, u64) {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    entries.fold((0.0, 0), |(bytes, files), entry| {
+        let kind = entry.metadata().unwrap();
+        let more = if kind.is_dir() { size(&entry.path()) } else { (kind.len() as f64 / 1e6, 1) };
+        (bytes + more.0, files + more.1)
+    })
+}
+
+/// Memory of this process, in MB: now, and the most so far.
+fn memory() -> (f64, f64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let of = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e3
+    };
+    (of("VmRSS:"), of("VmHWM:"))
+}
+
+/// What a process needs that does nothing but open the ledger: this one, before it has made one of its own.
+fn opened_elsewhere(dir: &Path) {
+    let before = memory().0;
+    let clock = Arc::new(ManualClock::at(time(YEAR)));
+    let store = Store::new(Arc::new(RealFs::new(dir)), clock);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ledger = Ledger::new(&store);
+    runtime.block_on(ledger.refresh()).unwrap();
+    let (now, most) = memory();
+    println!("memory of opening: {:.1} MB, at the most {:.1} MB", now - before, most - before);
+}
+
+/// Once: it takes minutes.
+fn replayed(runtime: &tokio::runtime::Runtime, store: &Store, book: &Book) {
+    let clock = SystemClock::new();
+    let began = clock.monotonic();
+    let replayed = runtime.block_on(Ledger::new(store).replay()).unwrap();
+    assert_eq!(replayed.head(), book.head());
+    println!("open without a checkpoint: {:.1} s", (clock.monotonic() - began).as_secs_f64());
 }
 
 async fn own(store: &Store) -> Ownership {
@@ -190,12 +241,24 @@ async fn own(store: &Store) -> Ownership {
 fn of_a_year(criterion: &mut Criterion) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    // Made by another process, so that this one shows what opening needs.
+    if let Some(dir) = std::env::var_os(MAKER) {
+        year(Path::new(&dir));
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
-    let book = year(dir.path());
-    let mut group = criterion.benchmark_group("ledger of a year, a million machines");
-    group.sample_size(10);
+    let this = std::env::current_exe().unwrap();
+    let made = std::process::Command::new(this).arg("--bench").env(MAKER, dir.path()).status();
+    assert!(made.unwrap().success());
+    let (megabytes, files) = size(dir.path());
+    println!("on disk: {megabytes:.1} MB in {files} files");
+    opened_elsewhere(dir.path());
     let clock = Arc::new(ManualClock::at(time(YEAR)));
     let store = Store::new(Arc::new(RealFs::new(dir.path())), clock);
+    let book = runtime.block_on(Ledger::new(&store).refresh()).unwrap();
+    replayed(&runtime, &store, &book);
+    let mut group = criterion.benchmark_group("ledger of a year, a million machines");
+    group.sample_size(10);
     group.bench_function("open: checkpoint and 500 entries", |bencher| {
         bencher.iter(|| {
             let opened = runtime.block_on(Ledger::new(&store).refresh()).unwrap();
@@ -218,7 +281,7 @@ fn of_a_year(criterion: &mut Criterion) {
         let events: Vec<Event> = wave.iter().cloned().map(Event::Reserved).collect();
         let (sealed, _) = book.head().seal(entry(events, ENTRIES));
         bencher.iter(|| {
-            let mut next = black_box(&book).clone();
+            let mut next = Book::clone(black_box(&book));
             next.apply(&sealed).unwrap();
         });
     });
