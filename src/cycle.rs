@@ -5,6 +5,7 @@ mod changes;
 mod heartbeats;
 mod input;
 mod memory;
+mod money;
 mod waves;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use tracing::error;
 use vcycle_api::{Act, Clock};
 
 pub use input::{PlanFrame, Remembered, plan_input};
+pub use money::{CapsRead, costs};
 
 use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, prepare};
 use crate::library::{Setup, SpaceSetup};
@@ -28,7 +30,9 @@ use crate::plan::{
     Fact, Plan, PlanInput, QuotaStop, SnapshotFrame, Step, check, lets_absence_be_proven, plan,
     processors_in_use, refused_late_for_quota, snapshot,
 };
-use crate::store::{Fenced, Proof, Store, StoreError};
+use crate::store::{Fenced, Ledger, Proof, Store, StoreError};
+
+use money::{Money, Seen};
 
 /// With what a cycle runs.
 #[derive(Clone, Copy)]
@@ -37,6 +41,10 @@ pub struct CycleContext<'a> {
     pub provider: &'a dyn Act,
     /// The state directory.
     pub store: &'a Store,
+    /// What was spent and is kept free.
+    pub ledger: &'a Ledger,
+    /// Whether the caps in force are those of the spend manager.
+    pub caps: &'a CapsRead,
     /// The time.
     pub clock: &'a dyn Clock,
     /// Ours.
@@ -73,18 +81,9 @@ pub async fn run_cycle(
     proof: &Proof<'_>,
     memory: &mut SpaceMemory,
 ) -> Result<CycleEnd, StoreError> {
-    let CycleContext {
-        provider,
-        store,
-        clock,
-        deployment,
-        setup,
-        space,
-        home,
-        doors,
-        seed,
-        stopping,
-    } = *context;
+    let CycleContext { provider, store, ledger, clock, deployment, setup, space, home, .. } =
+        *context;
+    let CycleContext { doors, seed, stopping, .. } = *context;
     proof.check().await?;
     if memory.must_be_read_again() {
         memory.refill(store.load_space(proof.space()).await?);
@@ -98,7 +97,11 @@ pub async fn run_cycle(
     let readiness = &make_ready(context, proof, &seen).await?;
     memory.readiness.tell(proof.space(), readiness);
     let (policy, trust) = (&space.policy, &trust);
-    let under = PlanFrame { seed, clock: trust, deployment, generation, policy, readiness };
+    let look = Seen { seen: &seen, trust };
+    let money = Money::of(context, proof, look, memory).await?;
+    let spending = money.as_ref().map(Money::view);
+    let under =
+        PlanFrame { seed, clock: trust, deployment, generation, policy, spending, readiness };
     let mut input = plan_input(&under, &seen, &remembered);
     let used = processors_in_use(&input);
     input.quota_stop = quota_stop(&input, (&seen, used), memory);
@@ -118,14 +121,16 @@ pub async fn run_cycle(
         absence,
         unsettled,
         end,
+        ledger,
         stopping,
     };
-    let hands = waves::Hands { context, act: &act, proof, seen: &seen };
+    let hands = waves::Hands { context, act: &act, proof, look, money: money.as_ref() };
     let (plan, mut outcomes) = waves::carry_out(&hands, (&input, plan), memory).await;
     remember(&outcomes, (&seen, used), memory);
     let frame = frame(provider.capabilities().provider, home, memory.decisions());
     let mut snapshot = waves::shown(&input, (&plan, frame), memory);
     snapshot.continue_history(memory.saved.as_ref());
+    snapshot.alarms.extend(money::alarms(money.as_ref()));
     snapshot.alarms.extend(seen.problems.iter().cloned());
     if outcomes.fenced.is_none()
         && let Err(problem) = write_down(context, proof, (&seen, &snapshot), memory).await
@@ -189,9 +194,14 @@ async fn tell_time(
     let ClockLook { trust, stepped } = memory.clock.look(&reading);
     match stepped {
         // We begin to listen anew: how long we have is not known any more.
-        Stepped::Yes => memory.since = reading.wall,
+        Stepped::Yes => {
+            memory.since = reading.wall;
+            memory.believed_since = None;
+        }
         Stepped::No => {}
     }
+    memory.believed_since =
+        trust.is_trusted().then(|| memory.believed_since.unwrap_or(reading.wall));
     trust
 }
 

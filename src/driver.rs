@@ -10,6 +10,7 @@ mod placing;
 mod requests;
 mod silence;
 mod space;
+mod treasury;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,9 +26,10 @@ use vcycle_api::{Act, Clock};
 
 use crate::act::Home;
 use crate::config::SpaceConfig;
+use crate::cycle::CapsRead;
 use crate::library::Setup;
 use crate::model::{Board, ConfigStatus, DeploymentId, SpaceName};
-use crate::store::Store;
+use crate::store::{Ledger, Store};
 
 use board::{BoardKeeper, News};
 use membership::{Membership, View};
@@ -129,12 +131,16 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send) {
     let (news, mut reports) = mpsc::channel(64);
     let given_back = watch::Sender::new(0);
     let run = format!("{seed:016x}");
-    let shared = Shared { store, clock, home, deployment, providers, seed, news, run, given_back };
+    let (ledger, caps) = (Ledger::new(&store), treasury::unread());
+    let purse = Purse { ledger, caps };
+    let shared =
+        Shared { store, purse, clock, home, deployment, providers, seed, news, run, given_back };
     let shared = Arc::new(shared);
     let members = Membership::new(Arc::clone(&shared), address, setup.clone(), board.subscribe());
     let mut board = BoardKeeper::new(board, Arc::clone(&shared.clock));
-    let mut searcher = JoinSet::new();
-    searcher.spawn(abandoned::search_for_ever(Arc::clone(&shared), setup.clone()));
+    let mut beside = JoinSet::new();
+    beside.spawn(abandoned::search_for_ever(Arc::clone(&shared), setup.clone()));
+    beside.spawn(treasury::keep_for_ever(Arc::clone(&shared), setup.clone()));
     let mut fleet = Fleet::new(shared, setup.clone(), members.view());
     let farewell = watch::Sender::new(None);
     let members = tokio::spawn(members.run(farewell.subscribe()));
@@ -161,7 +167,7 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send) {
             else => break,
         }
     }
-    searcher.abort_all();
+    beside.abort_all();
     info!("stopping: finishing the current steps and giving the spaces back");
     fleet.stop().await;
     farewell.send_replace(Some(Farewell::Shutdown));
@@ -176,6 +182,7 @@ const FAREWELL_LONGEST: Duration = Duration::from_secs(5);
 /// What all spaces share.
 pub(crate) struct Shared {
     pub(crate) store: Store,
+    pub(crate) purse: Purse,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) home: Home,
     pub(crate) deployment: DeploymentId,
@@ -186,6 +193,14 @@ pub(crate) struct Shared {
     pub(crate) run: String,
     /// How many times a space was given back.
     pub(crate) given_back: watch::Sender<u64>,
+}
+
+/// The money of the deployment.
+pub(crate) struct Purse {
+    /// What was spent and is kept free.
+    pub(crate) ledger: Ledger,
+    /// Whether the caps in force are those of the spend manager.
+    pub(crate) caps: watch::Sender<CapsRead>,
 }
 
 /// The tasks of the spaces.

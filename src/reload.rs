@@ -234,7 +234,6 @@ fn obstacle(old: &Config, new: &Config, found: StateDir) -> Option<String> {
     compare("server.http_listen", &old.server.http_listen, &new.server.http_listen);
     compare("server.admin_listen", &old.server.admin_listen, &new.server.admin_listen);
     let mut why = Vec::new();
-    why.extend(unenforced(new).map(str::to_owned));
     if !fixed.is_empty() {
         let keys = fixed.join(", ");
         why.push(format!("changed, but read only at start: {keys}; restart, or change it back"));
@@ -251,14 +250,6 @@ fn obstacle(old: &Config, new: &Config, found: StateDir) -> Option<String> {
         )
     }));
     (!why.is_empty()).then(|| why.join("\n"))
-}
-
-/// Why a manager does not work with `[spending]`: what a cap does not hold must not look as if it did.
-pub fn unenforced(config: &Config) -> Option<&'static str> {
-    const WHY: &str = "[spending] is configured, but this version only reads price lists and caps and does not hold \
-                       caps yet, so no manager runs with it: take [spending] out (`vcycle prices` and `vcycle check` \
-                       read it from another file as well), or wait for the version that does";
-    config.spending.as_ref().map(|_| WHY)
 }
 
 /// Whether the state directory was there when the configuration was read.

@@ -11,6 +11,7 @@ pub mod amount;
 pub mod bills;
 pub mod book;
 pub mod cap;
+pub mod caps_change;
 pub mod event;
 pub mod names;
 pub mod plan;

@@ -23,6 +23,8 @@ pub(super) enum Trouble {
     Provider(ProviderError),
     #[error("{0}")]
     Render(#[from] RenderError),
+    #[error("what it may cost could not be reserved: {0}")]
+    Unpaid(String),
     #[error("{0}")]
     Senseless(&'static str),
 }
@@ -121,7 +123,7 @@ impl Brake {
                 pulled.left_alone.extend(step.machine().cloned());
             }
             Trouble::Provider(error) => pulled.provider_said(step, &error),
-            Trouble::Render(_) | Trouble::Senseless(_) => {}
+            Trouble::Render(_) | Trouble::Senseless(_) | Trouble::Unpaid(_) => {}
         });
         StepResult::Failed { why }
     }

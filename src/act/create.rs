@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use vcycle_api::{CreateRequest, Created, UserData};
 
+use super::pay::Paid;
 use super::steps::{Found, Hands, Note};
 use super::{ActContext, Trouble, apply};
 use crate::library::{Definition, MachineUrls, MachineVariables};
@@ -27,6 +28,7 @@ pub(super) async fn create(hands: &mut Hands<'_>, new: &NewMachine) -> Result<No
         return Err(Trouble::Senseless("there is a record of this machine already"));
     }
     let context = hands.context;
+    let paid = hands.payments.take(new)?;
     let machinetype = &new.tags.machinetype;
     let definition = context.space.machinetypes.get(machinetype);
     let definition = definition.ok_or(Trouble::Senseless("its machinetype is not defined"))?;
@@ -52,10 +54,16 @@ pub(super) async fn create(hands: &mut Hands<'_>, new: &NewMachine) -> Result<No
         environment: environment(context, &new.tags),
     };
     hands.proof.check().await?;
-    ask_the_cloud(hands, &request).await
+    ask_the_cloud(hands, &request, paid).await
 }
 
-async fn ask_the_cloud(hands: &mut Hands<'_>, request: &CreateRequest) -> Result<Note, Trouble> {
+/// Asks, once what it may cost is paid for.
+async fn ask_the_cloud(
+    hands: &mut Hands<'_>,
+    request: &CreateRequest,
+    paid: Paid,
+) -> Result<Note, Trouble> {
+    paid.must_be_of(&request.tags.intent)?;
     let answer = hands.context.provider.create(request).await;
     let now = hands.context.clock.now();
     let mut record = hands.record.clone().expect("the intent was just written");

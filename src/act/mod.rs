@@ -9,6 +9,7 @@
 mod apply;
 mod brake;
 mod create;
+mod pay;
 mod prepare;
 mod steps;
 
@@ -24,10 +25,11 @@ use vcycle_api::{Act, Clock};
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{MachineName, MachineRecord, ManagerName, Offering, OfferingId, Timestamp};
 use crate::plan::{Plan, Step};
-use crate::store::{Proof, Store};
+use crate::store::{Ledger, Proof, Store};
 pub use prepare::prepare;
 
 use brake::{Brake, Pulled, Trouble};
+use pay::Payments;
 
 /// Steps under way at once. Fewer than the request budget lets be under way, so that on a slow cloud no create waits for
 /// the end of another: it would be refused when its patience is over, and one refusal ends the creates of a cycle.
@@ -71,6 +73,8 @@ pub struct ActContext<'a> {
     pub unsettled: &'a HashSet<MachineName>,
     /// When the space ends.
     pub end: Option<Timestamp>,
+    /// Where what machines may cost is reserved.
+    pub ledger: &'a Ledger,
     /// Set when the process is to end: steps that have not begun are left.
     pub stopping: &'a AtomicBool,
 }
@@ -171,9 +175,11 @@ pub async fn execute(
     let brake = Brake::default();
     let mut steps = Vec::with_capacity(plan.steps.len());
     for run in plan.steps.chunk_by(|a, b| a.word() == b.word()) {
+        let payments = Payments::of(run, context.ledger, proof).await;
+        let common = Common { context, proof, brake: &brake, payments: &payments };
         let jobs = jobs_of(run, memory).into_iter();
         let jobs: Vec<BoxFuture<'_, Vec<Finished>>> =
-            jobs.map(|job| carry_out_all(context, proof, &brake, job).boxed()).collect();
+            jobs.map(|job| carry_out_all(common, job).boxed()).collect();
         let mut done = stream::iter(jobs).buffer_unordered(STEPS_AT_ONCE);
         let mut outcomes = Vec::with_capacity(run.len());
         while let Some(finished) = done.next().await {
@@ -283,12 +289,17 @@ fn remember(memory: &mut impl Memory, changes: Vec<Change>, at: Timestamp) {
     }
 }
 
-async fn carry_out_all(
-    context: &ActContext<'_>,
-    proof: &Proof<'_>,
-    brake: &Brake,
-    job: Job,
-) -> Vec<Finished> {
+/// What all jobs of a run have in common.
+#[derive(Clone, Copy)]
+struct Common<'a> {
+    context: &'a ActContext<'a>,
+    proof: &'a Proof<'a>,
+    brake: &'a Brake,
+    payments: &'a Payments,
+}
+
+async fn carry_out_all(common: Common<'_>, job: Job) -> Vec<Finished> {
+    let Common { context, proof, brake, payments } = common;
     let Job { steps, mut record, archived } = job;
     let mut finished = Vec::with_capacity(steps.len());
     for (position, step) in steps {
@@ -301,6 +312,7 @@ async fn carry_out_all(
                     proof,
                     record: &mut record,
                     archived: archived.as_ref(),
+                    payments,
                     changes: &mut changes,
                 };
                 match hands.carry_out(&step).await {

@@ -3,6 +3,7 @@
 
 use vcycle_api::{Deletion, ErrorKind};
 
+use super::pay::Payments;
 use super::{Absence, ActContext, Change, Trouble, apply, create};
 use crate::model::{
     DeleteReason, Drain, EntryRef, Evidence, InstanceId, IntentToken, MachineName, MachineRecord,
@@ -29,6 +30,8 @@ pub(super) struct Hands<'a> {
     pub(super) record: &'a mut Option<MachineRecord>,
     /// Its record in the archive, if it has one there.
     pub(super) archived: Option<&'a MachineRecord>,
+    /// What was reserved for the machines of this plan.
+    pub(super) payments: &'a Payments,
     pub(super) changes: &'a mut Vec<Change>,
 }
 

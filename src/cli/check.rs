@@ -139,7 +139,7 @@ fn summary(setup: &Setup, caps: &[Cap]) -> String {
     let spending = setup.config.spending.as_ref();
     let spending = spending.map_or_else(String::new, |spending| {
         let caps = count(caps.len(), "cap");
-        format!(", {caps} in {} (read, not held yet: vcycle run refuses it)", spending.currency)
+        format!(", {caps} in {}", spending.currency)
     });
     format!(
         "no problems: site {}, {}, {}{spending}\n",

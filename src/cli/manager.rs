@@ -16,7 +16,7 @@ use crate::config::{Host, Site};
 use crate::driver;
 use crate::library::Setup;
 use crate::model::{Board, ConfigStatus, DeploymentId, SpaceName};
-use crate::reload::{Reloader, Timing, unenforced};
+use crate::reload::{Reloader, Timing};
 use crate::server::{self, ServerSetup};
 use crate::store::{ManagerLock, RealFs, Store};
 use crate::telemetry::Metrics;
@@ -52,9 +52,6 @@ impl Manager {
         }
         let (setup, status) = (reloader.setup(), reloader.status());
         let in_use = Arc::clone(&setup.borrow());
-        if let Some(why) = unenforced(&in_use.config) {
-            return Err(CliError::Usage(why.to_owned()));
-        }
         let site = &in_use.config.site;
         let (name, store, deployment) = open_state(site, &clock).await?;
         let mut home = home_of(site, host);

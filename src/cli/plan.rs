@@ -12,14 +12,15 @@ use super::error::{CliError, chain};
 use super::output::{BAD, BOLD, FAINT, Screen, json, print, styled, table, table_text};
 use super::site::StateSource;
 use super::{PlanArgs, providers};
-use crate::cycle::{PlanFrame, Remembered, plan_input};
+use crate::cycle::{PlanFrame, Remembered, costs, plan_input};
 use crate::library::{Setup, SpaceSetup, load_setup};
 use crate::model::{
     ClockTrust, DeploymentId, Doors, Generation, ListingState, MachinetypeName, SpaceName,
     Timestamp,
 };
 use crate::observe::{Sources, SpaceMemory, observe};
-use crate::plan::{Plan, check, listing_words, plan};
+use crate::plan::{Plan, Spending, check, listing_words, plan};
+use crate::store::Ledger;
 
 /// Carries the command out. Spaces that cannot be looked at make it fail, after the others.
 pub(crate) async fn run(config: &Path, args: &PlanArgs) -> Result<(), CliError> {
@@ -136,7 +137,16 @@ async fn look_and_plan(
     // Whoever can only observe cannot have anything made ready either.
     let (policy, readiness) = (&space.policy, &BTreeMap::new());
     let deployment = &deployment;
-    let frame = PlanFrame { seed, clock, deployment, generation, policy, readiness };
+    let costs = costs(setup, space, (&seen.offerings, seen.now));
+    let ledger = Ledger::new(store);
+    let (book, stopped) = match (&costs, ledger.refresh().await) {
+        (Some(_), Err(problem)) => (ledger.book(), Some(problem.to_string())),
+        (Some(_) | None, _) => (ledger.book(), None),
+    };
+    let (to_end, stopped) = (book.to_end(seen.now), stopped.as_deref());
+    let view = |costs| Spending { book: &book, costs, to_end: &to_end, stopped };
+    let spending = costs.as_ref().map(view);
+    let frame = PlanFrame { seed, clock, deployment, generation, policy, spending, readiness };
     let input = plan_input(&frame, &seen, &remembered);
     let planned = plan(&input);
     check(&input, &planned).map_err(|violation| violation.to_string())?;

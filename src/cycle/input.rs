@@ -8,7 +8,7 @@ use crate::model::{
     SpacePolicy, Timestamp,
 };
 use crate::observe::{Observation, SpaceMemory};
-use crate::plan::{AskedTwice, Made, PlanInput};
+use crate::plan::{AskedTwice, Made, PlanInput, Spending};
 
 /// What a plan depends on besides what was seen.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,8 @@ pub struct PlanFrame<'a> {
     pub generation: Generation,
     /// The rules of the space.
     pub policy: &'a SpacePolicy,
+    /// What may be spent; `None`: that is not watched.
+    pub spending: Option<Spending<'a>>,
     /// What machinetypes still lack; nothing, where the cloud was only looked at.
     pub readiness: &'a BTreeMap<MachinetypeName, Readiness>,
 }
@@ -52,7 +54,7 @@ pub fn plan_input<'a>(
     seen: &'a Observation,
     remembered: &'a Remembered,
 ) -> PlanInput<'a> {
-    let PlanFrame { seed, clock, deployment, generation, policy, readiness } = *frame;
+    let PlanFrame { seed, clock, deployment, generation, policy, spending, readiness } = *frame;
     PlanInput {
         now: seen.now,
         clock,
@@ -73,6 +75,7 @@ pub fn plan_input<'a>(
         terms: &seen.terms,
         readiness,
         side: &seen.side,
+        spending,
         interruptions: &seen.interruptions,
         made: Made::default(),
         archived: &remembered.archived,

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use tracing::info;
 
+use super::money::{Money, Seen};
 use super::{CycleContext, announce, lawful_plan};
 use crate::act::{ActContext, Outcomes, StepOutcome, execute};
 use crate::model::{Hearing, MachineRecord, MachineView, MachinetypeName, Sighting, SpaceSnapshot};
-use crate::observe::{Observation, SpaceMemory};
+use crate::observe::SpaceMemory;
 use crate::plan::{
     Made, NewMachine, Orphan, Plan, PlanInput, Reason, Report, SnapshotFrame, Step, snapshot,
 };
@@ -37,7 +38,9 @@ pub(super) struct Hands<'a> {
     pub(super) context: &'a CycleContext<'a>,
     pub(super) act: &'a ActContext<'a>,
     pub(super) proof: &'a Proof<'a>,
-    pub(super) seen: &'a Observation,
+    pub(super) look: Seen<'a>,
+    /// `None`: spending is not watched.
+    pub(super) money: Option<&'a Money>,
 }
 
 /// Carries out a plan and what follows from it. Gives what was planned in all, and what came of it.
@@ -54,12 +57,15 @@ pub(super) async fn carry_out(
         if !in_time || !calls_for_more(hands, &last, memory) {
             break;
         }
+        // What the refused ones had reserved is free again before others are chosen.
+        let Ok(money) = hands.money_again(memory).await else { break };
         let machines = as_they_are_now(input, memory);
         let made = taken(&outcomes, memory);
         let next = PlanInput {
             seed: input.seed.wrapping_add(ANOTHER_SEED.wrapping_mul(wave)),
             machines: &machines,
             made: made.values().fold(input.made, |sum, made| sum.with(*made)),
+            spending: money.as_ref().map(Money::view),
             ..input.clone()
         };
         let plan = creates_of(lawful_plan(&next));
@@ -73,13 +79,21 @@ pub(super) async fn carry_out(
     (whole, outcomes)
 }
 
+impl Hands<'_> {
+    /// An error is a fence: the next cycle finds it.
+    async fn money_again(&self, memory: &SpaceMemory) -> Result<Option<Money>, StoreError> {
+        let Some(money) = self.money else { return Ok(None) };
+        money.again(self.context, self.proof, self.look, memory).await.map(Some)
+    }
+}
+
 /// One plan: what is about to be done, and why, is known even if we die of it; else nothing is done.
 async fn one(
     hands: &Hands<'_>,
     (input, plan): (&PlanInput<'_>, Plan),
     memory: &mut SpaceMemory,
 ) -> (Plan, Outcomes) {
-    let Hands { context, act, proof, seen: _ } = *hands;
+    let Hands { context, act, proof, .. } = *hands;
     let announced = async {
         keep_tenancy(hands, &plan, memory).await?;
         announce(context, proof, (input, &plan), memory).await
@@ -102,7 +116,7 @@ async fn keep_tenancy(
     plan: &Plan,
     memory: &mut SpaceMemory,
 ) -> Result<(), StoreError> {
-    let Hands { context, act: _, proof, seen } = *hands;
+    let Hands { context, proof, look: Seen { seen, trust: _ }, .. } = *hands;
     let Some(tenancy) = seen.tenancy.as_ref().filter(|_| memory.home.is_none()) else {
         return Ok(());
     };

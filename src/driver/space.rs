@@ -107,7 +107,10 @@ impl SpaceWorker {
             let given_back = self.members.borrow().given_back;
             let listener = Listener { space: &self.space, news: &self.shared.news };
             let place = self.place();
-            let acquire = place.acquire(ttl, self.above);
+            // What it has written in the ledger was written under an ownership that was, whatever the log has lost.
+            let booked =
+                self.shared.purse.ledger.book().generation(&self.space).unwrap_or_default();
+            let acquire = place.acquire(ttl, self.above.max(booked));
             match listener.answer(ttl / ANSWERS_PER_TTL, acquire).await {
                 Ok(Turn::Ours(ownership)) => self.own(*ownership).await,
                 Ok(Turn::Wait { why, pause }) => {
@@ -260,9 +263,12 @@ impl SpaceWorker {
             };
             memory.listen |= std::mem::take(&mut self.woken);
             let doors = self.members.borrow().doors(&shared.home.base_url, shared.clock.as_ref());
+            let caps = shared.purse.caps.borrow().clone();
             let context = CycleContext {
                 provider: provider.as_ref(),
                 store: &shared.store,
+                ledger: &shared.purse.ledger,
+                caps: &caps,
                 clock: shared.clock.as_ref(),
                 deployment: &shared.deployment,
                 setup,

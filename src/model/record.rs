@@ -140,6 +140,11 @@ pub enum DrainReason {
     Interruption,
     /// The space ends.
     SpaceShutdown,
+    /// A cap on spending is passed, or spent.
+    SpendingCap {
+        /// Which.
+        cap: String,
+    },
 }
 
 /// A decided delete.
@@ -261,6 +266,11 @@ impl MachineRecord {
     /// Its deployment.
     pub fn deployment(&self) -> &DeploymentId {
         &self.tags.deployment
+    }
+
+    /// Whether its machine may exist: nothing proves that it does not.
+    pub fn may_exist(&self) -> bool {
+        self.gone.is_none() && self.rejected.is_none()
     }
 
     /// From when the settle time of the cloud counts: the call may have gone out long after it was asked for, and

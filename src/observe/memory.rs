@@ -40,6 +40,8 @@ pub struct SpaceMemory {
     pub(crate) corrupt: Vec<CorruptRecord>,
     /// Since when we listen: heartbeats of before may have been missed.
     pub(crate) since: Timestamp,
+    /// Since when our clock has been believed without a break; `None`: it is not.
+    pub(crate) believed_since: Option<Timestamp>,
     /// Last words that were read from machines which have not been archived.
     pub(crate) messages: HashMap<MachineName, ShutdownMessage>,
     /// Machines whose last words were looked for and not found when they were first seen ended.
@@ -74,6 +76,7 @@ pub struct SpaceMemory {
     pub(crate) ghosts_asked_for: HashMap<MachineName, Timestamp>,
     asked_twice: AskedTwice,
     archived: BTreeMap<MachineName, (Timestamp, MachineRecord)>,
+    archived_corrupt: HashSet<MachineName>,
     past_of_archived: Option<Vec<Ended>>,
     fizzles: BTreeMap<MachinetypeName, Duration>,
     quota_stop: Option<(QuotaStop, Quota)>,
@@ -89,6 +92,7 @@ impl SpaceMemory {
             records: BTreeMap::new(),
             corrupt: Vec::new(),
             since: now,
+            believed_since: None,
             messages: HashMap::new(),
             silent: HashSet::new(),
             listen: false,
@@ -107,6 +111,7 @@ impl SpaceMemory {
             ghosts_asked_for: HashMap::new(),
             asked_twice: AskedTwice::new(),
             archived: BTreeMap::new(),
+            archived_corrupt: HashSet::new(),
             past_of_archived: None,
             fizzles: BTreeMap::new(),
             quota_stop: None,
@@ -134,7 +139,7 @@ impl SpaceMemory {
             records,
             corrupt,
             archived,
-            archived_corrupt: _,
+            archived_corrupt,
             unfinished: _,
             strange: _,
             tenancy,
@@ -142,6 +147,7 @@ impl SpaceMemory {
         self.home = tenancy;
         self.records = records.into_iter().map(|r| (r.machine().clone(), r)).collect();
         self.corrupt = corrupt;
+        self.archived_corrupt = archived_corrupt.into_iter().map(|it| it.machine).collect();
         self.archived = archived
             .into_iter()
             .map(|Archived { machine, at, record }| (machine, (at, record)))
@@ -162,8 +168,18 @@ impl SpaceMemory {
 
     /// Machines that may exist.
     pub(crate) fn places_held(&self) -> usize {
-        let held = |r: &&MachineRecord| r.gone.is_none() && r.rejected.is_none();
+        let held = |record: &&MachineRecord| record.may_exist();
         self.records.values().filter(held).count() + self.corrupt.len()
+    }
+
+    /// Whether the record of a current machine cannot be read.
+    pub(crate) fn is_corrupt(&self, machine: &MachineName) -> bool {
+        self.corrupt.iter().any(|corrupt| corrupt.machine == *machine)
+    }
+
+    /// Whether the record of an archived machine cannot be read.
+    pub(crate) fn is_archived_corrupt(&self, machine: &MachineName) -> bool {
+        self.archived_corrupt.contains(machine)
     }
 
     /// A record was written.

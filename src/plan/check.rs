@@ -5,6 +5,7 @@
 //! counting cannot hide itself. Every check is linear in the number of machines.
 
 mod creates;
+mod money;
 mod places;
 mod proof;
 mod side;

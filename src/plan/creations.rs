@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use crate::model::{
-    EntryRef, MachineName, MachinetypeName, MachinetypePolicy, Offering, Processors, Tags,
+    EntryRef, MachineName, MachinetypeName, MachinetypePolicy, Offering, OfferingId, Processors,
+    Tags,
 };
 
 use super::gates::Gatekeeper;
@@ -13,6 +14,7 @@ use super::judge::Judged;
 use super::limits::{Budget, Full, check_limits};
 use super::offerings::{Candidate, Choosing, Scarcity, Usable, best, candidates, spread};
 use super::rng::Stream;
+use super::spending::{Pays, Purse};
 use super::usage::Usage;
 use super::{Made, NewMachine, PlanInput, Reason};
 
@@ -42,6 +44,7 @@ struct Wave<'w, 'a> {
     usage: Usage<'a>,
     budget: Budget,
     made: Made,
+    purse: Purse<'a>,
     /// The pace is exhausted; the machinetype that would have been next.
     next_cycle: Option<&'a MachinetypeName>,
     /// A machinetype waits for room: others may not pass this weight for each share.
@@ -82,6 +85,7 @@ pub(super) fn plan_creations<'a>(
         usage: usage.clone(),
         budget: Budget::of(gates.input),
         made: gates.input.made,
+        purse: Purse::of(gates.input.spending),
         next_cycle: None,
         kept_free: None,
         machines: Vec::new(),
@@ -164,6 +168,14 @@ impl Contender<'_> {
         (weight + more) / self.policy.target_share.weight()
     }
 
+    /// Nothing (more) is made of an offering in this cycle.
+    fn is_out(&mut self, offering: &OfferingId, reason: Reason) {
+        let out = self.candidates.iter_mut().find(|candidate| candidate.offering.id == *offering);
+        if let Some(candidate) = out {
+            candidate.usable = Usable::No(reason);
+        }
+    }
+
     fn reason(self) -> (MachinetypeName, Reason) {
         let reason = match (self.made, self.stopped) {
             (0, Some(reason)) => reason,
@@ -174,7 +186,7 @@ impl Contender<'_> {
 }
 
 impl<'a> Wave<'_, 'a> {
-    /// Makes one machine, or says what stops this machinetype for the rest of the cycle.
+    /// Makes one machine, or takes an offering out of the running, or says what stops this machinetype for the rest of the cycle.
     fn make_one(&mut self, contender: &mut Contender<'a>) -> Result<(), Reason> {
         let policy = contender.policy;
         if let Some(until) = contender.gated_until
@@ -182,9 +194,8 @@ impl<'a> Wave<'_, 'a> {
         {
             return Err(Reason::FizzleGate { waiting_for, until });
         }
-        let chosen = best(policy, &contender.candidates)?;
-        let offering = chosen.offering;
-        let is_probe = chosen.usable == Usable::OneProbe;
+        let Candidate { offering, usable, .. } = best(policy, &contender.candidates)?;
+        let (offering, is_probe) = (*offering, *usable == Usable::OneProbe);
         let ratio = contender.ratio(&self.usage, policy.weight_of(offering.processors));
         if let Some((_, next)) = self.kept_free.filter(|(most, _)| ratio > *most) {
             return Err(Reason::OthersFirst { next: next.clone() });
@@ -207,15 +218,19 @@ impl<'a> Wave<'_, 'a> {
             self.next_cycle = Some(&policy.name);
             return Err(Reason::PaceLimit { per_cycle: self.budget.words() });
         }
-        let machine = self.make(contender, offering, is_probe);
-        if is_probe {
-            let waiting = Usable::No(Reason::BreakerProbing { machine });
-            let probed = contender.candidates.iter_mut().find(|c| c.offering.id == offering.id);
-            if let Some(candidate) = probed {
-                candidate.usable = waiting;
+        let tags = self.tags(contender);
+        match self.purse.pay(&tags, &offering.id, self.input.now) {
+            // Another offering may be cheaper, or in an account that no cap is on.
+            Err(reason) => contender.is_out(&offering.id, reason),
+            Ok(pays) => {
+                let machine = tags.machine.clone();
+                self.make(contender, (tags, offering, pays), is_probe);
+                if is_probe {
+                    contender.is_out(&offering.id, Reason::BreakerProbing { machine });
+                }
+                spread(&mut contender.candidates, &offering.id);
             }
         }
-        spread(&mut contender.candidates, &offering.id);
         Ok(())
     }
 
@@ -232,18 +247,9 @@ impl<'a> Wave<'_, 'a> {
         }
     }
 
-    fn make(
-        &mut self,
-        contender: &mut Contender<'a>,
-        offering: &Offering,
-        is_probe: bool,
-    ) -> MachineName {
+    /// Who the next machine of a machinetype will be.
+    fn tags(&mut self, contender: &mut Contender<'a>) -> Tags {
         let policy = contender.policy;
-        let because = if is_probe {
-            format!("one probe of {} after failures in a row", offering.id)
-        } else {
-            because(contender, self)
-        };
         let (machine, intent) = loop {
             let (machine, intent) = contender.stream.identity(&policy.name);
             if self.names.take(&machine) {
@@ -252,25 +258,40 @@ impl<'a> Wave<'_, 'a> {
         };
         let input = self.input;
         let deadline = policy.deadline(input.now);
+        Tags {
+            deployment: input.deployment.clone(),
+            space: input.policy.space.clone(),
+            machinetype: policy.name.clone(),
+            machine,
+            intent,
+            generation: input.generation,
+            deadline: input.ends_at().map_or(deadline, |end| end.min(deadline)),
+        }
+    }
+
+    fn make(
+        &mut self,
+        contender: &mut Contender<'a>,
+        (tags, offering, pays): (Tags, &Offering, Pays),
+        is_probe: bool,
+    ) {
+        let policy = contender.policy;
+        let because = if is_probe {
+            format!("one probe of {} after failures in a row", offering.id)
+        } else {
+            because(contender, self)
+        };
         self.machines.push(NewMachine {
-            tags: Tags {
-                deployment: input.deployment.clone(),
-                space: input.policy.space.clone(),
-                machinetype: policy.name.clone(),
-                machine: machine.clone(),
-                intent,
-                generation: input.generation,
-                deadline: input.ends_at().map_or(deadline, |end| end.min(deadline)),
-            },
+            tags,
             entry: EntryRef { name: policy.entry.clone(), version: policy.entry_version.clone() },
             offering: offering.clone(),
+            pays,
             because,
         });
         self.usage.add_new(&policy.name, offering);
         self.made = self.made.and(offering.processors);
         contender.made += 1;
         contender.processors = contender.processors.plus(offering.processors);
-        machine
     }
 }
 

@@ -146,7 +146,9 @@ fn reason(
 fn told_to_end(drain: &Drain) -> Timestamp {
     match drain.reason {
         DrainReason::Interruption => drain.by + INTERRUPTION_PATIENCE,
-        DrainReason::Operator { who: _ } | DrainReason::SpaceShutdown => drain.by,
+        DrainReason::Operator { who: _ }
+        | DrainReason::SpaceShutdown
+        | DrainReason::SpendingCap { cap: _ } => drain.by,
     }
 }
 

@@ -1,5 +1,5 @@
-//! Telling machines when they must have ended: requests of people, the end of the space, and notices of the cloud
-//! that it will take a machine back.
+//! Telling machines when they must have ended: requests of people, the end of the space, notices of the cloud that it
+//! will take a machine back, caps that are passed.
 
 use std::time::Duration;
 
@@ -107,7 +107,11 @@ pub(super) fn plan_drain(
             by: notice.at.unwrap_or(input.now + SHORT_NOTICE),
             reason: DrainReason::Interruption,
         });
-    let all = asked.into_iter().chain(space_end).chain(taken_back);
+    let too_dear = input
+        .spending
+        .and_then(|spending| spending.drain(record.intent(), input.now + grace))
+        .filter(|drain| drain.by < record.tags.deadline);
+    let all = asked.into_iter().chain(space_end).chain(taken_back).chain(too_dear);
     let drain = all.min_by_key(|drain| drain.by)?;
     let told = record.drain.as_ref().map(|told| told.by);
     let is_news = told.is_none_or(|told| drain.by < told);

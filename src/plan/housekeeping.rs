@@ -123,5 +123,7 @@ pub(super) fn plan_expiries(input: &PlanInput<'_>) -> impl Iterator<Item = Step>
         .archived
         .iter()
         .filter(|(_, at)| input.clock.is_trusted() && input.now.since(*at) >= input.policy.cleanup)
+        // What it cost is not settled: its record is still needed.
+        .filter(|(machine, _)| input.spending.is_none_or(|spending| !spending.is_open(machine)))
         .map(|(machine, _)| Step::Expire { machine: machine.clone() })
 }

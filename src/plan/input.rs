@@ -9,6 +9,8 @@ use crate::model::{
     SideResource, SpacePolicy, Strangers, Tags, Terms, Timestamp,
 };
 
+use super::spending::Spending;
+
 /// How long before the end of a lease the space ends for us: deletes need time until they are proven, and what
 /// the cloud takes away has no last words.
 const BEFORE_LEASE_END: Duration = Duration::from_secs(5 * 60);
@@ -54,6 +56,8 @@ pub struct PlanInput<'a> {
     pub asked_twice: &'a AskedTwice,
     /// The cloud refused for quota, and usage has not fallen since.
     pub quota_stop: Option<QuotaStop>,
+    /// What may be spent; `None`: that is not watched here.
+    pub spending: Option<Spending<'a>>,
     /// Notices of the cloud that it will take machines back.
     pub interruptions: &'a [Interruption],
     /// What was asked for in this cycle already, and not refused: the pace counts it too.

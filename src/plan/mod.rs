@@ -3,7 +3,7 @@
 //!
 //! Reading order: `judge` and `learn` (what follows from a sighting), `blast` (when to suspect
 //! ourselves), `deletions`, `drains`, `housekeeping`, `side`; then for creations `usage`, `history`,
-//! `breaker`, `offerings`, `gates`, `limits`, `creations`; last `alarms`, `doubt`, `check`, `snapshot`.
+//! `breaker`, `offerings`, `gates`, `limits`, `spending`, `creations`; last `alarms`, `doubt`, `check`, `snapshot`.
 
 mod alarms;
 mod blast;
@@ -24,6 +24,7 @@ mod offerings;
 mod rng;
 mod side;
 mod snapshot;
+mod spending;
 mod step;
 mod usage;
 mod words;
@@ -40,6 +41,7 @@ pub use input::{
 pub use judge::lets_absence_be_proven;
 pub use offerings::{first_choice, fits};
 pub use snapshot::{SnapshotFrame, snapshot};
+pub use spending::{Books, Costs, Known, Late, Pays, Spending, bookings};
 pub use step::{Fact, NewMachine, Plan, Reason, Report, Step};
 pub use words::{duration_words, listing_words};
 

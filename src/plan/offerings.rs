@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{
-    Availability, MachinetypePolicy, Market, Megabytes, Offering, OfferingId, Price, Processors,
+    Availability, MachinetypePolicy, Market, Megabytes, Offering, OfferingId, Processors,
     SpacePolicy, Timestamp,
 };
 
@@ -156,7 +156,7 @@ pub(super) fn candidates<'a>(
     let mut fitting: Vec<(Rank<'_>, &Offering)> = input
         .offerings
         .iter()
-        .filter(|offering| fits(input.policy, policy, offering) && is_affordable(&offering.price))
+        .filter(|offering| fits(input.policy, policy, offering))
         .filter_map(|offering| Some((Rank::of(policy, offering, choosing.scarcity)?, offering)))
         .collect();
     fitting.sort_by_cached_key(|(rank, offering)| {
@@ -188,7 +188,7 @@ pub fn first_choice<'o>(
     policy: &MachinetypePolicy,
     offerings: &'o [Offering],
 ) -> Result<&'o Offering, Reason> {
-    let fitting = offerings.iter().filter(|o| fits(space, policy, o) && is_affordable(&o.price));
+    let fitting = offerings.iter().filter(|o| fits(space, policy, o));
     let nothing = Scarcity::default();
     let ranked = fitting.filter_map(|offering| {
         Some(((Rank::of(policy, offering, &nothing)?, &offering.id), offering))
@@ -214,13 +214,6 @@ pub(super) fn suits(policy: &MachinetypePolicy, offering: &Offering) -> bool {
         && policy.max_processors.is_none_or(|most| processors <= most)
         && offering.memory.0 >= needed
         && Rank::of(policy, offering, &Scarcity::default()).is_some()
-}
-
-/// The one place where a price decides. There are no caps on money yet, so every price will do.
-fn is_affordable(price: &Price) -> bool {
-    match price {
-        Price::PerHour(_) | Price::Unmetered | Price::Unknown => true,
-    }
 }
 
 fn usable(
@@ -308,6 +301,9 @@ pub(super) fn ends_at(reason: &Reason) -> Option<Timestamp> {
         | Reason::LeaseEnded { .. }
         | Reason::Preparing { .. }
         | Reason::CannotPrepare { .. }
+        | Reason::PriceUnknown { .. }
+        | Reason::SpendingCap { .. }
+        | Reason::SpendingStopped { .. }
         | Reason::PaceLimit { .. }
         | Reason::OthersFirst { .. } => None,
     }

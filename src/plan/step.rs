@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use vcycle_money::Amount;
 
+use super::spending::Pays;
 use super::words::{end_words, evidence_words};
 
 use crate::model::{
@@ -143,6 +145,8 @@ pub struct NewMachine {
     pub entry: EntryRef,
     /// What it is made of.
     pub offering: Offering,
+    /// How it is paid for.
+    pub pays: Pays,
     /// Why this one.
     pub because: String,
 }
@@ -178,6 +182,9 @@ pub enum Reason {
     LeaseEnded { at: Timestamp },
     Preparing { why: String },
     CannotPrepare { why: String },
+    PriceUnknown { why: String },
+    SpendingCap { cap: String, window: Timestamp, left: Amount, needed: Amount },
+    SpendingStopped { why: String },
     PaceLimit { per_cycle: String },
     OthersFirst { next: MachinetypeName },
 }

@@ -83,6 +83,9 @@ impl Reason {
             Self::LeaseEnded { .. } => "lease-ended",
             Self::Preparing { .. } => "preparing",
             Self::CannotPrepare { .. } => "cannot-prepare",
+            Self::PriceUnknown { .. } => "price-unknown",
+            Self::SpendingCap { .. } => "spending-cap",
+            Self::SpendingStopped { .. } => "spending-stopped",
             Self::PaceLimit { .. } => "pace-limit",
             Self::OthersFirst { .. } => "others-first",
         }
@@ -143,6 +146,11 @@ impl fmt::Display for Reason {
             Self::LeaseEnded { at } => write!(f, "the space ended at {at}, as its lease does"),
             Self::Preparing { why } => write!(f, "what it needs is not ready yet: {why}"),
             Self::CannotPrepare { why } => write!(f, "what it needs cannot be had: {why}"),
+            Self::PriceUnknown { why } => write!(f, "nobody knows what it costs: {why}"),
+            Self::SpendingCap { cap, window, left, needed } => {
+                write!(f, "the cap {cap} from {window}: {needed} needed, {left} left")
+            }
+            Self::SpendingStopped { why } => write!(f, "nothing may be spent: {why}"),
             Self::PaceLimit { per_cycle } => write!(f, "no more than {per_cycle} a cycle"),
             Self::OthersFirst { next } => {
                 write!(f, "{next} is further below its target share and comes first")
@@ -284,6 +292,7 @@ fn drain_words(drain: &crate::model::Drain) -> String {
         DrainReason::Operator { who } => format!("asked for by {who}"),
         DrainReason::Interruption => "the provider gave notice".to_owned(),
         DrainReason::SpaceShutdown => "the space shuts down".to_owned(),
+        DrainReason::SpendingCap { cap } => format!("the cap {cap} on spending"),
     }
 }
 

@@ -123,6 +123,11 @@ pub trait SharedFs: Send + Sync {
     /// Modification times by the file server's clock, in the order asked; `None` where there is no file.
     async fn modified(&self, paths: &[StatePath]) -> io::Result<Vec<Option<Timestamp>>>;
 
+    /// The numbers of the users that own files, in the order asked; `None`: there is no such file, or nobody can tell.
+    async fn owners(&self, paths: &[StatePath]) -> io::Result<Vec<Option<u32>>> {
+        Ok(vec![None; paths.len()])
+    }
+
     /// Sizes in bytes, in the order asked; `None` where there is no file.
     async fn sizes(&self, paths: &[StatePath]) -> io::Result<Vec<Option<u64>>>;
 

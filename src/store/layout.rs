@@ -127,6 +127,10 @@ pub(super) fn heartbeat_list(name: &SpaceName, machinetype: &MachinetypeName) ->
 pub(super) fn ledger() -> StatePath {
     path(&["ledger"])
 }
+/// The files of the spend manager.
+pub(super) fn caps() -> StatePath {
+    path(&["caps.d"])
+}
 /// The first entries of all blocks, and the directories of those that are not packed.
 pub(super) fn ledger_log() -> StatePath {
     ledger().join("log")

@@ -2,6 +2,7 @@
 //! what VMs read and write. It decides nothing about machines. `docs/STATE-DIR.md` is its contract.
 
 mod authority;
+mod caps;
 mod codec;
 mod deployment;
 mod error;
@@ -23,6 +24,7 @@ use std::sync::{Arc, Mutex};
 
 use vcycle_api::Clock;
 
+pub use caps::CapsFile;
 pub use codec::CorruptRecord;
 pub use deployment::Deployment;
 pub use error::{Fault, StoreError};

@@ -5,12 +5,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use vcycle::act::Home;
-use vcycle::cycle::{CycleContext, CycleEnd, run_cycle};
+use vcycle::cycle::{CapsRead, CycleContext, CycleEnd, run_cycle};
 use vcycle::library::Setup;
 use vcycle::model::{DeploymentId, Doors, ManagerName, SpaceName};
 use vcycle::observe::SpaceMemory;
 use vcycle::plan::Step;
-use vcycle::store::{Acquire, Ownership, Store, StoreError};
+use vcycle::store::{Acquire, Ledger, Ownership, Store, StoreError};
 use vcycle_api::{Act, BudgetSettings, Budgeted, Clock};
 
 use super::time::Time;
@@ -87,6 +87,8 @@ impl Worker {
         self.ownership.renew().await.map_err(|lost| lost.0)?;
         let proof = self.ownership.proof()?;
         let context = CycleContext {
+            ledger: &Ledger::new(&self.store),
+            caps: &CapsRead::Yes { problem: None },
             provider: self.provider.as_ref(),
             store: &self.store,
             clock: self.time.as_ref(),

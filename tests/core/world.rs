@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use vcycle::act::{Home, StepResult};
-use vcycle::cycle::{CycleContext, CycleEnd, run_cycle};
+use vcycle::cycle::{CapsRead, CycleContext, CycleEnd, run_cycle};
 use vcycle::library::Setup;
 use vcycle::model::{
     DeploymentId, Doors, Identity, MachineName, MachinetypeName, ManagerName, Processors,
@@ -15,7 +15,7 @@ use vcycle::model::{
 use vcycle::observe::SpaceMemory;
 use vcycle::plan::Step;
 use vcycle::store::testing::MemoryFs;
-use vcycle::store::{Acquire, OutputName, Ownership, SharedFs, Store, StoreError};
+use vcycle::store::{Acquire, Ledger, OutputName, Ownership, SharedFs, Store, StoreError};
 use vcycle_api::{Act, BudgetSettings, Budgeted, Clock, ManualClock};
 use vcycle_sim::{ClientOptions, Rates, Script, Settings, SimCloud, SimProvider};
 
@@ -95,6 +95,7 @@ impl Voices {
 
 /// One running copy of the daemon, as far as one space is concerned.
 pub struct Manager {
+    pub ledger: Ledger,
     pub store: Store,
     pub sim: Arc<SimProvider>,
     pub provider: Arc<dyn Act>,
@@ -194,6 +195,7 @@ impl World {
             manager_ca: String::new(),
         };
         Some(Manager {
+            ledger: Ledger::new(&store),
             store,
             sim,
             provider,
@@ -278,6 +280,8 @@ impl Manager {
         let proof = self.ownership.proof()?;
         let space = space_of(&self.setup);
         let context = CycleContext {
+            ledger: &self.ledger,
+            caps: &CapsRead::Yes { problem: None },
             provider: self.provider.as_ref(),
             store: &self.store,
             clock: self.clock.as_ref(),

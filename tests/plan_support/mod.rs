@@ -167,6 +167,7 @@ impl World {
             readiness: &self.readiness,
             side: &self.side,
             interruptions: &self.interruptions,
+            spending: None,
             made: self.made_before,
             archived: &self.archived,
         }

@@ -34,16 +34,34 @@ impl std::error::Error for Refusal {}
 /// What is admitted in the same wave and not in the book yet, by cap and window.
 type Promised = BTreeMap<(usize, Timestamp), i128>;
 
+/// A wave while it is put together: each reservation is asked for after those before it that were admitted.
+#[derive(Debug, Clone)]
+pub struct Admission<'a> {
+    book: &'a Book,
+    promised: Promised,
+}
+
+impl Admission<'_> {
+    /// Whether one more may be made. What cannot be reckoned with is not decided here: [`Book::apply`] refuses it.
+    ///
+    /// # Errors
+    /// [`Refusal`]: a cap has no room for it; those before it stay admitted.
+    pub fn admit(&mut self, reservation: &Reservation) -> Result<(), Refusal> {
+        let open = Open::new(reservation.clone(), 0);
+        self.book.fits(&open, &mut self.promised, Book::room)
+    }
+}
+
 impl Book {
-    /// Which of these reservations may be made, each after those before it that may. What cannot be reckoned with is not
-    /// decided here: [`Book::apply`] refuses it.
+    /// A wave of reservations, of which nothing is admitted yet.
+    pub fn admission(&self) -> Admission<'_> {
+        Admission { book: self, promised: Promised::new() }
+    }
+
+    /// Which of these reservations may be made, each after those before it that may.
     pub fn admit(&self, reservations: &[Reservation]) -> Vec<Result<(), Refusal>> {
-        let mut promised = Promised::new();
-        let mut admit = |reservation: &Reservation| {
-            let open = Open::new(reservation.clone(), 0);
-            self.fits(&open, &mut promised, Self::room)
-        };
-        reservations.iter().map(&mut admit).collect()
+        let mut wave = self.admission();
+        reservations.iter().map(|reservation| wave.admit(reservation)).collect()
     }
 
     /// The least that is left for an account in any window that a time touches, with the cap that leaves it; `None`: no

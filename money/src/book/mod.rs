@@ -15,6 +15,7 @@ mod settled;
 mod shards;
 mod stage;
 mod sums;
+mod thrift;
 mod totals;
 pub mod verify;
 mod windows;
@@ -27,12 +28,13 @@ use std::sync::Arc;
 
 use vcycle_api::{Generation, IntentToken, SpaceName, Timestamp};
 
-pub use admit::Refusal;
+pub use admit::{Admission, Refusal};
 pub use apply::Violation;
 pub use open::Open;
 pub use settled::{Hour, Purpose};
 pub use stage::{Recorded, Stage, Standing};
 pub use sums::Sum;
+pub use thrift::ToEnd;
 pub use totals::{Line, Totals};
 pub use verify::{Damage, Head, Sealed};
 #[cfg(test)]

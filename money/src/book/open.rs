@@ -57,6 +57,12 @@ impl Open {
         if past.from < past.to { self.charged_within(life, past) } else { Amount::ZERO }
     }
 
+    /// What it costs at a time.
+    pub fn tariff_at(&self, at: Timestamp) -> &Tariff {
+        let later = self.repriced.iter().rev().find(|(since, _)| *since <= at);
+        later.map_or(&self.reservation.tariff, |(_, tariff)| tariff)
+    }
+
     /// The end is later now.
     pub(super) fn extend(&mut self, until: Timestamp) -> Result<(), Violation> {
         if until <= self.reservation.until {

@@ -7,7 +7,7 @@ use vcycle_api::Timestamp;
 
 use super::admit::reaches;
 use super::{Book, Span, Sum};
-use crate::{Amount, Cap, CapName};
+use crate::{Amount, Cap, CapName, Permille};
 
 /// What happens because of a cap, in the order in which it becomes worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,6 +74,13 @@ impl Standing {
     /// What may still be reserved; less than nothing when the cap is passed.
     pub fn left(&self) -> Amount {
         self.cap.limit - self.sum.both()
+    }
+
+    /// Whether everything that the cap is on must end: it is spent to where its manager wants that. What was reserved in time
+    /// may go on to the very limit, so a cap that is to be drained there ends nothing.
+    pub fn ends_everything(&self) -> bool {
+        let part = self.cap.stages.drain;
+        part < Permille(1000) && reaches(i128::from(self.spent().nanos()), &self.cap, part)
     }
 
     /// What has been spent until now.

@@ -26,6 +26,8 @@ pub struct SpendingSettings {
     pub book: Arc<PriceBook>,
     /// All rates to this currency.
     pub rates: Arc<ExchangeRates>,
+    /// The command that is run when a cap comes to another stage.
+    pub hook: Option<PathBuf>,
     /// How much longer than to its hard end a machine is reserved, where its space says nothing else.
     pub overstay: Duration,
 }
@@ -72,6 +74,8 @@ pub(in crate::config) fn read_spending(
     let rate_age = spending.get_or("rate_age", values::duration_above_zero, defaults::RATE_AGE);
     let rate_margin = spending.get_or("rate_margin", sums::permille, defaults::RATE_MARGIN);
     let overstay = spending.get_or("overstay", sums::seconds, defaults::OVERSTAY).value;
+    let hook = spending.get("hook", values::path);
+    let hook = hook.map(|hook| hook.place.source.absolute(&hook.value));
     refuse_none(&spending, prices.as_ref());
     refuse_none(&spending, rates.as_ref());
     spending.finish();
@@ -81,7 +85,8 @@ pub(in crate::config) fn read_spending(
     let rates = ExchangeRates::new(currency, rates, rate_margin.value, rate_age.value);
     let book = read_book(texts, price_age.value, problems)?;
     warn_unconverted(&book, &rates, prices.as_ref(), problems);
-    Some(SpendingSettings { currency, book: Arc::new(book), rates: Arc::new(rates), overstay })
+    let (book, rates) = (Arc::new(book), Arc::new(rates));
+    Some(SpendingSettings { currency, book, rates, hook, overstay })
 }
 
 fn refuse_none(spending: &Reader<'_>, files: Option<&Placed<Vec<PathBuf>>>) {

@@ -13,7 +13,7 @@ use crate::plan::judge::{Judged, Sighted, is_trusted, judge};
 use crate::plan::limits::Budget;
 use crate::plan::{NewMachine, Plan, PlanInput};
 
-use super::{Machines, Set, Verdict, ensure, news, places, silence};
+use super::{Machines, Set, Verdict, ensure, money, news, places, silence};
 
 /// All laws of creates.
 pub(super) fn all(input: &PlanInput<'_>, plan: &Plan, machines: &Machines<'_>) -> Verdict {
@@ -45,6 +45,7 @@ pub(super) fn all(input: &PlanInput<'_>, plan: &Plan, machines: &Machines<'_>) -
     let judge = |view| judge(input, Sighted::of(input, view));
     let judged: Vec<Judged<'_>> = input.machines.iter().map(judge).collect();
     places::limits(input, &news, &judged)?;
+    money::all_is_paid(input, &news)?;
     after_failures(input, &news, &judged)
 }
 

@@ -5,6 +5,7 @@
 //! folders 0750 (`StatePath::directory_mode`).
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,6 +101,15 @@ impl SharedFs for RealFs {
                     meta.map(|meta| meta.modified().map(Timestamp::from_system)).transpose()
                 })
                 .collect()
+        })
+        .await
+    }
+
+    async fn owners(&self, paths: &[StatePath]) -> io::Result<Vec<Option<u32>>> {
+        let paths = paths.to_vec();
+        self.blocking(move |disk| {
+            let found = disk.metadata(&paths)?.into_iter();
+            Ok(found.map(|meta| meta.map(|meta| meta.uid())).collect())
         })
         .await
     }

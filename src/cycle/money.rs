@@ -1,0 +1,326 @@
+//! The money of a cycle: the ledger is read, what has become of machines is booked, and the plan sees what is left.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{info, warn};
+use vcycle_money::book::{Stage, ToEnd};
+use vcycle_money::{Book, Event, Reservation, Tariff};
+
+use super::CycleContext;
+use crate::config::OfferingPrice;
+use crate::library::{Setup, SpaceSetup};
+use crate::model::{
+    ClockTrust, Generation, IntentToken, ListingState, MachineName, MachineRecord, Offering,
+    Sighting, SpaceName, Timestamp,
+};
+use crate::observe::{Observation, SpaceMemory};
+use crate::plan::{Books, Costs, Known, Late, Spending, bookings};
+use crate::store::{Fenced, LedgerError, Proof, StoreError};
+
+/// What is reserved at least for a machine whose hard end has passed when it is found.
+const FOUND_LATE: Duration = Duration::from_secs(15 * 60);
+
+/// Whether the caps in force are those that the spend manager wants, or tighter ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CapsRead {
+    /// This process has read the files, and what they said is in force.
+    Yes {
+        /// Why what they say now is not taken up.
+        problem: Option<String>,
+    },
+    /// It has not: nothing may be spent yet.
+    NotYet {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What is known of money in one cycle of a space whose spending is watched.
+#[derive(Debug, Clone)]
+pub(super) struct Money {
+    book: Arc<Book>,
+    costs: Costs,
+    to_end: ToEnd,
+    stopped: Option<String>,
+    alarms: Vec<String>,
+}
+
+/// What a cycle has seen.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) seen: &'a Observation,
+    pub(super) trust: &'a ClockTrust,
+}
+
+/// What machines of a space cost now, by the price lists; `None`: spending is not watched there.
+pub fn costs(
+    setup: &Setup,
+    space: &SpaceSetup,
+    (offerings, now): (&[Offering], Timestamp),
+) -> Option<Costs> {
+    let spending = setup.config.spending.as_ref()?;
+    let config = setup.config.spaces.get(&space.policy.space)?;
+    let policies = space.policy.machinetypes.values();
+    let longest = policies.map(|policy| policy.deadline(now)).max().unwrap_or(now);
+    let overstay = spending.overstay(config);
+    let until = longest + overstay;
+    let price =
+        |offering: &Offering| (offering.id.clone(), spending.price(config, offering, (now, until)));
+    let communities = config
+        .machinetypes
+        .iter()
+        .filter_map(|(name, machinetype)| Some((name.clone(), machinetype.community.clone()?)));
+    Some(Costs {
+        provider: config.biller(),
+        communities: communities.collect(),
+        prices: offerings.iter().map(price).collect(),
+        overstay,
+    })
+}
+
+impl Money {
+    /// Reads the ledger and books what is new. `None`: spending is not watched in this space.
+    ///
+    /// # Errors
+    /// The ledger shows that our ownership is older than one that was: the log of owners is older than the ledger.
+    pub(super) async fn of(
+        context: &CycleContext<'_>,
+        proof: &Proof<'_>,
+        look: Seen<'_>,
+        memory: &SpaceMemory,
+    ) -> Result<Option<Self>, StoreError> {
+        let offerings = (&look.seen.offerings[..], look.seen.now);
+        let Some(costs) = costs(context.setup, context.space, offerings) else { return Ok(None) };
+        let nothing = Self {
+            book: context.ledger.book(),
+            costs,
+            to_end: ToEnd::new(),
+            stopped: None,
+            alarms: Vec::new(),
+        };
+        nothing.again(context, proof, look, memory).await.map(Some)
+    }
+
+    /// The same after the ledger was read again, and what is new was booked.
+    pub(super) async fn again(
+        &self,
+        context: &CycleContext<'_>,
+        proof: &Proof<'_>,
+        look: Seen<'_>,
+        memory: &SpaceMemory,
+    ) -> Result<Self, StoreError> {
+        let mut next = self.clone();
+        next.stopped = match next.book_what_is_new(context, proof, look, memory).await {
+            Ok(()) => next.why_not(context, look, memory),
+            Err(LedgerError::Store(StoreError::Fenced(fenced))) => return Err(fenced.into()),
+            Err(problem) => {
+                warn!(space = %proof.space(), %problem, "nothing can be reserved");
+                Some(problem.to_string())
+            }
+        };
+        let (generation, by) = (proof.generation(), next.book.generation(proof.space()));
+        if let Some(by) = by.filter(|by| *by > generation) {
+            return Err(Fenced::Outrun { generation, by }.into());
+        }
+        next.look_at_caps(proof.space(), look);
+        next.alarms.extend(next.stopped.iter().map(|why| format!("nothing may be spent: {why}")));
+        if let CapsRead::Yes { problem: Some(problem) } = context.caps {
+            next.alarms.push(format!("the caps in force stay as they are: {problem}"));
+        }
+        next.alarms.extend(context.ledger.alarms());
+        Ok(next)
+    }
+
+    /// As the plan sees it.
+    pub(super) fn view(&self) -> Spending<'_> {
+        Spending {
+            book: &self.book,
+            costs: &self.costs,
+            to_end: &self.to_end,
+            stopped: self.stopped.as_deref(),
+        }
+    }
+
+    /// What people should know.
+    pub(super) fn alarms(&self) -> &[String] {
+        &self.alarms
+    }
+
+    async fn book_what_is_new(
+        &mut self,
+        context: &CycleContext<'_>,
+        proof: &Proof<'_>,
+        look: Seen<'_>,
+        memory: &SpaceMemory,
+    ) -> Result<(), LedgerError> {
+        self.book = context.ledger.refresh().await?;
+        // Nothing follows from a time that is doubted, nor from records that may not be what stands there.
+        let Some(believed_since) = memory.believed_since.filter(|_| !memory.stale) else {
+            return Ok(());
+        };
+        let desk = Desk {
+            space: proof.space(),
+            generation: proof.generation(),
+            believed_since,
+            seen: look.seen,
+            memory,
+            costs: &self.costs,
+            orphans: look.seen.orphans.iter().map(|orphan| orphan.tags.intent).collect(),
+        };
+        let news = desk.news(&self.book);
+        if news.is_empty() {
+            return Ok(());
+        }
+        info!(space = %proof.space(), events = news.len(), "booked what has become of machines");
+        context.ledger.write(proof, |book| desk.news(book)).await?;
+        self.book = context.ledger.book();
+        Ok(())
+    }
+
+    /// Why nothing may be spent now, although the ledger can be written.
+    fn why_not(
+        &self,
+        context: &CycleContext<'_>,
+        look: Seen<'_>,
+        memory: &SpaceMemory,
+    ) -> Option<String> {
+        if let CapsRead::NotYet { why } = context.caps {
+            return Some(why.clone());
+        }
+        if !self.book.caps().is_empty() && !look.seen.orphans.is_empty() {
+            return Some(
+                "a machine of ours was found that no record is of: it is booked first".into(),
+            );
+        }
+        let unbooked = memory.records().values().find(|record| {
+            let account =
+                self.costs.account(record.space(), record.machinetype(), &record.offering);
+            let is_free =
+                matches!(self.costs.prices.get(&record.offering), Some(OfferingPrice::Unmetered));
+            record.may_exist()
+                && !is_free
+                && self.book.reservation(record.intent()).is_none()
+                && self.book.is_capped(&account)
+        });
+        unbooked.map(|record| {
+            let (machine, offering) = (record.machine(), &record.offering);
+            format!(
+                "{machine} exists and is not booked, since the price of {offering} is not known"
+            )
+        })
+    }
+
+    /// Which machines must end for the sake of a cap, and what people should know of caps.
+    fn look_at_caps(&mut self, space: &SpaceName, Seen { seen, trust }: Seen<'_>) {
+        self.alarms.clear();
+        self.to_end.clear();
+        if !trust.is_trusted() {
+            return;
+        }
+        self.to_end = self.book.to_end(seen.now);
+        for standing in self.book.standings(seen.now) {
+            let spaces = &standing.cap.scope.spaces;
+            let is_ours = spaces.is_empty() || spaces.contains(space);
+            let (name, limit) = (&standing.cap.name, standing.cap.limit);
+            let words = match standing.stage {
+                Stage::Open => continue,
+                Stage::Warned => "is nearly used",
+                Stage::NotGrowing => "is used: nothing more is made",
+                Stage::Draining => "is passed: machines are told to end",
+                Stage::Spent => "is spent",
+            };
+            if is_ours {
+                let sum = standing.sum.both();
+                self.alarms.push(format!(
+                    "the cap {name} {words}: {sum} of {limit} are spent or reserved"
+                ));
+            }
+        }
+    }
+}
+
+/// What is known while the books of a space are kept.
+struct Desk<'a> {
+    space: &'a SpaceName,
+    generation: Generation,
+    believed_since: Timestamp,
+    seen: &'a Observation,
+    memory: &'a SpaceMemory,
+    costs: &'a Costs,
+    /// Intents of VMs that are seen and have no record.
+    orphans: BTreeSet<IntentToken>,
+}
+
+impl<'a> Desk<'a> {
+    fn news(&self, book: &Book) -> Vec<Event> {
+        let known = |reservation: &Reservation| self.known(reservation);
+        let tariff = |reservation: &Reservation| self.tariff(reservation);
+        let living = self.memory.records().values().filter(|record| record.may_exist());
+        let unbooked = living.filter(|record| book.reservation(record.intent()).is_none());
+        bookings(&Books {
+            book,
+            space: self.space,
+            generation: self.generation,
+            now: self.seen.now,
+            believed_since: self.believed_since,
+            known: &known,
+            tariff: &tariff,
+            late: unbooked.filter_map(|record| self.late(record)).collect(),
+        })
+    }
+
+    fn known(&self, reservation: &Reservation) -> Known<'a> {
+        let Reservation { intent, machine, .. } = reservation;
+        if self.orphans.contains(intent) || self.memory.is_corrupt(machine) {
+            return Known::Somehow;
+        }
+        let current = self.memory.records().get(machine);
+        let records = current.into_iter().chain(self.memory.archived(machine));
+        let own = records.into_iter().find(|record| record.intent() == intent);
+        match own {
+            Some(record) => Known::Record(record),
+            None if self.memory.is_archived_corrupt(machine) => Known::Archived,
+            None => match &self.seen.listing {
+                ListingState::Complete { started: _ } => Known::Nothing,
+                ListingState::Shrunken { expected: _, missing: _ }
+                | ListingState::Partial { why: _ }
+                | ListingState::Failed { kind: _, message: _ }
+                | ListingState::Elsewhere { ours: _, theirs: _ } => Known::NotYet,
+            },
+        }
+    }
+
+    fn tariff(&self, reservation: &Reservation) -> Option<Tariff> {
+        match self.costs.prices.get(&reservation.offering)? {
+            OfferingPrice::Priced(priced) => Some(priced.tariff),
+            OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
+        }
+    }
+
+    /// What is reserved for a machine that exists without a reservation, if its price is known.
+    fn late(&self, record: &'a MachineRecord) -> Option<Late<'a>> {
+        let begin =
+            self.began(record.machine()).map_or(record.intended, |at| at.min(record.intended));
+        let reservation = self.costs.reservation(&record.tags, &record.offering, begin);
+        let mut reservation = reservation.ok().flatten()?;
+        reservation.until = reservation.until.max(self.seen.now + FOUND_LATE);
+        reservation.generation = self.generation;
+        Some(Late { record, reservation })
+    }
+
+    /// When the cloud began to have a machine, if it tells.
+    fn began(&self, machine: &MachineName) -> Option<Timestamp> {
+        let view = self.seen.machines.iter().find(|view| view.record.machine() == machine)?;
+        match &view.sighting {
+            Sighting::Seen(instance) => instance.created,
+            Sighting::ProvenAbsent | Sighting::NotSeen => None,
+        }
+    }
+}
+
+/// Alarms of money of a cycle, when it is watched.
+pub(super) fn alarms(money: Option<&Money>) -> Vec<String> {
+    money.map_or_else(Vec::new, |money| money.alarms().to_vec())
+}

@@ -1,0 +1,90 @@
+//! The spend manager's own command, run when a cap comes to another stage: a mail, a message to a chat, a webhook.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+use tracing::{info, warn};
+use vcycle_money::book::Stage;
+use vcycle_money::{Amount, CapName, Span, Standing};
+
+use crate::model::ManagerName;
+
+/// The longest that the command may take.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What the command is told: as JSON on its standard input, the most needed as variables of its environment.
+#[derive(Debug, Serialize)]
+pub(super) struct News {
+    format: u32,
+    manager: ManagerName,
+    cap: CapName,
+    stage: Stage,
+    before: Stage,
+    window: Option<Span>,
+    limit: Amount,
+    settled: Amount,
+    reserved: Amount,
+    running: Amount,
+}
+
+impl News {
+    pub(super) fn of(standing: &Standing, stage: Stage, manager: &ManagerName) -> Self {
+        Self {
+            format: 1,
+            manager: manager.clone(),
+            cap: standing.cap.name.clone(),
+            stage,
+            before: standing.recorded.map_or(Stage::Open, |recorded| recorded.stage),
+            window: standing.window,
+            limit: standing.cap.limit,
+            settled: standing.sum.settled(),
+            reserved: standing.sum.reserved(),
+            running: standing.run_up,
+        }
+    }
+}
+
+/// Runs the command beside everything else; what it says is in the log.
+pub(super) fn start(command: &Path, news: News) {
+    let command = command.to_owned();
+    tokio::spawn(async move {
+        match tokio::time::timeout(LONGEST, run(&command, &news)).await {
+            Ok(Ok(())) => info!(hook = %command.display(), cap = %news.cap, "the hook was told"),
+            Ok(Err(why)) => {
+                warn!(hook = %command.display(), cap = %news.cap, why, "the hook failed")
+            }
+            Err(_) => warn!(hook = %command.display(), cap = %news.cap, "the hook took too long"),
+        }
+    });
+}
+
+async fn run(command: &PathBuf, news: &News) -> Result<(), String> {
+    let mut child = Command::new(command)
+        .env("VCYCLE_CAP", news.cap.to_string())
+        .env("VCYCLE_STAGE", news.stage.word())
+        .env("VCYCLE_STAGE_BEFORE", news.before.word())
+        .env("VCYCLE_LIMIT", news.limit.to_string())
+        .env("VCYCLE_SPENT", (news.settled + news.running).to_string())
+        .env("VCYCLE_COMMITTED", (news.settled + news.reserved).to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("it cannot be started: {error}"))?;
+    let text = serde_json::to_vec(news).expect("our types have text keys");
+    if let Some(mut input) = child.stdin.take() {
+        // A command that does not read it needs it not.
+        let _ = input.write_all(&text).await;
+    }
+    let output = child.wait_with_output().await.map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{}: {}", output.status, said.lines().last().unwrap_or_default()))
+}

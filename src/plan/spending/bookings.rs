@@ -1,0 +1,153 @@
+//! What the ledger must learn of the machines of a space: which have ended and what they cost, which were never made, which
+//! exist longer than was reserved for, which became dearer, which exist without a reservation. Settled is only what is
+//! proven to be gone.
+
+use std::time::Duration;
+
+use vcycle_money::book::Open;
+use vcycle_money::{Book, Event, Found, ReleaseReason, Reservation, SettleReason, Tariff};
+
+use crate::model::{
+    EndKind, Evidence, Generation, IntentToken, MachineRecord, SpaceName, Timestamp,
+};
+
+/// A reservation that is too short is made longer by so much at a time.
+const EXTENSION: Duration = Duration::from_secs(15 * 60);
+
+/// How far the clocks of two managers may be apart while both are believed: each within a minute of the file server's.
+const CLOCKS_APART: Duration = Duration::from_secs(120);
+
+/// What is known of the machine of a reservation.
+#[derive(Debug, Clone, Copy)]
+pub enum Known<'a> {
+    /// This, archived or not.
+    Record(&'a MachineRecord),
+    /// It is proven gone, and its archived record cannot be read.
+    Archived,
+    /// It may exist: its record cannot be read, or its VM is seen and has none yet.
+    Somehow,
+    /// There is no record, as far as all records could be read, and the cloud's complete listing shows no VM.
+    Nothing,
+    /// There is no record, and nothing follows from that now.
+    NotYet,
+}
+
+/// A machine that may exist without a reservation.
+#[derive(Debug, Clone)]
+pub struct Late<'a> {
+    /// Its record.
+    pub record: &'a MachineRecord,
+    /// What is to be reserved for it.
+    pub reservation: Reservation,
+}
+
+/// What is known of a space whose owner keeps the books of it.
+pub struct Books<'a> {
+    /// The ledger.
+    pub book: &'a Book,
+    /// The space.
+    pub space: &'a SpaceName,
+    /// Ours.
+    pub generation: Generation,
+    /// By the clock of this cycle, which is believed.
+    pub now: Timestamp,
+    /// Since when our clock was believed without a break.
+    pub believed_since: Timestamp,
+    /// What is known of the machine of a reservation.
+    pub known: &'a dyn Fn(&Reservation) -> Known<'a>,
+    /// What an hour of a machine costs from now on, if that is known.
+    pub tariff: &'a dyn Fn(&Reservation) -> Option<Tariff>,
+    /// Machines without a reservation.
+    pub late: Vec<Late<'a>>,
+}
+
+/// Everything that must be booked now, by intent; then what was found.
+pub fn bookings(books: &Books<'_>) -> Vec<Event> {
+    let open = books.book.reservations();
+    let own = open.filter(|open| open.reservation.account.space == *books.space);
+    let mut events: Vec<Event> = own.flat_map(|open| of_open(books, open)).collect();
+    events.extend(books.late.iter().filter_map(|late| found(books.book, late)));
+    events
+}
+
+fn of_open(books: &Books<'_>, open: &Open) -> Vec<Event> {
+    let intent = open.reservation.intent;
+    let released = |reason| vec![Event::Released { intent, reason }];
+    let record = match (books.known)(&open.reservation) {
+        Known::Record(record) => record,
+        Known::Archived => return settled(books, open, (books.now, SettleReason::Killed)),
+        Known::Somehow => return goes_on(books, open),
+        // Its intent was never written, and whoever reserved it writes it no more: it is not the owner, or it is us.
+        Known::Nothing if open.reservation.generation <= books.generation => {
+            return released(ReleaseReason::NotAsked);
+        }
+        Known::Nothing | Known::NotYet => return goes_on(books, open),
+    };
+    if record.rejected.is_some() {
+        return released(ReleaseReason::Refused);
+    }
+    let Some(gone) = &record.gone else { return goes_on(books, open) };
+    match gone.evidence {
+        Evidence::NeverMade => released(ReleaseReason::NeverMade),
+        Evidence::Rejected => released(ReleaseReason::Refused),
+        Evidence::NotFound | Evidence::DeleteSaidGone | Evidence::Tombstone => {
+            // A time that was written before our clock was believed may be another clock's.
+            let is_ours = gone.at >= books.believed_since && gone.at <= books.now;
+            let end = if is_ours { gone.at } else { books.now };
+            settled(books, open, (end, use_of(record)))
+        }
+    }
+}
+
+/// A machine that may exist: booked longer when its time is over, and at a higher price when that has risen.
+fn goes_on(books: &Books<'_>, open: &Open) -> Vec<Event> {
+    let Reservation { intent, until, .. } = open.reservation;
+    let is_over = books.now + clocks_apart(books, open) >= until;
+    let longer =
+        is_over.then_some(Event::Extended { intent, until: books.now + EXTENSION + CLOCKS_APART });
+    let dearer = (books.tariff)(&open.reservation)
+        .filter(|tariff| tariff.hourly > open.tariff_at(books.now).hourly)
+        .map(|tariff| Event::Repriced { intent, tariff, from: books.now });
+    dearer.into_iter().chain(longer).collect()
+}
+
+/// From the moment of its reservation, before which it cannot have existed, to the proof that it does not.
+fn settled(books: &Books<'_>, open: &Open, (end, reason): (Timestamp, SettleReason)) -> Vec<Event> {
+    let Reservation { intent, from: begin, until, .. } = open.reservation;
+    let end = (end + clocks_apart(books, open)).max(begin);
+    let longer = (end > until).then_some(Event::Extended { intent, until: end });
+    let settled = Event::Settled { intent, begin, end, reason };
+    longer.into_iter().chain([settled]).collect()
+}
+
+/// What was reserved under another ownership was reserved by another clock.
+fn clocks_apart(books: &Books<'_>, open: &Open) -> Duration {
+    let is_ours = open.reservation.generation == books.generation
+        && open.reservation.from >= books.believed_since;
+    if is_ours { Duration::ZERO } else { CLOCKS_APART }
+}
+
+/// Whether what a machine cost was of use.
+fn use_of(record: &MachineRecord) -> SettleReason {
+    match record.how_it_ended(Duration::ZERO).map(|ended| ended.kind) {
+        Some(EndKind::Message { message: _ } | EndKind::Silent) | None => SettleReason::Worked,
+        Some(EndKind::Fizzled) => SettleReason::Fizzled,
+        Some(
+            EndKind::NeverStarted
+            | EndKind::CloudFault
+            | EndKind::NeverMade
+            | EndKind::Rejected { kind: _ },
+        ) => SettleReason::NeverStarted,
+        Some(EndKind::Preempted) => SettleReason::Preempted,
+        Some(EndKind::Killed { reason: _ }) => SettleReason::Killed,
+    }
+}
+
+fn found(book: &Book, Late { record, reservation }: &Late<'_>) -> Option<Event> {
+    let intent: &IntentToken = record.intent();
+    if book.reservation(intent).is_some() {
+        return None;
+    }
+    let how = if record.can_write_outputs() { Found::OlderThanLedger } else { Found::Adopted };
+    Some(Event::Found { reservation: reservation.clone(), how })
+}

@@ -1,0 +1,156 @@
+//! Money in a plan: what may be spent, as the plan sees it (here), and what the ledger must learn of the machines
+//! (`bookings`). The worst cost of each machine passes every cap before it is planned, with everything counted that this
+//! plan already makes. The ledger has the last word: others may have spent meanwhile.
+
+mod bookings;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use vcycle_money::book::{Admission, ToEnd};
+use vcycle_money::{Account, Book, Community, ProviderName, Refusal, Reservation};
+
+pub use bookings::{Books, Known, Late, bookings};
+
+use super::Reason;
+use crate::config::OfferingPrice;
+use crate::model::{
+    Drain, DrainReason, IntentToken, MachinetypeName, OfferingId, SpaceName, Tags, Timestamp,
+};
+
+/// What machines of a space cost, and where that is booked.
+#[derive(Debug, Clone)]
+pub struct Costs {
+    /// Who sends the bill.
+    pub provider: ProviderName,
+    /// For whom machinetypes work, of those that say it.
+    pub communities: BTreeMap<MachinetypeName, Community>,
+    /// Of each offering, for the longest life that a machine can have from now on.
+    pub prices: BTreeMap<OfferingId, OfferingPrice>,
+    /// How much longer than to its hard end a machine is reserved.
+    pub overstay: Duration,
+}
+
+/// What may be spent in a space whose spending is watched.
+#[derive(Debug, Clone, Copy)]
+pub struct Spending<'a> {
+    /// The ledger as it was read in this cycle.
+    pub book: &'a Book,
+    /// What machines cost.
+    pub costs: &'a Costs,
+    /// Machines that must end, because a cap is passed or spent.
+    pub to_end: &'a ToEnd,
+    /// Why nothing may be reserved: the ledger is damaged, the caps could not be read, a machine runs that is not booked.
+    pub stopped: Option<&'a str>,
+}
+
+/// How a new machine is paid for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pays {
+    /// Spending is not watched there; or it costs nothing; or nobody knows what it costs, and no cap is on it.
+    Nothing,
+    /// This is reserved before it is asked for.
+    Reserve(Box<Reservation>),
+}
+
+impl Costs {
+    /// Where a machine is booked.
+    pub fn account(
+        &self,
+        space: &SpaceName,
+        machinetype: &MachinetypeName,
+        offering: &OfferingId,
+    ) -> Account {
+        Account {
+            provider: self.provider.clone(),
+            space: space.clone(),
+            machinetype: machinetype.clone(),
+            community: self.communities.get(machinetype).cloned(),
+            market: offering.market,
+        }
+    }
+
+    /// What is reserved for a machine that may cost from a time on.
+    ///
+    /// # Errors
+    /// Nobody knows what it costs. `Ok(None)`: it costs nothing.
+    pub fn reservation(
+        &self,
+        tags: &Tags,
+        offering: &OfferingId,
+        from: Timestamp,
+    ) -> Result<Option<Reservation>, String> {
+        let priced = match self.prices.get(offering) {
+            Some(OfferingPrice::Unmetered) => return Ok(None),
+            Some(OfferingPrice::Priced(priced)) => priced,
+            Some(OfferingPrice::Unpriced(unpriced)) => return Err(unpriced.to_string()),
+            None => return Err(format!("{offering} is not offered any more")),
+        };
+        Ok(Some(Reservation {
+            intent: tags.intent,
+            machine: tags.machine.clone(),
+            generation: tags.generation,
+            account: self.account(&tags.space, &tags.machinetype, offering),
+            offering: offering.clone(),
+            tariff: priced.tariff,
+            quoted: priced.quoted,
+            from,
+            until: tags.deadline + self.overstay,
+        }))
+    }
+}
+
+impl Spending<'_> {
+    /// That a machine must end, if a cap wants it.
+    pub(super) fn drain(&self, intent: &IntentToken, by: Timestamp) -> Option<Drain> {
+        let cap = self.to_end.get(intent)?;
+        Some(Drain { by, reason: DrainReason::SpendingCap { cap: cap.to_string() } })
+    }
+
+    /// Whether what a machine costs stands in the ledger and is not settled: its record must not be forgotten.
+    pub(super) fn is_open(&self, machine: &crate::model::MachineName) -> bool {
+        self.book.reservations().any(|open| open.reservation.machine == *machine)
+    }
+}
+
+/// What is left in the caps while machines are chosen.
+pub(super) struct Purse<'a> {
+    open: Option<(Spending<'a>, Admission<'a>)>,
+}
+
+impl<'a> Purse<'a> {
+    pub(super) fn of(spending: Option<Spending<'a>>) -> Self {
+        Self { open: spending.map(|spending| (spending, spending.book.admission())) }
+    }
+
+    /// Takes what a machine may cost from now on, or says why nothing can be taken.
+    pub(super) fn pay(
+        &mut self,
+        tags: &Tags,
+        offering: &OfferingId,
+        now: Timestamp,
+    ) -> Result<Pays, Reason> {
+        let Some((spending, admission)) = &mut self.open else { return Ok(Pays::Nothing) };
+        match spending.costs.reservation(tags, offering, now) {
+            Ok(None) => Ok(Pays::Nothing),
+            Err(why) => {
+                let account = spending.costs.account(&tags.space, &tags.machinetype, offering);
+                let is_capped = spending.book.is_capped(&account) || spending.stopped.is_some();
+                if is_capped { Err(Reason::PriceUnknown { why }) } else { Ok(Pays::Nothing) }
+            }
+            Ok(Some(reservation)) => {
+                if let Some(why) = spending.stopped {
+                    return Err(Reason::SpendingStopped { why: why.to_owned() });
+                }
+                match admission.admit(&reservation) {
+                    Ok(()) => Ok(Pays::Reserve(Box::new(reservation))),
+                    Err(refusal) => Err(at_its_cap(refusal)),
+                }
+            }
+        }
+    }
+}
+
+fn at_its_cap(Refusal { cap, window, left, needed }: Refusal) -> Reason {
+    Reason::SpendingCap { cap: cap.to_string(), window: window.from, left, needed }
+}
