@@ -28,7 +28,7 @@ use crate::act::Home;
 use crate::config::SpaceConfig;
 use crate::cycle::CapsRead;
 use crate::library::Setup;
-use crate::model::{Board, ConfigStatus, DeploymentId, SpaceName};
+use crate::model::{Board, ConfigStatus, DeploymentId, Generation, SpaceName};
 use crate::store::{Ledger, Store};
 
 use board::{BoardKeeper, News};
@@ -201,6 +201,18 @@ pub(crate) struct Purse {
     pub(crate) ledger: Ledger,
     /// Whether the caps in force are those of the spend manager.
     pub(crate) caps: watch::Sender<CapsRead>,
+}
+
+impl Purse {
+    /// The highest ownership of a space that the ledger has seen: it was, whatever the log of owners has lost.
+    pub(crate) fn generation(&self, space: &SpaceName) -> Generation {
+        self.ledger.book().generation(space).unwrap_or_default()
+    }
+
+    /// What is known of the caps now.
+    pub(crate) fn caps(&self) -> CapsRead {
+        self.caps.borrow().clone()
+    }
 }
 
 /// The tasks of the spaces.

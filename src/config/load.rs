@@ -129,7 +129,7 @@ fn warn_unwatched(texts: &CapTexts, problems: &Collector) {
 /// read are not the same as none.
 pub fn read_caps(state_dir: &Path, problems: &Collector) -> CapTexts {
     let mut texts = Texts::default();
-    let folder = shown(&state_dir.join("caps.d"));
+    let folder = caps_folder(state_dir);
     let files = texts.read_folder(&folder, problems);
     let known = |file: TextFile| {
         let metadata = std::fs::metadata(file.path()).ok();
@@ -141,6 +141,11 @@ pub fn read_caps(state_dir: &Path, problems: &Collector) -> CapTexts {
         }
     };
     CapTexts { folder, files: files.into_iter().map(known).collect() }
+}
+
+/// Where the files of the spend manager are, for people.
+pub fn caps_folder(state_dir: &Path) -> PathBuf {
+    shown(&state_dir.join("caps.d"))
 }
 
 /// The state directory of a configuration that need not be valid; `None` when it names none.

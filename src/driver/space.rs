@@ -107,10 +107,8 @@ impl SpaceWorker {
             let given_back = self.members.borrow().given_back;
             let listener = Listener { space: &self.space, news: &self.shared.news };
             let place = self.place();
-            // What it has written in the ledger was written under an ownership that was, whatever the log has lost.
-            let booked =
-                self.shared.purse.ledger.book().generation(&self.space).unwrap_or_default();
-            let acquire = place.acquire(ttl, self.above.max(booked));
+            let above = self.above.max(self.shared.purse.generation(&self.space));
+            let acquire = place.acquire(ttl, above);
             match listener.answer(ttl / ANSWERS_PER_TTL, acquire).await {
                 Ok(Turn::Ours(ownership)) => self.own(*ownership).await,
                 Ok(Turn::Wait { why, pause }) => {
@@ -263,12 +261,11 @@ impl SpaceWorker {
             };
             memory.listen |= std::mem::take(&mut self.woken);
             let doors = self.members.borrow().doors(&shared.home.base_url, shared.clock.as_ref());
-            let caps = shared.purse.caps.borrow().clone();
             let context = CycleContext {
                 provider: provider.as_ref(),
                 store: &shared.store,
                 ledger: &shared.purse.ledger,
-                caps: &caps,
+                caps: &shared.purse.caps(),
                 clock: shared.clock.as_ref(),
                 deployment: &shared.deployment,
                 setup,

@@ -1,6 +1,5 @@
 //! From the files of the spend manager to the caps in force, which stand in the ledger.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,7 +8,7 @@ use vcycle_money::caps_change::{Stood, due};
 use vcycle_money::{Cap, Currency};
 
 use super::Shared;
-use crate::config::{CapFile, CapTexts, Collector, Config, TextFile, validate_caps};
+use crate::config::{CapFile, CapTexts, Collector, Config, TextFile, caps_folder, validate_caps};
 use crate::cycle::CapsRead;
 use crate::store::CapsFile;
 
@@ -91,7 +90,7 @@ impl CapsKeeper {
 }
 
 fn texts(config: &Config, files: Vec<CapsFile>) -> CapTexts {
-    let folder: PathBuf = config.site.state_dir.join("caps.d");
+    let folder = caps_folder(&config.site.state_dir);
     let file = |CapsFile { name, text, modified, owner }: CapsFile| CapFile {
         text: TextFile { name: folder.join(name), folder: folder.clone(), text },
         modified,
