@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "cycle/money.rs"]
+mod money;
 #[path = "cycle/promises.rs"]
 mod promises;
 #[path = "cycle/stock_outs.rs"]

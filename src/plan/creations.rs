@@ -34,6 +34,8 @@ struct Contender<'a> {
     gated_until: Option<crate::model::Timestamp>,
     made: u32,
     processors: Processors,
+    /// Why an offering cannot be paid for: what binds, whatever stops the dearer ones that are tried after it.
+    unpaid: Option<Reason>,
     /// Why no (more) machine is made; `None`: still in the running.
     stopped: Option<Reason>,
 }
@@ -94,7 +96,7 @@ pub(super) fn plan_creations<'a>(
     while let Some(index) = next(&contenders, &wave.usage) {
         let contender = &mut contenders[index];
         if let Err(reason) = wave.make_one(contender) {
-            contender.stopped = Some(reason);
+            contender.stopped = Some(contender.unpaid.take().unwrap_or(reason));
         }
     }
     let reasons = contenders.into_iter().map(Contender::reason).collect();
@@ -129,6 +131,7 @@ fn enter<'a>(
         gated_until: gates.gated_until(policy),
         made: 0,
         processors: Processors(0),
+        unpaid: None,
         stopped: gates.closed(policy),
     };
     if contender.stopped.is_some() {
@@ -203,7 +206,8 @@ impl<'a> Wave<'_, 'a> {
         check_limits(self.input, &self.usage, policy, offering).map_err(|full| match full {
             Full::Own(reason) => reason,
             Full::Shared { reason, can_wait } => {
-                if can_wait {
+                // Whoever lacks money has no use for room.
+                if can_wait && contender.unpaid.is_none() {
                     // Without a single machine it gets the next room, whatever others do.
                     let has_none = contender.ratio(&self.usage, 0.0) <= 0.0;
                     self.keep_free(if has_none { 0.0 } else { ratio }, &policy.name);
@@ -221,7 +225,10 @@ impl<'a> Wave<'_, 'a> {
         let tags = self.tags(contender);
         match self.purse.pay(&tags, &offering.id, self.input.now) {
             // Another offering may be cheaper, or in an account that no cap is on.
-            Err(reason) => contender.is_out(&offering.id, reason),
+            Err(reason) => {
+                contender.unpaid.get_or_insert_with(|| reason.clone());
+                contender.is_out(&offering.id, reason);
+            }
             Ok(pays) => {
                 let machine = tags.machine.clone();
                 self.make(contender, (tags, offering, pays), is_probe);
