@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use plan_support::*;
 use vcycle::model::*;
-use vcycle::plan::{Fact, Orphan, Plan, QuotaStop, Reason, Step, check};
+use vcycle::plan::{Fact, NewMachine, Orphan, Pays, Plan, QuotaStop, Reason, Step, check};
 
 /// A law, and a plan that breaks it.
 struct Case {
@@ -529,6 +529,80 @@ fn about_failures() -> Vec<Case> {
     ]
 }
 
+/// The plan of a world with money for ten machines, after something changed in the world or in the plan.
+fn paid(law: &'static str, what: &'static str, change: impl FnOnce(&mut World, &mut Plan)) -> Case {
+    let mut world = one();
+    // A day of work, an hour of start, an hour of overstay.
+    world.purse = Some(purse(cap(26 * 10)));
+    let mut plan = world.plan();
+    assert_eq!(creates(&plan).len(), 10);
+    change(&mut world, &mut plan);
+    broken(law, what, world, plan)
+}
+
+fn first_of(plan: &mut Plan) -> &mut NewMachine {
+    let create = plan.steps.iter_mut().find_map(|step| match step {
+        Step::Create(new) => Some(new),
+        _ => None,
+    });
+    create.unwrap()
+}
+
+fn reservation_of(new: &mut NewMachine) -> &mut vcycle_money::Reservation {
+    match &mut new.pays {
+        Pays::Reserve(reservation) => reservation,
+        Pays::Nothing => panic!("it is paid for"),
+    }
+}
+
+fn about_money() -> Vec<Case> {
+    let of_money = |world: &mut World| world.purse.clone().unwrap();
+    let whole = "a machine is paid for to its hard end";
+    vec![
+        paid("where spending is not watched nothing is reserved", "not any more", |world, _| {
+            world.purse = None;
+        }),
+        paid("no cap is passed", "it was lowered", |world, _| {
+            world.purse = Some(purse(cap(26 * 10 - 1)));
+        }),
+        paid("no cap is passed", "somebody else has reserved", |world, plan| {
+            let mut other = reservation_of(first_of(plan)).clone();
+            other.intent = IntentToken::compose(77);
+            let Purse { book, costs, to_end, stopped } = of_money(world);
+            let book = written(book, vec![vcycle_money::Event::Reserved(other)]);
+            world.purse = Some(Purse { book, costs, to_end, stopped });
+        }),
+        paid("nothing is reserved while spending is stopped", "it was stopped", |world, _| {
+            world.purse = Some(Purse { stopped: Some("damaged".into()), ..of_money(world) });
+        }),
+        paid("an unknown price is never nothing", "not paid", |_, plan| {
+            first_of(plan).pays = Pays::Nothing;
+        }),
+        paid("an unknown price is never nothing", "nobody knows it", |world, plan| {
+            first_of(plan).pays = Pays::Nothing;
+            let mut money = of_money(world);
+            money.costs.prices.clear();
+            world.purse = Some(money);
+        }),
+        paid("a reservation is for its machine", "another's", |_, plan| {
+            reservation_of(first_of(plan)).intent = IntentToken::compose(77);
+        }),
+        paid(whole, "too short", |_, plan| {
+            let reservation = reservation_of(first_of(plan));
+            reservation.until = reservation.until - minutes(1);
+        }),
+        paid(whole, "too late", |_, plan| {
+            let reservation = reservation_of(first_of(plan));
+            reservation.from = reservation.from + minutes(1);
+        }),
+        paid("what is reserved is what it costs at most", "it is dearer now", |world, _| {
+            let mut money = of_money(world);
+            money.costs.prices.insert(offering("m1", 1).id, priced(2));
+            world.purse = Some(money);
+        }),
+    ]
+}
+
 fn all() -> Vec<Case> {
     [
         about_reasons(),
@@ -541,6 +615,7 @@ fn all() -> Vec<Case> {
         about_other_limits(),
         about_failures(),
         about_sweeps(),
+        about_money(),
     ]
     .into_iter()
     .flatten()

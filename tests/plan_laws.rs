@@ -398,6 +398,23 @@ proptest! {
         }
     }
 
+    /// What is made with much money, but for what a cap has no room for; and `plan` has checked that no cap is passed.
+    #[test]
+    fn money_only_makes_fewer_machines_and_ends_no_other(spec in spec(), limit in 1..600_i64) {
+        let mut world = world(&spec);
+        let mut poor = world.clone();
+        poor.purse = Some(purse(cap(limit)));
+        world.purse = Some(purse(cap(1_000_000)));
+        let (rich, poor) = (world.plan(), poor.plan());
+        prop_assert!(creates(&poor).len() <= creates(&rich).len());
+        let others = |plan: &Plan| -> Vec<Step> {
+            plan.steps.iter().filter(|step| !matches!(step, Step::Create(_))).cloned().collect()
+        };
+        prop_assert_eq!(others(&poor), others(&rich));
+        let worst: i64 = creates(&poor).len() as i64 * 2;
+        prop_assert!(worst <= limit, "each costs two hours at least");
+    }
+
     #[test]
     fn when_the_plan_is_carried_out_the_next_one_is_empty_in_the_end(spec in spec(), listing in 0..4_u8) {
         let mut world = world(&spec);

@@ -3,6 +3,8 @@
 #![allow(clippy::wildcard_imports, reason = "a model of everything names everything")]
 #![allow(dead_code, reason = "each test file uses its own part of the model")]
 
+mod purse;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use vcycle::plan::{
     AskedTwice, Fact, LeftBehind, Made, NewMachine, Orphan, Plan, PlanInput, QuotaStop, Step,
     check, plan,
 };
+
+pub(crate) use purse::*;
 
 /// Midday of the day on which every test begins.
 pub(crate) const NOON: Timestamp = Timestamp::from_secs(1_767_268_800);
@@ -96,6 +100,7 @@ pub(crate) struct World {
     pub(crate) readiness: BTreeMap<MachinetypeName, Readiness>,
     pub(crate) side: LeftBehind,
     pub(crate) interruptions: Vec<Interruption>,
+    pub(crate) purse: Option<Purse>,
     pub(crate) made_before: Made,
     pub(crate) archived: Vec<(MachineName, Timestamp)>,
     /// What `Resolve` finds: `true`, the VM was made.
@@ -138,6 +143,7 @@ impl World {
             readiness: BTreeMap::new(),
             side: LeftBehind::default(),
             interruptions: Vec::new(),
+            purse: None,
             made_before: Made::default(),
             archived: Vec::new(),
             lost_replies_made_vms: false,
@@ -167,7 +173,7 @@ impl World {
             readiness: &self.readiness,
             side: &self.side,
             interruptions: &self.interruptions,
-            spending: None,
+            spending: self.purse.as_ref().map(Purse::view),
             made: self.made_before,
             archived: &self.archived,
         }

@@ -1,0 +1,104 @@
+//! What may be spent in the world of a plan.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use vcycle::config::OfferingPrice;
+use vcycle::model::{Generation, IntentToken, Timestamp};
+use vcycle::plan::{Costs, Spending};
+use vcycle_money::book::ToEnd;
+use vcycle_money::{
+    Amount, Author, Book, Cap, Currency, Entry, Event, Money, PricedOffering, ProviderName, Scope,
+    Stages, Tariff, Window,
+};
+
+use super::offering;
+
+/// Money for a plan.
+#[derive(Debug, Clone)]
+pub(crate) struct Purse {
+    pub(crate) costs: Costs,
+    pub(crate) book: Book,
+    pub(crate) to_end: ToEnd,
+    pub(crate) stopped: Option<String>,
+}
+
+/// An hour of the flavour `m1` costs one pound, to the second; a machine may be there an hour longer than its hard end; one
+/// cap is on everything.
+pub(crate) fn purse(cap: Cap) -> Purse {
+    let costs = Costs {
+        provider: ProviderName::parse("sim").unwrap(),
+        communities: BTreeMap::new(),
+        prices: BTreeMap::from([(offering("m1", 1).id, priced(1))]),
+        overstay: Duration::from_secs(3600),
+    };
+    let book =
+        written(Book::default(), vec![Event::CapsSet { caps: vec![cap], source: String::new() }]);
+    Purse { costs, book, to_end: ToEnd::new(), stopped: None }
+}
+
+/// A cap for the year of the tests.
+pub(crate) fn cap(limit: i64) -> Cap {
+    Cap {
+        name: "grant".parse().unwrap(),
+        limit: Amount::from_units(limit),
+        scope: Scope::default(),
+        window: Window::Grant {
+            from: Timestamp::from_secs(1_500_000_000 / 3600 * 3600),
+            to: Timestamp::from_secs(2_000_000_000 / 3600 * 3600),
+        },
+        stages: Stages::default(),
+    }
+}
+
+/// So many pounds an hour.
+pub(crate) fn priced(pounds: i64) -> OfferingPrice {
+    let hourly = Amount::from_units(pounds);
+    OfferingPrice::Priced(Box::new(PricedOffering {
+        tariff: Tariff { hourly, minimum: Duration::ZERO, granularity: Duration::from_secs(1) },
+        quoted: Money { amount: hourly, currency: gbp() },
+        expected: hourly,
+        spot_ceiling: None,
+        parts: Vec::new(),
+    }))
+}
+
+fn gbp() -> Currency {
+    "GBP".parse().unwrap()
+}
+
+/// The book with one entry more.
+pub(crate) fn written(mut book: Book, events: Vec<Event>) -> Book {
+    let author = match &events[..] {
+        [Event::Reserved(reservation), ..] => Author::Owner {
+            manager: "one".parse().unwrap(),
+            space: reservation.account.space.clone(),
+            generation: Generation(4),
+        },
+        _ => Author::Manager { manager: "one".parse().unwrap() },
+    };
+    let entry = Entry {
+        format: 0,
+        number: 0,
+        previous: String::new(),
+        at: super::NOON,
+        by: author,
+        attempt: IntentToken::compose(1).to_string(),
+        events,
+    };
+    let (sealed, _) = book.head().seal(entry);
+    book.apply(&sealed).unwrap();
+    book
+}
+
+impl Purse {
+    /// As a plan sees it.
+    pub(crate) fn view(&self) -> Spending<'_> {
+        Spending {
+            book: &self.book,
+            costs: &self.costs,
+            to_end: &self.to_end,
+            stopped: self.stopped.as_deref(),
+        }
+    }
+}
