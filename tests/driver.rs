@@ -10,6 +10,8 @@ mod silence;
 mod support;
 #[path = "driver/together.rs"]
 mod together;
+#[path = "driver/treasury.rs"]
+mod treasury;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -5,6 +5,7 @@
 
 pub mod acquire;
 pub mod laws;
+pub mod money;
 pub mod mortal;
 pub mod site;
 pub mod world;

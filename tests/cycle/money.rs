@@ -4,73 +4,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vcycle::config::SpendingSettings;
 use vcycle::cycle::CycleEnd;
-use vcycle::library::Setup;
 use vcycle::model::{DrainReason, MachineName, ManagerName, OfferingId, Timestamp};
 use vcycle::plan::Step;
 use vcycle::store::Ledger;
 use vcycle_api::Market;
-use vcycle_money::prices::{Charged, Granularity, InForce, Item, PriceRow};
-use vcycle_money::{
-    Amount, Book, Cap, Currency, ExchangeRates, Money, Permille, PriceBook, PriceList,
-    ProviderName, Scope, Stages, Window,
-};
+use vcycle_money::{Amount, Book, Cap};
 use vcycle_sim::{LogEvent, Settings, SimOffering, WorldFault};
 
+use crate::support::money::{OVERSTAY, grant, prices, watched};
 use crate::support::mortal::{Fate, STRIKES, Strike};
 use crate::support::site::Site;
-use crate::support::world::{CYCLE, Manager, START, World, strict_cloud};
+use crate::support::world::{CYCLE, Manager, World, strict_cloud};
 use crate::support::{laws, run};
 
 /// A machine of one processor may cost six hours: five of work, ten minutes of start, fifty of overstay.
 const WORST: i64 = 6;
-const OVERSTAY: Duration = Duration::from_secs(50 * 60);
-
-fn gbp() -> Currency {
-    "GBP".parse().unwrap()
-}
-
-fn row(item: Item, price: &str) -> PriceRow {
-    PriceRow {
-        item,
-        price: Money { amount: price.parse().unwrap(), currency: gbp() },
-        in_force: InForce { from: START, until: None },
-        confirmed: START,
-        written: "prices.toml:1".into(),
-    }
-}
-
-/// Flavours with their prices of an hour; others have none.
-fn prices(rows: &[(&str, &str)]) -> PriceBook {
-    let rows = rows.iter().map(|(flavour, price)| row(Item::OnDemand((*flavour).into()), price));
-    let list = PriceList {
-        file: "prices.toml".into(),
-        provider: ProviderName::parse("sim").unwrap(),
-        region: None,
-        spaces: std::collections::BTreeSet::new(),
-        minimum: Duration::from_secs(60),
-        granularity: Granularity::Second,
-        disks: Charged::Included,
-        addresses: Charged::Included,
-        rows: rows.collect(),
-    };
-    PriceBook::new(vec![list], Duration::from_secs(90 * 86_400)).unwrap()
-}
-
-fn watched(setup: &Setup, book: PriceBook) -> Arc<Setup> {
-    let mut setup = setup.clone();
-    let mut config = (*setup.config).clone();
-    config.spending = Some(SpendingSettings {
-        currency: gbp(),
-        book: Arc::new(book),
-        rates: Arc::new(ExchangeRates::new(gbp(), Vec::new(), Permille(0), OVERSTAY)),
-        hook: None,
-        overstay: OVERSTAY,
-    });
-    setup.config = Arc::new(config);
-    Arc::new(setup)
-}
 
 fn site() -> Site {
     Site::new(4)
@@ -88,16 +37,6 @@ fn world_of(site: &Site, settings: Settings) -> World {
     let mut world = World::new(site, settings);
     world.setup = watched(&world.setup, prices(&[("sim.1", "1"), ("sim.2", "2")]));
     world
-}
-
-fn grant(limit: i64) -> Cap {
-    Cap {
-        name: "grant".parse().unwrap(),
-        limit: Amount::from_units(limit),
-        scope: Scope::default(),
-        window: Window::Grant { from: START, to: START + Duration::from_secs(100 * 3600) },
-        stages: Stages::default(),
-    }
 }
 
 async fn set(world: &World, caps: Vec<Cap>) {

@@ -4,6 +4,7 @@ mod examples;
 mod histories;
 mod model;
 mod months;
+mod thrift;
 
 use std::time::Duration;
 

@@ -88,3 +88,64 @@ async fn run(command: &PathBuf, news: &News) -> Result<(), String> {
     let said = String::from_utf8_lossy(&output.stderr);
     Err(format!("{}: {}", output.status, said.lines().last().unwrap_or_default()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use vcycle_money::{Cap, Scope, Stages, Window, book::Sum};
+
+    use super::*;
+
+    fn news() -> News {
+        let cap = Cap {
+            name: CapName::parse("year").unwrap(),
+            limit: Amount::from_units(100),
+            scope: Scope::default(),
+            window: Window::Hour,
+            stages: Stages::default(),
+        };
+        let standing = Standing {
+            cap,
+            window: None,
+            sum: Sum::default(),
+            run_up: Amount::from_units(3),
+            stage: Stage::Warned,
+            recorded: None,
+        };
+        News::of(&standing, Stage::Warned, &"m1".parse().unwrap())
+    }
+
+    fn script(folder: &Path, text: &str) -> PathBuf {
+        let path = folder.join("hook");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[tokio::test]
+    async fn the_command_is_told_by_its_environment_and_its_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = folder.path().join("told");
+        let text = format!(
+            "#!/bin/sh\necho $VCYCLE_CAP $VCYCLE_STAGE_BEFORE $VCYCLE_STAGE $VCYCLE_LIMIT $VCYCLE_SPENT > {0}\ncat >> {0}\n",
+            told.display()
+        );
+        run(&script(folder.path(), &text), &news()).await.unwrap();
+        let told = std::fs::read_to_string(told).unwrap();
+        let (line, json) = told.split_once('\n').unwrap();
+        assert_eq!(line, "year open warned 100.00 3.00");
+        let json: serde_json::Value = serde_json::from_str(json).unwrap();
+        assert_eq!((&json["cap"], &json["stage"]), (&"year".into(), &"warned".into()));
+    }
+
+    #[tokio::test]
+    async fn what_the_command_complains_of_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let command = script(folder.path(), "#!/bin/sh\necho no mail today >&2\nexit 3\n");
+        let why = run(&command, &news()).await.unwrap_err();
+        assert!(why.contains("exit status: 3") && why.contains("no mail today"), "{why}");
+        let why = run(&folder.path().join("nothing"), &news()).await.unwrap_err();
+        assert!(why.contains("cannot be started"), "{why}");
+    }
+}
