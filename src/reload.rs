@@ -234,6 +234,7 @@ fn obstacle(old: &Config, new: &Config, found: StateDir) -> Option<String> {
     compare("server.http_listen", &old.server.http_listen, &new.server.http_listen);
     compare("server.admin_listen", &old.server.admin_listen, &new.server.admin_listen);
     let mut why = Vec::new();
+    why.extend(other_currency(old, new));
     if !fixed.is_empty() {
         let keys = fixed.join(", ");
         why.push(format!("changed, but read only at start: {keys}; restart, or change it back"));
@@ -250,6 +251,17 @@ fn obstacle(old: &Config, new: &Config, found: StateDir) -> Option<String> {
         )
     }));
     (!why.is_empty()).then(|| why.join("\n"))
+}
+
+/// Amounts in the ledger have no currency of their own: in another one every sum and every cap would be another.
+fn other_currency(old: &Config, new: &Config) -> Option<String> {
+    let (old, new) = (old.spending.as_ref()?.currency, new.spending.as_ref()?.currency);
+    (old != new).then(|| {
+        format!(
+            "spending.currency: {old} cannot become {new}, because every amount in the ledger is in {old}; change it back \
+             (prices in {new} need only a rate)"
+        )
+    })
 }
 
 /// Whether the state directory was there when the configuration was read.

@@ -47,6 +47,21 @@ entry = "plain"
 target_share = 1
 "#;
 
+/// For whoever watches what is spent.
+const PRICES: &str = r#"
+[list]
+provider = "sim"
+currency = "GBP"
+valid_from = 2026-01-01
+confirmed = 2026-01-01
+source = "made up"
+minimum = "60s"
+granularity = "1s"
+[[machine]]
+type = "sim.1"
+per_hour = "0.02"
+"#;
+
 fn fast() -> Timing {
     Timing {
         poll: Duration::from_millis(50),
@@ -63,6 +78,10 @@ fn by_inotify() -> Timing {
 
 impl Site {
     fn start(timing: Timing) -> Self {
+        Self::start_with(MAIN, timing)
+    }
+
+    fn start_with(main: &str, timing: Timing) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         for sub in ["state", "conf.d", "secrets", "library/plain"] {
@@ -73,7 +92,8 @@ impl Site {
             std::fs::copy(from, path.join("library/plain").join(file)).unwrap();
         }
         std::fs::write(path.join("secrets/hostcert.pem"), "CERT 1\n").unwrap();
-        std::fs::write(path.join("vcycle.toml"), MAIN).unwrap();
+        std::fs::write(path.join("prices.toml"), PRICES).unwrap();
+        std::fs::write(path.join("vcycle.toml"), main).unwrap();
         let host = Host { name: "m1.example".to_owned() };
         let clock = Arc::new(SystemClock::new());
         let (reloader, _) =
@@ -250,6 +270,16 @@ async fn what_is_read_only_at_start_and_moved_tenancies_are_refused() {
             .contains("Processors(3)")
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_currency_of_the_ledger_does_not_change_while_the_manager_runs() {
+    let spending = "[spending]\ncurrency = \"GBP\"\nprices = \"prices.toml\"\n";
+    let mut site = Site::start_with(&format!("{MAIN}{spending}"), fast());
+    site.edit("vcycle.toml", "\"GBP\"", "\"EUR\"");
+    site.until_refused("spending.currency: GBP cannot become EUR").await;
+    let currency = site.setup.borrow().config.spending.as_ref().unwrap().currency;
+    assert_eq!(currency.to_string(), "GBP");
 }
 
 #[tokio::test(flavor = "multi_thread")]
