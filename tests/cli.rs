@@ -6,6 +6,8 @@
 
 #[path = "cli/prices.rs"]
 mod prices;
+#[path = "cli/refresh.rs"]
+mod refresh;
 #[path = "cli/spend.rs"]
 mod spend;
 mod support;

@@ -36,6 +36,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::model::{MachinetypeName, ManagerName, SpaceName};
 
 pub use dispatch::main;
+pub use prices::{Included, PricesRefreshArgs};
 
 /// Fills spaces on clouds with working VMs.
 ///
@@ -314,15 +315,8 @@ pub enum PricesCommand {
     List(PricesArgs),
     /// Ask the clouds what they offer, and show which of it has no price that can be used, and what to write; fails if any has none
     Check(PricesArgs),
-    /// Ask a cloud what spot costs now, and print it as a price list, for choosing and forecasts
-    Refresh {
-        /// The space
-        space: SpaceName,
-
-        /// Replace this file in place of printing
-        #[arg(long, value_name = "FILE")]
-        into: Option<PathBuf>,
-    },
+    /// Ask a cloud what machines cost now, and print it as a price list: spot of EC2, Google's public catalogue, CloudKitty
+    Refresh(PricesRefreshArgs),
 }
 
 /// What price commands look at.

@@ -1,6 +1,7 @@
-//! `vcycle prices list|check`: what the clouds offer that a machinetype could be made of, and what it costs by the price
+//! `vcycle prices list|check|refresh`: what the clouds offer that a machinetype could be made of, and what it costs by the price
 //! lists. Given providers that can only observe: it changes nothing.
 
+mod args;
 mod refresh;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,8 @@ use crate::library::{Setup, SpaceSetup, load_setup};
 use crate::model::{MachinetypeName, Market, Offering, SpaceName, Timestamp};
 use crate::plan::fits;
 
+pub use args::{Included, PricesRefreshArgs};
+
 /// The longest that one space is asked.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -34,8 +37,8 @@ pub(crate) async fn run(config: &Path, command: &PricesCommand) -> Result<ExitCo
     match command {
         PricesCommand::List(args) => shown(&setup, args, Show::All).await,
         PricesCommand::Check(args) => shown(&setup, args, Show::Missing).await,
-        PricesCommand::Refresh { space, into } => {
-            refresh::run(&setup, space, into.as_deref()).await?;
+        PricesCommand::Refresh(args) => {
+            refresh::run(&setup, args).await?;
             Ok(ExitCode::SUCCESS)
         }
     }

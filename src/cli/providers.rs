@@ -52,29 +52,18 @@ pub(crate) fn observer(
     }
 }
 
-/// What something that may be taken back costs now, as its cloud tells it.
-pub(crate) struct UsualPrice {
-    /// Type.
-    pub(crate) flavour: String,
-    /// Zone.
-    pub(crate) zone: String,
-    /// For an hour, in US dollars.
-    pub(crate) dollars: String,
-}
-
-/// Asks a cloud what spot costs now. The others tell no prices that could be taken for those of a list.
-pub(crate) async fn usual_prices(
+/// Asks a cloud what machines cost now.
+pub(crate) async fn told_prices(
     space: &SpaceConfig,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Vec<UsualPrice>> {
+    wanted: &Wanted,
+) -> anyhow::Result<ToldPrices> {
     let given = Given { clock, deployment: None };
     match &space.provider {
-        ProviderConfig::Aws(aws) => aws::usual_prices(aws.as_ref(), &given).await,
-        ProviderConfig::Gcp(_) => anyhow::bail!(
-            "Google tells prices of processors and memory only in its billing catalogue, which is not asked yet: write its list by hand"
-        ),
-        ProviderConfig::OpenStack(_) => {
-            anyhow::bail!("a site's rates are not asked of CloudKitty yet: write its list by hand")
+        ProviderConfig::Aws(aws) => aws::told_prices(aws.as_ref(), &given, wanted).await,
+        ProviderConfig::Gcp(gcp) => gcp::told_prices(gcp.as_ref(), &given, wanted).await,
+        ProviderConfig::OpenStack(openstack) => {
+            openstack::told_prices(openstack.as_ref(), &given, wanted).await
         }
         ProviderConfig::Local(_) | ProviderConfig::Sim(_) => {
             anyhow::bail!("{} has no prices to tell", space.provider.name())
@@ -103,6 +92,10 @@ pub(crate) fn user_data_limit(space: &SpaceConfig) -> Option<UserDataLimit> {
     };
     Some(UserDataLimit { provider, bytes: bytes?, count })
 }
+
+mod told;
+
+pub(crate) use told::{Reach, ToldPrice, ToldPrices, Wanted};
 
 #[cfg(feature = "aws")]
 mod aws;
@@ -147,11 +140,12 @@ mod absent {
         None
     }
 
-    #[cfg(not(feature = "aws"))]
-    pub(super) async fn usual_prices<C>(
+    #[cfg(not(all(feature = "aws", feature = "gcp", feature = "openstack")))]
+    pub(super) async fn told_prices<C>(
         _: &C,
         _: &Given<'_>,
-    ) -> anyhow::Result<Vec<super::UsualPrice>> {
+        _: &super::Wanted,
+    ) -> anyhow::Result<super::ToldPrices> {
         anyhow::bail!(WHY)
     }
 

@@ -40,6 +40,8 @@ pub struct GcpConfig {
     pub network_tags: Vec<String>,
     /// URL at which the API is asked.
     pub endpoint: Option<String>,
+    /// URL at which the billing catalogue is asked.
+    pub billing_endpoint: Option<String>,
     /// Most requests at one time.
     pub requests_at_once: u32,
     /// Time limit of one request.
@@ -99,6 +101,7 @@ pub(super) fn read_gcp(from: &Reader<'_>) -> Option<GcpConfig> {
         },
         network_tags: lines(from, "network_tags"),
         endpoint: from.get("endpoint", endpoint).map(|url| url.value),
+        billing_endpoint: from.get("billing_endpoint", endpoint).map(|url| url.value),
         requests_at_once: positive(from, "requests_at_once")
             .unwrap_or(defaults::GCP_REQUESTS_AT_ONCE),
         request_time: duration("request_time", defaults::GCP_REQUEST_TIME),

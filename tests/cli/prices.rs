@@ -198,4 +198,7 @@ async fn prices_of_spot_are_asked_of_ec2_and_are_for_choosing_alone() {
     // 0.042 at 0.85 and a margin of a tenth, with the disk.
     assert_eq!(of_spot(&site), ("0.101".into(), "0.04027".into()));
     assert_eq!(site.call(&["prices", "refresh", SPACE]).code, Some(1), "it has none to tell");
+    let pounds = site.call(&["prices", "refresh", "aws.example", "--currency", "GBP"]);
+    assert_eq!(pounds.code, Some(1), "{pounds:?}");
+    assert!(pounds.stderr.contains("tells prices in USD, not in GBP"), "{pounds:?}");
 }

@@ -1,4 +1,4 @@
-//! Every method of the Compute API that is ever called, with the permissions it needs: the one list behind log
+//! Every method of Google's APIs that is ever called, with the permissions it needs: the one list behind log
 //! words, the role in `etc/gcp-role.yaml`, and the test that nothing else is called.
 
 /// A method of the API.
@@ -42,12 +42,14 @@ pub(crate) enum Call {
     GetRegion,
     /// `zones.get`
     GetZone,
+    /// `services.skus.list` of the Cloud Billing API
+    ListSkus,
 }
 
 impl Call {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::ListInstances,
         Self::GetInstance,
         Self::InsertInstance,
@@ -67,6 +69,7 @@ impl Call {
         Self::GetProject,
         Self::GetRegion,
         Self::GetZone,
+        Self::ListSkus,
     ];
 
     /// What is attempted, for people.
@@ -91,6 +94,7 @@ impl Call {
             Self::GetProject => "get project",
             Self::GetRegion => "get region",
             Self::GetZone => "get zone",
+            Self::ListSkus => "list prices of the billing catalogue",
         }
     }
 
@@ -117,6 +121,7 @@ impl Call {
             Self::GetProject => "projects.get",
             Self::GetRegion => "regions.get",
             Self::GetZone => "zones.get",
+            Self::ListSkus => "services.skus.list",
         }
     }
 
@@ -156,6 +161,8 @@ impl Call {
             Self::GetProject => &["compute.projects.get"],
             Self::GetRegion => &["compute.regions.get"],
             Self::GetZone => &["compute.zones.get"],
+            // Public prices are told to everybody who is logged in.
+            Self::ListSkus => &[],
         }
     }
 }

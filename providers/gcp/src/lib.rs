@@ -13,6 +13,7 @@
 //! The id of a machine is `PROJECT/ZONE/NAME`.
 
 mod call;
+mod catalogue;
 mod create;
 mod credentials;
 mod delete;
@@ -38,6 +39,7 @@ mod site;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use catalogue::{Catalogue, LeftOut, MachinePrice};
 pub use credentials::OpenError;
 pub use insert::USER_DATA_LIMIT;
 pub use provider::Gcp;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use vcycle_api::{Clock, ErrorKind, OfferingId, ProviderError};
 
+use crate::call::Call;
 use crate::failure::{Arrived, Failure, NOT_GOOGLE};
 
 /// What Google says.
@@ -241,9 +242,17 @@ fn advised(failure: &Failure, attempt: Attempt<'_>) -> String {
         Meaning::Forbidden
             if plain.contains("accessnotconfigured") || plain.contains("servicedisabled") =>
         {
-            "enable the Compute Engine API of the project"
+            let is_billing = failure.call == Call::ListSkus;
+            if is_billing {
+                "enable the Cloud Billing API of the project"
+            } else {
+                "enable the Compute Engine API of the project"
+            }
         }
         Meaning::Forbidden if plain.contains("billing") => "link the project to a billing account",
+        Meaning::Forbidden if failure.call == Call::ListSkus => {
+            "public prices need no role: ask who administers the project what is forbidden"
+        }
         Meaning::Forbidden => match attempt {
             Attempt::Read | Attempt::One(_) => "give our account the role in etc/gcp-role.yaml",
             Attempt::Create(_) => {

@@ -12,8 +12,8 @@ use vcycle_api::{
 use crate::insert::USER_DATA_LIMIT;
 use crate::site::Site;
 use crate::{
-    OpenError, Settings, create, delete, image, inspect, interruptions, list, offerings, quota,
-    resolve, side,
+    Catalogue, OpenError, Settings, catalogue, create, delete, image, inspect, interruptions, list,
+    offerings, quota, resolve, side,
 };
 
 /// Zones of one region of one project.
@@ -33,6 +33,11 @@ impl Gcp {
             user_data_limit: USER_DATA_LIMIT,
         };
         Ok(Self { site: Site::open(settings, clock)?, capabilities })
+    }
+
+    /// What the machine types of the settings cost, by Google's public catalogue, in a currency (three letters of ISO 4217).
+    pub async fn catalogue(&self, currency: &str) -> Result<Catalogue, ProviderError> {
+        catalogue::prices(&self.site, currency).await
     }
 
     /// The half that only looks: it cannot be made to act.

@@ -9,12 +9,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use google_cloud_auth::credentials::Credentials as Google;
+use google_cloud_auth::credentials::{CacheableResource, Credentials as Google};
 use google_cloud_compute_v1::client::{
     Disks, Images, Instances, MachineTypes, Networks, Projects, Regions, Subnetworks,
     ZoneOperations, Zones,
 };
 use google_cloud_gax::retry_policy::NeverRetry;
+use reqwest::header::HeaderMap;
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 use tracing::{debug, info};
 use vcycle_api::Clock;
@@ -41,6 +42,20 @@ macro_rules! clients {
                     time: settings.request_time,
                     $($resource: OnceCell::new(),)+
                 }
+            }
+
+            /// What a request needs to be let in, for APIs that the library has no client of.
+            pub(crate) async fn headers(&self) -> Result<HeaderMap, Trouble> {
+                match self.credentials.headers(Default::default()).await.map_err(Trouble::Token)? {
+                    CacheableResource::New { data, .. } => Ok(data),
+                    // Only if we had told that we know them.
+                    CacheableResource::NotModified => Ok(HeaderMap::new()),
+                }
+            }
+
+            /// Time limit of one request.
+            pub(crate) fn time(&self) -> Duration {
+                self.time
             }
 
             $(

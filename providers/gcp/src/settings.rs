@@ -38,6 +38,8 @@ pub struct Settings {
     pub network_tags: Vec<String>,
     /// Where the API is, for tests and private endpoints; `None`: `https://compute.googleapis.com`.
     pub endpoint: Option<String>,
+    /// Where the billing catalogue is, for tests and private endpoints; `None`: `https://cloudbilling.googleapis.com`.
+    pub billing_endpoint: Option<String>,
     /// Most HTTP requests at one time.
     pub requests_at_once: u32,
     /// Time limit of one request.
@@ -69,6 +71,7 @@ impl Settings {
             boot_disk: BootDisk::default(),
             network_tags: Vec::new(),
             endpoint: None,
+            billing_endpoint: None,
             requests_at_once: 16,
             request_time: Duration::from_secs(30),
             insert_wait: Duration::from_secs(5),

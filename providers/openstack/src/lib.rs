@@ -24,6 +24,7 @@ mod network;
 mod port;
 mod prepare;
 mod provider;
+mod rating;
 mod session;
 mod settings;
 mod side;
@@ -36,6 +37,7 @@ mod volume;
 pub use clouds::OpenError;
 pub use compute::USER_DATA_LIMIT;
 pub use provider::OpenStack;
+pub use rating::{Basis, FlavorRate, GroupRate, Rates};
 pub use settings::{
     BootVolume, CloudRef, ConfigDrive, Credential, DataVolume, Networks, Preemptible, Settings,
 };

@@ -11,7 +11,7 @@ use vcycle_api::{
 
 use crate::compute::USER_DATA_LIMIT;
 use crate::site::Site;
-use crate::{OpenError, Settings, compute, inspect, prepare, side, terms};
+use crate::{OpenError, Rates, Settings, compute, inspect, prepare, rating, side, terms};
 
 /// A tenancy on OpenStack.
 #[derive(Debug)]
@@ -31,6 +31,11 @@ impl OpenStack {
             user_data_limit: USER_DATA_LIMIT,
         };
         Ok(Self { site: Site::open(settings, &clock)?, capabilities, clock })
+    }
+
+    /// What the flavours of the space cost by the site's rating service.
+    pub async fn rates(&self) -> Result<Rates, ProviderError> {
+        rating::rates(&self.site, self.clock.now()).await
     }
 
     /// The half that only looks: it cannot be made to act.

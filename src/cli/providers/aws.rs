@@ -6,7 +6,10 @@ use vcycle_aws::{
     Settings, SpotPrice,
 };
 
-use super::{Act, Arc, Given, Observe, UsualPrice};
+use vcycle_money::Currency;
+
+use super::told::Reach;
+use super::{Act, Arc, Given, Observe, ToldPrice, ToldPrices, Wanted};
 use crate::config::{AwsConfig, AwsCredentials, RoleConfig, RootVolumeConfig};
 
 pub(super) fn open(config: &AwsConfig, given: &Given<'_>) -> anyhow::Result<Arc<dyn Act>> {
@@ -26,18 +29,34 @@ pub(super) fn user_data_bytes(text: &str) -> usize {
     vcycle_aws::user_data_bytes(text)
 }
 
-pub(super) async fn usual_prices(
+/// What spot costs.
+pub(super) async fn told_prices(
     config: &AwsConfig,
     given: &Given<'_>,
-) -> anyhow::Result<Vec<UsualPrice>> {
+    wanted: &Wanted,
+) -> anyhow::Result<ToldPrices> {
+    let currency = wanted.only(Currency::USD)?;
     let aws = Aws::open(settings(config, given), Arc::clone(given.clock))?;
-    let prices = aws.spot_prices().await?;
-    let usual = |SpotPrice { instance_type: flavour, zone, dollars, .. }| UsualPrice {
-        flavour,
-        zone,
-        dollars,
+    let price = |SpotPrice { instance_type: flavour, zone, dollars, .. }| {
+        let per_hour = dollars
+            .parse()
+            .map_err(|_| anyhow::anyhow!("{dollars:?} for {flavour} in {zone} is no price"))?;
+        let remark = format!("In {zone}, the dearest zone.");
+        Ok(ToldPrice { flavour, market: Market::Preemptible, per_hour, remark })
     };
-    Ok(prices.into_iter().map(usual).collect())
+    Ok(ToldPrices {
+        source: "EC2, DescribeSpotPriceHistory".to_owned(),
+        remarks: vec![
+            "These are prices of spot, for choosing and forecasts. What may be taken back is reserved at the price on demand, which".to_owned(),
+            "belongs into a list that somebody signed off.".to_owned(),
+        ],
+        currency,
+        minimum: 60,
+        granularity: "1s",
+        reach: Reach::Region,
+        prices: aws.spot_prices().await?.into_iter().map(price).collect::<anyhow::Result<_>>()?,
+        left_out: Vec::new(),
+    })
 }
 
 fn settings(config: &AwsConfig, given: &Given<'_>) -> Settings {

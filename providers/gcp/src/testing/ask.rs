@@ -10,6 +10,8 @@ use serde_json::Value;
 pub(crate) enum Target {
     /// Compute Engine.
     Compute,
+    /// The billing catalogue.
+    Billing,
     /// The OAuth 2 token endpoint.
     Token,
     /// The IAM credentials API, which gives tokens of other service accounts.
@@ -47,6 +49,7 @@ impl Ask {
         let words: Vec<&str> = path.iter().map(String::as_str).collect();
         let (target, own) = match words[..] {
             ["compute", "v1", ..] => (Target::Compute, 2),
+            ["v1", "services", _, "skus"] => (Target::Billing, 2),
             ["token"] => (Target::Token, 1),
             ["v1", "projects", "-", "serviceAccounts", _] => (Target::Credentials, 4),
             ["computeMetadata", "v1", ..] => (Target::Metadata, 2),

@@ -23,6 +23,10 @@ pub struct Site {
     pub subnetworks: Vec<SiteSubnetwork>,
     /// Quotas of the region.
     pub quotas: Vec<SiteQuota>,
+    /// What the billing catalogue sells.
+    pub skus: Vec<SiteSku>,
+    /// Most of them on a page.
+    pub skus_on_a_page: usize,
     /// How long things take.
     pub times: SiteTimes,
     /// Requests per minute; `None`: as many as you like.
@@ -85,6 +89,42 @@ pub struct SiteQuota {
     pub metric: String,
     /// Limit.
     pub limit: f64,
+}
+
+/// Something on sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteSku {
+    /// Id.
+    pub id: String,
+    /// Description.
+    pub description: String,
+    /// `OnDemand`, `Preemptible`, `Commit1Yr`.
+    pub usage: String,
+    /// Region.
+    pub region: String,
+    /// `h`, `GiBy.h`.
+    pub unit: String,
+    /// Billionths of a dollar for a unit.
+    pub nanos: i64,
+}
+
+impl SiteSku {
+    /// Both parts of a series in London, on demand and spot, at prices for a vCPU and a GiB.
+    pub fn series(words: &str, on_demand: (i64, i64), spot: (i64, i64)) -> Vec<Self> {
+        let sku = |(usage, before): (&str, &str), (part, unit): (&str, &str), nanos| Self {
+            id: format!("{:04X}-{part}-{usage}", words.len()),
+            description: format!("{before}{words} {part} running in London"),
+            usage: usage.to_owned(),
+            region: "europe-west2".to_owned(),
+            unit: unit.to_owned(),
+            nanos,
+        };
+        let markets = [(("OnDemand", ""), on_demand), (("Preemptible", "Spot Preemptible "), spot)];
+        let both = markets.into_iter().flat_map(|(market, (core, memory))| {
+            [sku(market, ("Core", "h"), core), sku(market, ("Ram", "GiBy.h"), memory)]
+        });
+        both.collect()
+    }
 }
 
 /// How long things take, by the cloud's clock. What takes no time is done at the next look.
@@ -187,6 +227,13 @@ impl Site {
                 quota("IN_USE_ADDRESSES", 6000.0),
                 quota("DISKS_TOTAL_GB", 500_000.0),
             ],
+            skus: [
+                // Prices of March 2025, from the table of Apache Libcloud.
+                SiteSku::series("N2 Instance", (40_730_000, 5_458_000), (9_368_000, 1_253_000)),
+                SiteSku::series("E2 Instance", (28_103_700, 3_766_020), (5_623_500, 752_100)),
+            ]
+            .concat(),
+            skus_on_a_page: 5000,
             times: SiteTimes::default(),
             rates: None,
             login: Login::Required,

@@ -13,6 +13,8 @@ pub enum On {
     Any,
     /// All of Compute Engine's.
     Compute,
+    /// A page of the billing catalogue is asked for.
+    Catalogue,
     /// A token is asked for.
     Token,
     /// A machine is inserted.
@@ -154,16 +156,21 @@ impl On {
             Target::Compute => {
                 document().find(&ask.method, &ask.path).map(|(method, _)| &method.id)
             }
-            Target::Token | Target::Credentials | Target::Metadata | Target::Nowhere => None,
+            Target::Billing
+            | Target::Token
+            | Target::Credentials
+            | Target::Metadata
+            | Target::Nowhere => None,
         };
         let method = method.map(String::as_str).unwrap_or_default();
         let list = matches!(method, "compute.instances.list" | "compute.instances.aggregatedList");
         match self {
             Self::Any => true,
             Self::Compute => ask.target == Target::Compute,
+            Self::Catalogue => ask.target == Target::Billing,
             Self::Token => match ask.target {
                 Target::Token | Target::Credentials | Target::Metadata => true,
-                Target::Compute | Target::Nowhere => false,
+                Target::Compute | Target::Billing | Target::Nowhere => false,
             },
             Self::Insert => method == "compute.instances.insert",
             Self::Delete => method == "compute.instances.delete",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use vcycle_api::Clock;
 
 use super::ask::{Ask, Target};
+use super::billing;
 use super::compute::{self, Compute, Disk, Place};
 use super::ledger::{Called, Ledger};
 use super::login::{self, Tokens};
@@ -56,6 +57,11 @@ impl World {
     pub(crate) fn answer(&mut self, ask: &Ask, heard: Heard) -> Reply {
         let (reply, method, names) = match ask.target {
             Target::Compute => compute::answer(self, ask),
+            Target::Billing => (
+                billing::answer(self, ask),
+                "cloudbilling.services.skus.list".to_owned(),
+                BTreeMap::new(),
+            ),
             Target::Token | Target::Credentials | Target::Metadata | Target::Nowhere => (
                 login::answer(self, ask),
                 format!("{} {:?}", ask.method, ask.target),

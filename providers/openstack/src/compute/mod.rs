@@ -20,7 +20,7 @@ pub(crate) use body::deployment_tag;
 pub(crate) use create::create;
 pub(crate) use delete::delete;
 pub(crate) use dialect::Dialect;
-pub(crate) use flavors::{FlavorTable, offerings};
+pub(crate) use flavors::{Flavor, FlavorTable, offerings, table_with};
 pub(crate) use instance::SoftDeleted;
 pub(crate) use list::{get, get_server, list};
 pub(crate) use quota::quota;

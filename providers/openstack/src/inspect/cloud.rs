@@ -45,7 +45,7 @@ pub(super) async fn services(view: View<'_>) -> Finding {
 fn is_needed(view: View<'_>, service: Service) -> bool {
     match service {
         Service::Identity | Service::Compute | Service::Image => true,
-        Service::Network => false,
+        Service::Network | Service::Rating => false,
         Service::Volume => wants_volumes(view),
         Service::Reservation => view.settings.lease.is_some(),
     }

@@ -8,7 +8,7 @@ use super::{Microversion, Service};
 
 /// One request. `path` comes after the versioned endpoint: `/servers/detail` for Compute,
 /// `/images` for Image (not `/v2/images`), `/networks` for Network (not `/v2.0/networks`),
-/// `/volumes` for Volume, `/users/...` for Identity, `/leases` for Reservation.
+/// `/volumes` for Volume, `/users/...` for Identity, `/leases` for Reservation; for Rating the version belongs to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Call<'a> {
     /// Whom.

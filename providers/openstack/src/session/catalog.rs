@@ -36,7 +36,9 @@ pub(super) fn choose(
     let region = region(cloud, catalog)?;
     let bases = Service::ALL.map(|service| {
         let base = match (service, cloud.overrides.get(&service)) {
-            (Service::Volume, Some(given)) => Ok(service.base(given.clone(), project_id)),
+            (Service::Volume | Service::Rating, Some(given)) => {
+                Ok(service.base(given.clone(), project_id))
+            }
             (_, Some(given)) => Ok(trimmed(given.clone())),
             // Where we logged in is reached for certain; what the catalogue says may not be.
             (Service::Identity, None) => Ok(trimmed(cloud.auth_url.clone())),

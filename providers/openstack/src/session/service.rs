@@ -17,17 +17,20 @@ pub(crate) enum Service {
     Volume,
     /// Blazar.
     Reservation,
+    /// CloudKitty.
+    Rating,
 }
 
 impl Service {
     /// All.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Identity,
         Self::Compute,
         Self::Image,
         Self::Network,
         Self::Volume,
         Self::Reservation,
+        Self::Rating,
     ];
 
     /// Its types in catalogues, best first. Source: the OpenStack Service Types Authority.
@@ -39,6 +42,7 @@ impl Service {
             Self::Network => &["network"],
             Self::Volume => &["volumev3", "block-storage", "block-store", "volume"],
             Self::Reservation => &["reservation"],
+            Self::Rating => &["rating"],
         }
     }
 
@@ -49,7 +53,7 @@ impl Service {
             Self::Compute => "v2.1",
             Self::Image => "v2",
             Self::Network => "v2.0",
-            Self::Reservation => "v1",
+            Self::Reservation | Self::Rating => "v1",
         }
     }
 
@@ -58,7 +62,7 @@ impl Service {
         match self {
             Self::Compute => Some("compute"),
             Self::Volume => Some("volume"),
-            Self::Identity | Self::Image | Self::Network | Self::Reservation => None,
+            Self::Identity | Self::Image | Self::Network | Self::Reservation | Self::Rating => None,
         }
     }
 
@@ -67,6 +71,17 @@ impl Service {
     /// what is missing is added.
     pub(crate) fn base(self, mut url: Url, project_id: &str) -> Url {
         let mut path = url.path().trim_end_matches('/').to_owned();
+        if self == Self::Rating {
+            // It has two versions for different things: the calls say which.
+            let end = path
+                .rsplit('/')
+                .next()
+                .filter(|part| is_version(part))
+                .map_or(0, |it| it.len() + 1);
+            path.truncate(path.len() - end);
+            url.set_path(&path);
+            return url;
+        }
         if !path.split('/').any(is_version) {
             path = format!("{path}/{}", self.version());
         }
@@ -108,7 +123,7 @@ mod tests {
 
     #[test]
     fn an_address_gets_what_it_lacks_and_nothing_twice() {
-        use Service::{Compute, Image, Network, Reservation, Volume};
+        use Service::{Compute, Image, Network, Rating, Reservation, Volume};
         for (service, listed, base) in [
             (Compute, "http://h:8774/v2.1", "http://h:8774/v2.1"),
             (Compute, "https://h/compute/v2.1/", "https://h/compute/v2.1"),
@@ -124,6 +139,9 @@ mod tests {
             (Volume, "https://h/volume", "https://h/volume/v3/p1"),
             (Volume, "https://h/via/v3/AUTH_p1", "https://h/via/v3/AUTH_p1"),
             (Reservation, "http://h:1234", "http://h:1234/v1"),
+            (Rating, "http://h:8889", "http://h:8889/"),
+            (Rating, "https://h/rating/", "https://h/rating"),
+            (Rating, "https://h/rating/v1", "https://h/rating"),
         ] {
             let url = service.base(listed.parse().unwrap(), "p1");
             assert_eq!(url.as_str(), base, "{service:?} {listed}");

@@ -20,16 +20,19 @@ pub(crate) enum Target {
     Volume,
     /// Blazar.
     Reservation,
+    /// CloudKitty.
+    Rating,
 }
 
 impl Target {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Identity,
         Self::Compute,
         Self::Image,
         Self::Network,
         Self::Volume,
         Self::Reservation,
+        Self::Rating,
     ];
 
     /// Its segment.
@@ -41,6 +44,7 @@ impl Target {
             Self::Network => "network",
             Self::Volume => "volume",
             Self::Reservation => "reservation",
+            Self::Rating => "rating",
         }
     }
 }

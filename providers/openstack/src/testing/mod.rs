@@ -1,7 +1,7 @@
 //! An OpenStack in this process, for tests: what real services cannot be made to show.
 //!
 //! [`FakeCloud::start`] listens on a free port of the loopback interface and answers as Keystone,
-//! Nova, Glance, Neutron, Cinder and Blazar do, under one address with a path for each service.
+//! Nova, Glance, Neutron, Cinder, Blazar and CloudKitty do, under one address with a path for each service.
 //! `tests/fake_is_true.rs` holds its answers to recorded ones of real services. Time is the
 //! [`vcycle_api::Clock`] that it is given, so a test with a manual clock waits for nothing.
 //!
@@ -12,6 +12,7 @@
 mod ask;
 mod blazar;
 mod cinder;
+mod cloudkitty;
 mod fake;
 mod glance;
 mod handle;
@@ -29,7 +30,8 @@ pub use fake::FakeCloud;
 pub use handle::{ImageView, NewServer, ServerView};
 pub use nova::{Fate, Fault};
 pub use site::{
-    Site, SiteCredential, SiteFlavor, SiteImage, SiteLease, SiteNetwork, SiteQuota, SiteTenant,
+    Site, SiteCharge, SiteCredential, SiteFlavor, SiteImage, SiteLease, SiteNetwork, SiteQuota,
+    SiteRating, SiteRule, SiteTenant,
 };
 pub use trouble::{On, Refusal, Trouble};
 pub use world::Asked;

@@ -21,6 +21,8 @@ pub struct Site {
     pub zones: Vec<String>,
     /// Leases of Blazar; empty: the catalogue has no such service.
     pub leases: Vec<SiteLease>,
+    /// What CloudKitty rates; `None`: the catalogue has no such service.
+    pub rating: Option<SiteRating>,
     /// Most items on a page (Nova's and Glance's default: 1000).
     pub max_limit: usize,
     /// Newest microversion of Nova, the `x` of `2.x`.
@@ -149,6 +151,85 @@ pub struct SiteLease {
     pub end: Timestamp,
 }
 
+/// What CloudKitty knows.
+#[derive(Debug, Clone)]
+pub struct SiteRating {
+    /// Whether everybody may read its rules, which only administrators may as CloudKitty comes.
+    pub open: bool,
+    /// Enabled modules.
+    pub modules: Vec<String>,
+    /// Services that are rated.
+    pub services: Vec<String>,
+    /// Rules of the first of them.
+    pub rules: Vec<SiteRule>,
+    /// Names of fields with a threshold.
+    pub thresholds: Vec<String>,
+    /// What each project was charged for servers, in the last two hours.
+    pub charges: Vec<SiteCharge>,
+    /// The collect period.
+    pub period: Duration,
+}
+
+impl Default for SiteRating {
+    /// An open service with nothing in it.
+    fn default() -> Self {
+        Self {
+            open: true,
+            modules: vec!["hashmap".into(), "noop".into()],
+            services: vec!["instance".into(), "volume.size".into()],
+            rules: Vec::new(),
+            thresholds: Vec::new(),
+            charges: Vec::new(),
+            period: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// A rule ("mapping").
+#[derive(Debug, Clone)]
+pub struct SiteRule {
+    /// Its field; empty: of the whole service.
+    pub field: String,
+    /// Value of the field.
+    pub value: String,
+    /// `flat`, `rate`.
+    pub kind: String,
+    /// Cost, as the service writes it.
+    pub cost: String,
+    /// Group.
+    pub group: Option<String>,
+    /// Id of the project that it is for.
+    pub project_id: Option<String>,
+    /// When it begins and ends.
+    pub times: (Option<Timestamp>, Option<Timestamp>),
+}
+
+impl SiteRule {
+    /// A cost of what a field says, for everybody and always.
+    pub fn flat(field: &str, value: &str, cost: &str) -> Self {
+        Self {
+            field: field.into(),
+            value: value.into(),
+            kind: "flat".into(),
+            cost: cost.into(),
+            group: None,
+            project_id: None,
+            times: (None, None),
+        }
+    }
+}
+
+/// A charge for a server in a period.
+#[derive(Debug, Clone)]
+pub struct SiteCharge {
+    /// Name of the flavour.
+    pub flavor: String,
+    /// How much of a server it was.
+    pub quantity: f64,
+    /// What it cost, as the service writes it: a number of JSON.
+    pub price: String,
+}
+
 /// When the fixed parts of a small site were made: 2026-11-21T01:30:54Z.
 const FOUNDED: Timestamp = Timestamp::from_secs(1_795_224_654);
 
@@ -182,6 +263,7 @@ impl Site {
             ],
             zones: vec!["nova".into()],
             leases: Vec::new(),
+            rating: None,
             max_limit: 1000,
             microversion: 104,
             scheduling: Duration::from_secs(1),

@@ -7,6 +7,7 @@ use vcycle_api::{Clock, Timestamp};
 use super::ask::{Ask, Target};
 use super::blazar;
 use super::cinder::{self, Volumes};
+use super::cloudkitty;
 use super::glance::{self, Images};
 use super::identity::{self, Identity};
 use super::neutron::{self, Network};
@@ -81,6 +82,7 @@ impl World {
             Target::Network => neutron::answer(self, ask),
             Target::Volume => cinder::answer(self, ask),
             Target::Reservation => blazar::answer(self, ask),
+            Target::Rating => cloudkitty::answer(self, ask),
         };
         let done = answer.is_ok();
         let request = self.ids.request();

@@ -94,7 +94,7 @@ pub(crate) fn answer(world: &mut World, ask: &Ask) -> Reply {
         Target::Token => token(world, ask),
         Target::Credentials => credentials(world, ask),
         Target::Metadata => metadata(world, ask),
-        Target::Compute | Target::Nowhere => reply::no_such_path(),
+        Target::Compute | Target::Billing | Target::Nowhere => reply::no_such_path(),
     }
 }
 

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::world::World;
 
-/// Type, name and path of each service, as the recorded catalogue has them. Blazar's path is the one of
-/// its installation guide.
-const SERVICES: [(&str, &str, &str); 8] = [
+/// Type, name and path of each service, as the recorded catalogue has them. The paths of Blazar and
+/// CloudKitty are those of their installation guides.
+const SERVICES: [(&str, &str, &str); 9] = [
     ("network", "neutron", "/network"),
     ("compute", "nova", "/compute/v2.1"),
     ("block-storage", "cinder", "/volume/v3"),
@@ -15,13 +15,17 @@ const SERVICES: [(&str, &str, &str); 8] = [
     ("image", "glance", "/image"),
     ("placement", "placement", "/placement"),
     ("reservation", "blazar", "/reservation/v1"),
+    ("rating", "cloudkitty", "/rating"),
 ];
 
 /// Services, their endpoints in every region, public and internal (Keystone's also for admins).
 pub(super) fn catalog(world: &World) -> Value {
     let services = SERVICES.iter().enumerate();
-    let there = services
-        .filter(|(_, (kind, _, _))| *kind != "reservation" || !world.site.leases.is_empty());
+    let there = services.filter(|(_, (kind, _, _))| match *kind {
+        "reservation" => !world.site.leases.is_empty(),
+        "rating" => world.site.rating.is_some(),
+        _ => true,
+    });
     there.map(|(number, service)| entry(world, number, service)).collect()
 }
 
