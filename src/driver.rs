@@ -103,6 +103,7 @@ pub fn first_board(home: &Home, clock: &dyn Clock, config: ConfigStatus) -> Arc<
         idle_spaces: BTreeMap::new(),
         idle_since: BTreeMap::new(),
         abandoned: BTreeMap::new(),
+        spending: None,
     })
 }
 

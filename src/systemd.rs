@@ -139,6 +139,7 @@ mod tests {
             )]),
             idle_since: BTreeMap::new(),
             abandoned: BTreeMap::new(),
+            spending: None,
         }
     }
 

@@ -349,6 +349,7 @@ pub(crate) mod sample {
             idle_spaces: Default::default(),
             idle_since: Default::default(),
             abandoned: Default::default(),
+            spending: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use vcycle_api::Clock;
 
-use crate::model::{Board, ConfigStatus, SpaceName, SpaceSnapshot};
+use crate::model::{Board, ConfigStatus, SpaceName, SpaceSnapshot, SpendingBoard};
 
 /// What a space has to tell.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) enum News {
         /// What is wrong with the state directory, if that is why.
         store_problem: Option<String>,
     },
+    /// The money of the deployment.
+    Spending(Option<Arc<SpendingBoard>>),
     /// Whether another manager has our name.
     Twin {
         /// What is wrong; `None`: nothing.
@@ -81,6 +83,10 @@ impl BoardKeeper {
                 return;
             }
             News::Abandoned(found) => return self.abandoned(found),
+            News::Spending(spending) => {
+                self.change(|board| board.spending.clone_from(spending));
+                return;
+            }
         };
         match problem {
             Some(problem) => self.store_problems.insert(space, problem),
@@ -107,7 +113,7 @@ impl BoardKeeper {
                     board.spaces.remove(&space);
                     forget_idle(board, &space);
                 }
-                News::Abandoned(_) => {}
+                News::Abandoned(_) | News::Spending(_) => {}
             }
         });
     }

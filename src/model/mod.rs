@@ -7,7 +7,8 @@ pub mod policy;
 pub mod record;
 pub mod request;
 pub mod snapshot;
-pub mod tenancy;
+pub mod spending;
+mod tenancy;
 pub mod view;
 
 pub use outcome::{Effect, EndKind, Ended, OutcomeRules, ShutdownMessage};
@@ -22,6 +23,7 @@ pub use snapshot::{
     Board, ConfigStatus, Decision, MachineRow, MachinetypeRow, PhaseCounts, ReasonSince,
     SpaceSnapshot,
 };
+pub use spending::{CapRow, SpendingBoard};
 pub use tenancy::SpaceTenancy;
 pub use view::{ClockTrust, Doors, Hearing, ListingState, MachineView, Sighting, Strangers};
 

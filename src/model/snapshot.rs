@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Generation, MachineName, MachinetypeName, ManagerName, OfferingId, Processors, SpaceName,
-    Timestamp,
+    SpendingBoard, Timestamp,
 };
 
 /// One space, as its owner last saw it. The JSON form is stable: fields are only added.
@@ -205,6 +205,9 @@ pub struct Board {
     /// on, with the number of their machines that may still exist (never 0).
     #[serde(default)]
     pub abandoned: BTreeMap<SpaceName, u32>,
+    /// The money of the deployment; `None`: this manager does not watch it, or has not looked yet.
+    #[serde(default)]
+    pub spending: Option<Arc<SpendingBoard>>,
 }
 
 impl Board {

@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::metrics_spending;
 use crate::model::{Board, MachinetypeRow, PhaseCounts, SpaceName, SpaceSnapshot, Timestamp};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -77,6 +78,7 @@ pub(super) fn registry(board: &Board, now: Timestamp) -> Registry {
         idle_spaces,
         idle_since: _,
         abandoned,
+        spending,
     } = board;
     let derived = Derived::default();
     derived.started.set(started.as_secs());
@@ -97,7 +99,11 @@ pub(super) fn registry(board: &Board, now: Timestamp) -> Registry {
         ("manager".to_owned(), manager.to_string()),
         ("config".to_owned(), config.digest.clone()),
     ]);
-    derived.into_registry(build)
+    let mut registry = derived.into_registry(build);
+    if let Some(spending) = spending {
+        metrics_spending::register(&mut registry, spending);
+    }
+    registry
 }
 
 fn labels_of(space: &SpaceName) -> Space {

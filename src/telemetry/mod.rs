@@ -3,5 +3,6 @@
 pub mod logging;
 pub mod metrics;
 mod metrics_board;
+mod metrics_spending;
 
 pub use metrics::Metrics;

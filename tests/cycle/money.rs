@@ -276,10 +276,8 @@ fn a_damaged_ledger_stops_creates_and_not_deletes() {
         world.disk.plant(last.unwrap().0, b"nonsense".to_vec());
         let victim = world.cloud.machines()[0].clone();
         world.cloud.inject(WorldFault::End(victim.id));
-        let mut two = {
-            drop(one);
-            world.start("two", Fate::kind()).await.unwrap()
-        };
+        drop(one);
+        let mut two = world.start("two", Fate::kind()).await.unwrap();
         let mut last = None;
         for _ in 0..6 {
             last = Some(two.cycle().await.unwrap().unwrap());

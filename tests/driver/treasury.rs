@@ -163,12 +163,22 @@ fn a_stage_of_a_cap_is_recorded_once_with_who_and_when() {
     run(async {
         let world = World::new();
         world.limit(25);
-        let _daemons = [world.start("m1", spending()).await, world.start("m2", spending()).await];
+        let daemons = [world.start("m1", spending()).await, world.start("m2", spending()).await];
         sleep(Duration::from_secs(120)).await;
         let standings = world.book().await.standings(world.clock.now());
         assert_eq!(standings[0].stage, Stage::Warned, "24 of 25");
         assert_eq!(standings[0].recorded.map(|recorded| recorded.stage), Some(Stage::Warned));
         assert_eq!(world.entries(|event| matches!(event, Event::StageChanged { .. })).await, 1);
+        for daemon in &daemons {
+            let board = daemon.board.borrow().clone();
+            let spending = board.spending.as_ref().unwrap();
+            let row = &spending.caps[0];
+            assert_eq!(
+                (row.stage, row.reserved, row.left),
+                (Stage::Warned, pounds(24).unwrap(), pounds(1).unwrap())
+            );
+            assert_eq!((spending.reservations, &spending.problem), (4, &None));
+        }
     });
 }
 

@@ -280,7 +280,7 @@ async fn machines_can_be_chosen() {
 }
 
 const NO_SUCH_PATH: &str = "there is no such path; there are: /metrics, /healthz, /api/v1/status, \
-                            /api/v1/spaces, /api/v1/spaces/SPACE, /api/v1/machines, \
+                            /api/v1/spaces, /api/v1/spaces/SPACE, /api/v1/machines, /api/v1/spending, \
                             /api/v1/explain/SPACE, /api/v1/explain/SPACE/MACHINETYPE";
 
 #[tokio::test]
@@ -430,4 +430,53 @@ async fn a_cycle_that_appears_on_the_board_is_counted_with_its_duration() {
         !metrics().await.contains("a.example")
     })
     .await;
+}
+
+#[tokio::test]
+async fn money_is_shown_as_json_and_as_metrics() {
+    let site = site().await;
+    let response = reqwest::get(site.admin("/api/v1/spending")).await.unwrap();
+    assert_eq!(response.status(), 404, "spending is not watched there");
+    let pounds = vcycle_money::Amount::from_units;
+    let row = vcycle::model::CapRow {
+        cap: "year".parse().unwrap(),
+        window: None,
+        limit: pounds(100),
+        settled: pounds(50),
+        reserved: pounds(35),
+        running: pounds(10),
+        left: pounds(15),
+        stage: vcycle_money::book::Stage::Warned,
+    };
+    let spending = vcycle::model::SpendingBoard {
+        format: 1,
+        at: Timestamp::from_secs(NOW),
+        currency: "GBP".parse().unwrap(),
+        problem: None,
+        entry: 77,
+        reservations: 4,
+        rate_1h: pounds(3),
+        rate_6h: pounds(2),
+        rate_24h: pounds(1),
+        caps: vec![row],
+    };
+    let board = Board { spending: Some(Arc::new(spending)), ..board() };
+    site.board.send_replace(Arc::new(board));
+    let answer = json(&site, "/api/v1/spending").await;
+    assert_eq!(
+        (&answer["currency"], &answer["caps"][0]["stage"]),
+        (&"GBP".into(), &"warned".into())
+    );
+    assert_eq!(answer["caps"][0]["left"], "15.00");
+    let metrics = reqwest::get(site.admin("/metrics")).await.unwrap().text().await.unwrap();
+    for line in [
+        "vcycle_cap_limit{cap=\"year\",currency=\"GBP\"} 100.0",
+        "vcycle_cap_left{cap=\"year\",currency=\"GBP\"} 15.0",
+        "vcycle_cap_stage{cap=\"year\",stage=\"warned\"} 1",
+        "vcycle_spending_rate{over=\"6h\",currency=\"GBP\"} 2.0",
+        "vcycle_ledger_entry 77",
+        "vcycle_spending_problem 0",
+    ] {
+        assert!(metrics.contains(&format!("{line}\n")), "{line} in {metrics}");
+    }
 }

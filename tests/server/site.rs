@@ -316,6 +316,7 @@ pub(crate) fn empty_board() -> Board {
         idle_spaces: BTreeMap::new(),
         idle_since: BTreeMap::new(),
         abandoned: BTreeMap::new(),
+        spending: None,
     }
 }
 

@@ -12,10 +12,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::debug;
+use vcycle_money::Currency;
 
-use super::Shared;
+use super::board::News;
+use super::{Purse, Shared};
+use crate::config::{Config, SpendingSettings};
 use crate::cycle::CapsRead;
 use crate::library::Setup;
+use crate::model::{SpendingBoard, Timestamp};
 
 use caps::CapsKeeper;
 
@@ -32,29 +36,65 @@ pub(super) fn unread() -> watch::Sender<CapsRead> {
 
 /// Looks until the process ends.
 pub(super) async fn keep_for_ever(shared: Arc<Shared>, mut setup: watch::Receiver<Arc<Setup>>) {
-    let mut keeper = CapsKeeper::default();
+    let (mut keeper, mut shown) = (CapsKeeper::default(), None);
     loop {
         let current = Arc::clone(&setup.borrow_and_update());
-        match &current.config.spending {
+        let spending = current.config.spending.as_ref();
+        let board = match spending {
             Some(spending) => {
-                // Its error stands in the ledger, and every space tells it.
-                if let Err(problem) = shared.purse.ledger.refresh().await {
-                    debug!(%problem, "the ledger cannot be read");
-                } else {
-                    let read = keeper.look(&shared, (&current.config, spending.currency)).await;
-                    shared.purse.caps.send_if_modified(|known| {
-                        let is_news = *known != read;
-                        *known = read;
-                        is_news
-                    });
-                    stages::tell(&shared, spending.hook.as_deref()).await;
-                }
+                look(&shared, &current.config, (spending, &mut keeper)).await;
+                Some(shared.purse.board(spending.currency, shared.clock.now()))
             }
-            None => keeper = CapsKeeper::default(),
+            None => {
+                keeper = CapsKeeper::default();
+                None
+            }
+        };
+        if is_news(board.as_ref(), shown.as_deref()) {
+            shown = board.map(Arc::new);
+            // The receiver only ends with the process.
+            let _ = shared.news.send(News::Spending(shown.clone())).await;
         }
         tokio::select! {
             changed = setup.changed() => if changed.is_err() { return },
             () = sleep(LOOK_EVERY) => {}
         }
+    }
+}
+
+async fn look(
+    shared: &Shared,
+    config: &Config,
+    (spending, keeper): (&SpendingSettings, &mut CapsKeeper),
+) {
+    if let Err(problem) = shared.purse.ledger.refresh().await {
+        // Every space tells it, as the ledger does.
+        return debug!(%problem, "the ledger cannot be read");
+    }
+    let read = keeper.look(shared, (config, spending.currency)).await;
+    shared.purse.caps.send_if_modified(|known| {
+        let is_news = *known != read;
+        *known = read;
+        is_news
+    });
+    stages::tell(shared, spending.hook.as_deref()).await;
+}
+
+fn is_news(new: Option<&SpendingBoard>, shown: Option<&SpendingBoard>) -> bool {
+    match (new, shown) {
+        (Some(new), Some(shown)) => !new.is_old_news(shown),
+        (None, None) => false,
+        (Some(_), None) | (None, Some(_)) => true,
+    }
+}
+
+impl Purse {
+    /// What people see of the money.
+    fn board(&self, currency: Currency, now: Timestamp) -> SpendingBoard {
+        let problem = self.ledger.problem().or_else(|| match self.caps() {
+            CapsRead::NotYet { why } => Some(why),
+            CapsRead::Yes { problem } => problem,
+        });
+        SpendingBoard::of(&self.ledger.book(), currency, now, problem)
     }
 }

@@ -136,6 +136,7 @@ impl StatusAnswer {
             idle_spaces,
             idle_since: _,
             abandoned,
+            spending: _,
         } = board;
         Self {
             format: FORMAT,

@@ -22,7 +22,7 @@ pub use answers::{
 
 use super::context::Context;
 use super::layers;
-use crate::model::{Board, SpaceSnapshot};
+use crate::model::{Board, SpaceSnapshot, SpendingBoard};
 
 /// Everything for people.
 pub(super) fn routes(context: &Arc<Context>) -> Router {
@@ -33,6 +33,7 @@ pub(super) fn routes(context: &Arc<Context>) -> Router {
         .route("/api/v1/spaces", get(spaces))
         .route("/api/v1/spaces/{space}", get(space))
         .route("/api/v1/machines", get(machines))
+        .route("/api/v1/spending", get(spending))
         .route("/api/v1/explain/{space}", get(explain_space))
         .route("/api/v1/explain/{space}/{machinetype}", get(explain_machinetype))
         .fallback(no_such_path)
@@ -66,7 +67,8 @@ pub(super) struct Wanted {
 async fn no_such_path() -> NotFound {
     NotFound {
         error: "there is no such path; there are: /metrics, /healthz, /api/v1/status, \
-                /api/v1/spaces, /api/v1/spaces/SPACE, /api/v1/machines, /api/v1/explain/SPACE, \
+                /api/v1/spaces, /api/v1/spaces/SPACE, /api/v1/machines, /api/v1/spending, \
+                /api/v1/explain/SPACE, \
                 /api/v1/explain/SPACE/MACHINETYPE"
             .to_owned(),
     }
@@ -112,6 +114,15 @@ async fn machines(
     Query(wanted): Query<Wanted>,
 ) -> Json<MachinesAnswer> {
     Json(MachinesAnswer::new(&context.board(), &wanted))
+}
+
+/// The caps of the deployment and how fast it spends.
+async fn spending(
+    State(context): State<Arc<Context>>,
+) -> Result<Json<Arc<SpendingBoard>>, NotFound> {
+    let why = "this manager watches no spending: its configuration has no [spending], or it has just started";
+    let spending = context.board().spending.clone();
+    spending.map(Json).ok_or_else(|| NotFound { error: why.to_owned() })
 }
 
 async fn explain_space(

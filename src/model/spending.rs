@@ -1,0 +1,98 @@
+//! What a manager shows of the money of the deployment.
+
+use serde::{Deserialize, Serialize};
+use vcycle_money::book::Stage;
+use vcycle_money::{Amount, Book, CapName, Currency, Span, Standing};
+
+use super::Timestamp;
+
+/// Caps and rates, as one manager last read the ledger: of all managers of the deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpendingBoard {
+    /// Version of this format.
+    pub format: u32,
+    /// When it was looked at.
+    pub at: Timestamp,
+    /// Of every amount here.
+    pub currency: Currency,
+    /// Why nothing can be reserved, or why newer caps are not taken up; `None`: all is well.
+    pub problem: Option<String>,
+    /// The last entry of the ledger.
+    pub entry: u64,
+    /// Machines that something is reserved for.
+    pub reservations: usize,
+    /// Spent in an hour, by the last hour.
+    pub rate_1h: Amount,
+    /// By the last six hours.
+    pub rate_6h: Amount,
+    /// By the last day.
+    pub rate_24h: Amount,
+    /// Every cap in force, by name.
+    pub caps: Vec<CapRow>,
+}
+
+/// A cap in its present window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CapRow {
+    /// Its name.
+    pub cap: CapName,
+    /// Its present window; `None`: the grant has not begun, or is over.
+    pub window: Option<Span>,
+    /// The limit.
+    pub limit: Amount,
+    /// Spent by machines that have ended.
+    pub settled: Amount,
+    /// Kept free for machines that may exist.
+    pub reserved: Amount,
+    /// What these have cost until now.
+    pub running: Amount,
+    /// What may still be reserved; less than nothing when it is passed.
+    pub left: Amount,
+    /// What follows.
+    pub stage: Stage,
+}
+
+impl SpendingBoard {
+    /// As the ledger shows it at a time.
+    pub fn of(book: &Book, currency: Currency, at: Timestamp, problem: Option<String>) -> Self {
+        let hour = std::time::Duration::from_secs(3600);
+        Self {
+            format: 1,
+            at,
+            currency,
+            problem,
+            entry: book.head().number,
+            reservations: book.reservations_len(),
+            rate_1h: book.rate(at, hour),
+            rate_6h: book.rate(at, 6 * hour),
+            rate_24h: book.rate(at, 24 * hour),
+            caps: book.standings(at).iter().map(CapRow::of).collect(),
+        }
+    }
+
+    /// Whether it says nothing that another one does not, but for the time that passes.
+    pub fn is_old_news(&self, before: &Self) -> bool {
+        let state = |row: &CapRow| (row.cap.clone(), row.window, row.limit, row.stage);
+        let same = |a: &Self, b: &Self| a.caps.iter().map(state).eq(b.caps.iter().map(state));
+        let is_young = self.at.since(before.at) < std::time::Duration::from_secs(60);
+        is_young
+            && self.entry == before.entry
+            && self.problem == before.problem
+            && same(self, before)
+    }
+}
+
+impl CapRow {
+    fn of(standing: &Standing) -> Self {
+        Self {
+            cap: standing.cap.name.clone(),
+            window: standing.window,
+            limit: standing.cap.limit,
+            settled: standing.sum.settled(),
+            reserved: standing.sum.reserved(),
+            running: standing.run_up,
+            left: standing.left(),
+            stage: standing.stage,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The metrics of money, derived from the [`SpendingBoard`] at each scrape. They are for dashboards and alarms: as floating
+//! numbers they are not exact, the ledger is.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use vcycle_money::Amount;
+
+use crate::model::{CapRow, SpendingBoard};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Cap {
+    cap: String,
+    currency: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CapStage {
+    cap: String,
+    stage: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Over {
+    over: &'static str,
+    currency: String,
+}
+
+type Float = Gauge<f64, AtomicU64>;
+type OfCaps = Family<Cap, Float>;
+
+/// Registers what is known of money.
+pub(super) fn register(registry: &mut Registry, board: &SpendingBoard) {
+    let rows = |field: fn(&CapRow) -> Amount| {
+        let family = OfCaps::default();
+        for row in &board.caps {
+            let labels = Cap { cap: row.cap.to_string(), currency: board.currency.to_string() };
+            family.get_or_create(&labels).set(float(field(row)));
+        }
+        family
+    };
+    let mut of_caps = |name: &str, help: &str, field: fn(&CapRow) -> Amount| {
+        registry.register(name, help, rows(field));
+    };
+    of_caps("vcycle_cap_limit", "Limit of a cap", |row| row.limit);
+    of_caps("vcycle_cap_settled", "Spent in its window by machines that ended", |row| row.settled);
+    of_caps("vcycle_cap_reserved", "Kept free in its window for machines that may exist", |row| {
+        row.reserved
+    });
+    of_caps("vcycle_cap_running", "What machines that may exist have cost in its window", |row| {
+        row.running
+    });
+    of_caps("vcycle_cap_left", "What may still be reserved in its window", |row| row.left);
+    let stages = Family::<CapStage, Gauge>::default();
+    for row in &board.caps {
+        let labels = CapStage { cap: row.cap.to_string(), stage: row.stage.word() };
+        stages.get_or_create(&labels).set(1);
+    }
+    registry.register("vcycle_cap_stage", "1 for the stage that a cap is in", stages);
+    let rates = Family::<Over, Float>::default();
+    for (over, rate) in [("1h", board.rate_1h), ("6h", board.rate_6h), ("24h", board.rate_24h)] {
+        let labels = Over { over, currency: board.currency.to_string() };
+        rates.get_or_create(&labels).set(float(rate));
+    }
+    registry.register("vcycle_spending_rate", "Spent in an hour, by the last hours", rates);
+    let number = |value: i64| {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(value);
+        gauge
+    };
+    let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    registry.register(
+        "vcycle_ledger_entry",
+        "The last entry of the ledger",
+        number(count(board.entry)),
+    );
+    registry.register(
+        "vcycle_ledger_reservations",
+        "Machines that something is reserved for",
+        number(count(board.reservations as u64)),
+    );
+    registry.register(
+        "vcycle_spending_problem",
+        "1 while the ledger cannot be used, or newer caps are not taken up",
+        number(i64::from(board.problem.is_some())),
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for dashboards")]
+fn float(amount: Amount) -> f64 {
+    amount.nanos() as f64 / 1e9
+}
