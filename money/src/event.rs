@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use vcycle_api::{Generation, IntentToken, ManagerName, SpaceName, Timestamp};
 
 use crate::book::Stage;
-use crate::{Account, Amount, Cap, CapName, Reservation, Tariff};
+use crate::{Account, Amount, Cap, CapName, Currency, Reservation, Tariff};
 
 /// One entry: some events that hold together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +96,11 @@ pub enum Event {
         tariff: Tariff,
         /// From when.
         from: Timestamp,
+    },
+    /// The currency of every amount in the ledger, once and for all.
+    CurrencySet {
+        /// Which.
+        currency: Currency,
     },
     /// The caps in force from now on: all of them.
     CapsSet {

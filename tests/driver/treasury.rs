@@ -141,6 +141,28 @@ fn a_manager_that_cannot_read_the_caps_makes_nothing() {
 }
 
 #[test]
+fn a_manager_that_reckons_in_another_currency_than_the_ledger_spends_nothing() {
+    run(async {
+        let world = World::new();
+        world.limit(100);
+        let first = world.start("m1", spending()).await;
+        sleep(SOON).await;
+        assert_eq!(world.machines(&space()), 4);
+        assert_eq!(world.book().await.currency(), Some("GBP".parse().unwrap()));
+        drop(first);
+        let mut setup = (*spending()).clone();
+        let mut config = (*setup.config).clone();
+        config.spending.as_mut().unwrap().currency = "EUR".parse().unwrap();
+        setup.config = Arc::new(config);
+        let second = world.start("m2", Arc::new(setup)).await;
+        sleep(Duration::from_secs(300)).await;
+        let board = second.board.borrow().clone();
+        let problem = board.spending.as_ref().unwrap().problem.clone().unwrap();
+        assert!(problem.contains("the ledger is in GBP"), "{problem}");
+    });
+}
+
+#[test]
 fn two_spaces_of_two_managers_spend_from_one_cap_and_do_not_pass_it() {
     run(async {
         let world = World::new();

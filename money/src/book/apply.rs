@@ -8,7 +8,7 @@ use super::settled::{Bucket, Hour, Purpose};
 use super::sums::{Sum, Sums, post};
 use super::windows::HOUR;
 use super::{Book, Damage, Open, Recorded, Refusal, Sealed, Span, open};
-use crate::{Account, Amount, Author, Cap, CapName, Entry, Event, SettleReason, Window};
+use crate::{Account, Amount, Author, Cap, CapName, Currency, Entry, Event, SettleReason, Window};
 
 /// What no entry may do. An entry in the ledger that does is a damage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +63,14 @@ pub enum Violation {
     AbsurdCorrection {
         /// Why.
         what: &'static str,
+    },
+    /// The amounts of a ledger are of one currency.
+    #[error("the ledger is in {known}, and its amounts cannot become {new}")]
+    OtherCurrency {
+        /// That of the ledger.
+        known: Currency,
+        /// That of the entry.
+        new: Currency,
     },
     /// A cap cannot be reckoned with.
     #[error("the cap {cap} {why}")]
@@ -123,6 +131,15 @@ impl Book {
             Event::Repriced { intent, tariff, from } => {
                 self.change(intent, |open| open.reprice(*tariff, *from))
             }
+            Event::CurrencySet { currency } => match self.currency {
+                Some(known) if known != *currency => {
+                    Err(Violation::OtherCurrency { known, new: *currency })
+                }
+                Some(_) | None => {
+                    self.currency = Some(*currency);
+                    Ok(())
+                }
+            },
             Event::CapsSet { caps, source } => {
                 check_caps(caps)?;
                 self.caps_source.clone_from(source);

@@ -11,7 +11,7 @@ use super::accounts::AccountNumber;
 use super::settled::{Bucket, Hour};
 use super::verify::sha256;
 use super::{Book, Damage, Head, Open, Purpose, Recorded};
-use crate::{Account, Amount, Cap, CapName};
+use crate::{Account, Amount, Cap, CapName, Currency};
 
 /// The format of checkpoints. One of another format is not read: the ledger is, from an older one or from its beginning.
 const FORMAT: u32 = 1;
@@ -26,6 +26,7 @@ struct Title {
 struct Content {
     head: Head,
     at: Timestamp,
+    currency: Option<Currency>,
     caps: Vec<Cap>,
     caps_source: String,
     generations: BTreeMap<SpaceName, Generation>,
@@ -59,6 +60,7 @@ impl Book {
         let content = line(&Content {
             head: self.head.clone(),
             at: self.at,
+            currency: self.currency,
             caps: self.caps.to_vec(),
             caps_source: self.caps_source.clone(),
             generations: self.generations.clone(),
@@ -97,6 +99,7 @@ impl Book {
         let mut book = Self {
             head: content.head,
             at: content.at,
+            currency: content.currency,
             caps_source: content.caps_source,
             generations: content.generations,
             stages: content.stages,

@@ -46,7 +46,7 @@ use settled::Settled;
 use shards::{Sharded, Shards};
 use sums::Sums;
 
-use crate::{Account, Cap, CapName};
+use crate::{Account, Cap, CapName, Currency};
 
 /// The state after some entries. Copies share what they have in common and are cheap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Book {
     head: Head,
     /// When the last entry was written, by its author's clock.
     at: Timestamp,
+    /// Of every amount; `None`: it was not written yet.
+    currency: Option<Currency>,
     accounts: Accounts,
     caps: Arc<Vec<Cap>>,
     /// Where the caps come from, for people.
@@ -83,6 +85,11 @@ impl Book {
     /// When the last entry was written, by its author's clock.
     pub fn at(&self) -> Timestamp {
         self.at
+    }
+
+    /// The currency of every amount in it; `None`: nobody has written it yet.
+    pub fn currency(&self) -> Option<Currency> {
+        self.currency
     }
 
     /// The caps in force, as they were last set.

@@ -34,6 +34,9 @@ impl CapsKeeper {
         shared: &Shared,
         (config, currency): (&Config, Currency),
     ) -> CapsRead {
+        if let Err(why) = same_currency(shared, currency).await {
+            return CapsRead::NotYet { why };
+        }
         let problem = self.take_up(shared, (config, currency)).await.err();
         if problem != self.told {
             match &problem {
@@ -87,6 +90,12 @@ impl CapsKeeper {
         self.last = Some((files.to_vec(), in_force.to_vec(), since));
         if now - since >= STAND { Stood::Long } else { Stood::NotYet }
     }
+}
+
+/// Amounts of two currencies cannot stand in one ledger: nothing is spent by whoever reckons in another.
+async fn same_currency(shared: &Shared, currency: Currency) -> Result<(), String> {
+    let set = shared.purse.ledger.set_currency(&shared.home.manager, currency).await;
+    set.map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn texts(config: &Config, files: Vec<CapsFile>) -> CapTexts {

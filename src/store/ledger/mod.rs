@@ -12,7 +12,7 @@ mod state;
 
 use std::sync::{Arc, Mutex};
 
-use vcycle_money::{Author, Book, Cap, Event, Refusal, Reservation};
+use vcycle_money::{Author, Book, Cap, Currency, Event, Refusal, Reservation};
 
 pub use error::{Damaged, LedgerError};
 
@@ -172,6 +172,23 @@ impl Ledger {
             Ok(events)
         };
         self.append(By::Other(author), &mut decide).await
+    }
+
+    /// Says of which currency the amounts are, if nobody has.
+    ///
+    /// # Errors
+    /// As [`Ledger::write`]; [`LedgerError::Refused`] when the ledger is in another one.
+    pub async fn set_currency(
+        &self,
+        manager: &ManagerName,
+        currency: Currency,
+    ) -> Result<Option<u64>, LedgerError> {
+        let author = Author::Manager { manager: manager.clone() };
+        let set = |book: &Book| {
+            let is_known = book.currency() == Some(currency);
+            if is_known { Vec::new() } else { vec![Event::CurrencySet { currency }] }
+        };
+        self.write_as(&author, set).await
     }
 
     /// Sets the caps if others are in force. `source` tells people where they come from.

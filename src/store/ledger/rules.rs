@@ -71,7 +71,7 @@ pub(super) fn must_concern(
                 book.reservation(intent).map(|open| &open.reservation.account.space)
             }
             Event::StageChanged { .. } => None,
-            Event::CapsSet { .. } | Event::Corrected { .. } => {
+            Event::CurrencySet { .. } | Event::CapsSet { .. } | Event::Corrected { .. } => {
                 let why = "the owner of a space sets no caps and corrects nothing".to_owned();
                 return Err(LedgerError::NotTheirs { why });
             }
@@ -93,7 +93,10 @@ pub(super) fn must_concern_nobody(author: &Author, events: &[Event]) -> Result<(
         | Event::Released { .. }
         | Event::Extended { .. }
         | Event::Repriced { .. } => true,
-        Event::CapsSet { .. } | Event::Corrected { .. } | Event::StageChanged { .. } => false,
+        Event::CurrencySet { .. }
+        | Event::CapsSet { .. }
+        | Event::Corrected { .. }
+        | Event::StageChanged { .. } => false,
     };
     let is_owner = matches!(author, Author::Owner { .. });
     if is_owner || events.iter().any(of_machines) {
