@@ -8,6 +8,8 @@
 mod prices;
 #[path = "cli/refresh.rs"]
 mod refresh;
+#[path = "cli/simulate.rs"]
+mod simulate;
 #[path = "cli/spend.rs"]
 mod spend;
 mod support;
@@ -174,6 +176,7 @@ fn help_tells_every_command_and_its_options() {
         golden(&format!("help-{command}.txt"), answer.stdout);
     }
     golden("help-prices.txt", call(&["prices", "--help"]).stdout);
+    golden("help-simulate.txt", call(&["simulate", "--help"]).stdout);
     golden("help-spend.txt", call(&["spend", "--help"]).stdout);
     golden("help-spend-import.txt", call(&["spend", "import", "--help"]).stdout);
     golden("help-library-render.txt", call(&["library", "render", "--help"]).stdout);

@@ -65,12 +65,15 @@ fn money(setup: &Setup, text: &mut String) {
         }
         writeln!(text, "{:#?}\n{:#?}", spending.book.lists(), spending.rates).unwrap();
     }
-    let LoadedCaps { caps, warnings, .. } = load_caps(&setup.config);
+    let LoadedCaps { caps, budgets, warnings, .. } = load_caps(&setup.config);
     for warning in warnings {
         writeln!(text, "{warning}\n").unwrap();
     }
     match caps {
-        Ok(caps) => caps.iter().for_each(|cap| writeln!(text, "{cap:#?}").unwrap()),
+        Ok(caps) => {
+            caps.iter().for_each(|cap| writeln!(text, "{cap:#?}").unwrap());
+            budgets.iter().for_each(|budget| writeln!(text, "{budget:#?}").unwrap());
+        }
         Err(problems) => writeln!(text, "{problems}").unwrap(),
     }
 }
@@ -243,11 +246,13 @@ fn every_key_is_in_the_documentation_and_in_the_sample() {
         "etc/prices/openstack.toml",
         "etc/rates.toml",
         "etc/examples/caps.d/grant.toml",
+        "etc/examples/caps.d/budget.toml",
     ];
     let sample: String =
         samples.iter().map(|sample| std::fs::read_to_string(sample).unwrap()).collect();
     let mut keys = known_keys("every-table-has-an-unknown-key");
     keys.extend(known_keys("good-with-wrong-caps"));
+    keys.extend(known_keys("good-with-wrong-budgets"));
     assert!(keys.len() > 60, "{keys:?}");
     for key in &keys {
         let documented = [format!("`{key}`"), format!("[{key}]")];

@@ -16,6 +16,7 @@ pub mod event;
 pub mod names;
 pub mod plan;
 pub mod prices;
+pub mod simulate;
 pub mod tariff;
 
 pub use account::{Account, Reservation};

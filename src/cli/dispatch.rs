@@ -7,7 +7,7 @@ use clap::Parser;
 use super::error::CliError;
 use super::{
     Cli, Command, check, completions, delete, demo, drain, explain, handover, library, machines,
-    man, managers, plan, prices, run, spend, status, supervisor,
+    man, managers, plan, prices, run, simulate, spend, status, supervisor,
 };
 
 /// The whole program but for `main`. Exit codes: 0 done, 1 failed, 2 usage or configuration.
@@ -47,6 +47,7 @@ fn carry_out(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Prices(command) => return on_one_thread(prices::run(config, &command)),
         Command::Spend(args) => on_one_thread(spend::run(config, &args)),
         Command::Library(command) => return library::run(config, &command),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Man => man::run(),
     };

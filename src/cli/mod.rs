@@ -22,6 +22,7 @@ mod plan;
 mod prices;
 mod providers;
 mod run;
+mod simulate;
 mod site;
 mod spend;
 mod status;
@@ -36,7 +37,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::model::{MachinetypeName, ManagerName, SpaceName};
 
 pub use dispatch::main;
-pub use prices::{Included, PricesRefreshArgs};
 
 /// Fills spaces on clouds with working VMs.
 ///
@@ -89,7 +89,9 @@ pub enum Command {
     Library(LibraryCommand),
     /// Look at what machines cost by the price lists
     #[command(subcommand)]
-    Prices(PricesCommand),
+    Prices(prices::args::PricesCommand),
+    /// Spend a budget in virtual time, on communities and clouds as files describe them
+    Simulate(simulate::args::SimulateArgs),
     /// Show everything at work on this very machine, in under a minute or two, then clean up
     Demo(DemoArgs),
     /// The process that looks after one machine of the local provider
@@ -306,29 +308,6 @@ pub enum LibraryCommand {
     },
     /// Print exactly what a VM of an entry would get as user_data
     Render(RenderArgs),
-}
-
-/// `vcycle prices`.
-#[derive(Debug, Subcommand)]
-pub enum PricesCommand {
-    /// Ask the clouds what they offer, and show what each machine would cost
-    List(PricesArgs),
-    /// Ask the clouds what they offer, and show which of it has no price that can be used, and what to write; fails if any has none
-    Check(PricesArgs),
-    /// Ask a cloud what machines cost now, and print it as a price list: spot of EC2, Google's public catalogue, CloudKitty
-    Refresh(PricesRefreshArgs),
-}
-
-/// What price commands look at.
-#[derive(Debug, Args)]
-pub struct PricesArgs {
-    /// Only these spaces; default: all of the configuration
-    #[arg(value_name = "SPACE")]
-    pub spaces: Vec<SpaceName>,
-
-    /// As in every reading command.
-    #[command(flatten)]
-    pub read: ReadArgs,
 }
 
 /// Where library commands look.

@@ -1,7 +1,7 @@
 //! `vcycle prices list|check|refresh`: what the clouds offer that a machinetype could be made of, and what it costs by the price
 //! lists. Given providers that can only observe: it changes nothing.
 
-mod args;
+pub(crate) mod args;
 mod refresh;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,17 +16,17 @@ use vcycle_api::{Clock, Observe, SystemClock};
 use vcycle_money::prices::PricePart;
 use vcycle_money::{Amount, Currency, Lack, Money, PricedOffering, Unpriced};
 
+use args::{PricesArgs, PricesCommand};
+
 use super::error::CliError;
 use super::output::{
     BAD, BOLD, FAINT, Screen, hide_empty_columns, json, number, print, styled, table, table_text,
 };
-use super::{PricesArgs, PricesCommand, providers};
+use super::providers;
 use crate::config::{Metering, OfferingPrice, SpaceConfig, SpendingSettings};
 use crate::library::{Setup, SpaceSetup, load_setup};
 use crate::model::{MachinetypeName, Market, Offering, SpaceName, Timestamp};
 use crate::plan::fits;
-
-pub use args::{Included, PricesRefreshArgs};
 
 /// The longest that one space is asked.
 const LONGEST: Duration = Duration::from_secs(60);

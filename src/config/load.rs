@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::problem::{Collector, Finding, Problem, Problems, Wrong};
 use super::reader::Reader;
 use super::spending::{
-    self, CapFile, CapTexts, LoadedCaps, NamedFiles, named_files, validate_caps,
+    self, CapFile, CapTexts, CapsAndBudgets, LoadedCaps, NamedFiles, named_files, validate_caps,
 };
 use super::tree::{self, Table, Value};
 use super::types::{Config, TlsIdentity};
@@ -103,15 +103,16 @@ pub fn read_texts(main: &Path, problems: &Collector) -> Texts {
 pub fn load_caps(config: &Config) -> LoadedCaps {
     let problems = Collector::default();
     let texts = read_caps(&config.site.state_dir, &problems);
-    let caps = match &config.spending {
+    let found = match &config.spending {
         Some(spending) => validate_caps(&texts, spending.currency, config, &problems),
         None => {
             warn_unwatched(&texts, &problems);
-            Vec::new()
+            CapsAndBudgets::default()
         }
     };
     let (result, warnings) = problems.into_parts();
-    LoadedCaps { caps: result.map(|()| caps), warnings, texts }
+    let budgets = if result.is_ok() { found.budgets } else { Vec::new() };
+    LoadedCaps { caps: result.map(|()| found.caps), budgets, warnings, texts }
 }
 
 /// Whoever wrote a cap believes that it holds.

@@ -40,7 +40,8 @@ pub use public_key::PublicKey;
 pub use source::{Place, Placed, Source};
 pub use space::option_value;
 pub use spending::{
-    CapFile, CapTexts, LoadedCaps, Metering, OfferingPrice, SpendingSettings, validate_caps,
+    CapFile, CapTexts, CapsAndBudgets, LoadedCaps, Metering, OfferingPrice, SpendingSettings,
+    validate_caps, validate_scenario,
 };
 pub use types::{
     Config, HttpsConfig, LibraryConfig, LocalConfig, MachinetypeConfig, OptionValue,

@@ -6,14 +6,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use vcycle_api::Timestamp;
 
-use super::{Rate, Stage};
+use super::{Rate, Term};
 use crate::{Amount, Community};
 
 /// What to do in this cycle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Advice {
     /// Where in its time the budget is.
-    pub stage: Stage,
+    pub term: Term,
     /// The rate that lands on the budget.
     pub target: Rate,
     /// The rate now.
@@ -62,7 +62,7 @@ pub enum Why {
     /// The budget is not open.
     NotOpen {
         /// Where it is.
-        stage: Stage,
+        term: Term,
     },
     /// The budget does not name it.
     NotNamed,
@@ -76,6 +76,11 @@ pub enum Why {
     Fills,
     /// Others are owed more by their shares.
     OthersFirst,
+    /// It is not known yet whether its youngest machines found work.
+    NotProven {
+        /// What they cost.
+        unproven: Rate,
+    },
     /// What is spent now is on the line, or above it.
     OnTheLine {
         /// The line.
@@ -174,17 +179,20 @@ pub enum Pace {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotOpen { stage } => f.write_str(match stage {
-                Stage::NotBegun => "the budget has not begun",
-                Stage::Open => "the budget is open",
-                Stage::Stopped => "the budget is within its stop margin",
-                Stage::Over => "the budget is over",
+            Self::NotOpen { term } => f.write_str(match term {
+                Term::NotBegun => "the budget has not begun",
+                Term::Open => "the budget is open",
+                Term::Stopped => "the budget is within its stop margin",
+                Term::Over => "the budget is over",
             }),
             Self::NotNamed => f.write_str("the budget does not name this community"),
             Self::NoWork => f.write_str("its machines found no work"),
             Self::Tries => f.write_str("one machine tries whether there is work again"),
             Self::ItsTurn => f.write_str("it is owed most by its share"),
             Self::Fills => f.write_str("fills what priorities leave"),
+            Self::NotProven { unproven } => {
+                write!(f, "waits to see whether its youngest machines ({unproven:.2}) find work")
+            }
             Self::OthersFirst => f.write_str("others are owed more by their shares"),
             Self::OnTheLine { target } => {
                 write!(f, "what runs costs as much as the line allows ({target:.2})")

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use vcycle_api::Timestamp;
 
 use super::Rate;
-use crate::{Amount, CapName, Community, Permille, Scope};
+use crate::{Amount, Cap, CapName, Community, Permille, Scope, Stages, Window};
 
 /// A sum that is to be spent within a time, no more and not much less.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub struct Priority {
 /// Where in its time a budget is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Stage {
+pub enum Term {
     /// Before `from`.
     NotBegun,
     /// It is to be spent.
@@ -93,6 +93,22 @@ pub enum InvalidBudget {
 }
 
 impl Budget {
+    /// All communities that it names, priorities first.
+    pub fn named(&self) -> impl Iterator<Item = &Community> {
+        self.priorities.iter().map(|priority| &priority.community).chain(&self.backfill)
+    }
+
+    /// A budget is a cap, too.
+    pub fn cap(&self) -> Cap {
+        Cap {
+            name: self.name.clone(),
+            limit: self.amount,
+            scope: self.scope.clone(),
+            window: Window::Grant { from: self.from, to: self.to },
+            stages: Stages::default(),
+        }
+    }
+
     /// When nothing of it runs any more: `to` less the margin.
     pub fn stop(&self) -> Timestamp {
         self.to - self.stop_margin
@@ -105,15 +121,15 @@ impl Budget {
     }
 
     /// Where in its time it is.
-    pub fn stage(&self, now: Timestamp) -> Stage {
+    pub fn term(&self, now: Timestamp) -> Term {
         if now < self.from {
-            Stage::NotBegun
+            Term::NotBegun
         } else if now < self.stop() {
-            Stage::Open
+            Term::Open
         } else if now < self.to {
-            Stage::Stopped
+            Term::Stopped
         } else {
-            Stage::Over
+            Term::Over
         }
     }
 
@@ -131,8 +147,7 @@ impl Budget {
     /// With the first thing that is wrong.
     pub fn check(&self) -> Result<(), InvalidBudget> {
         let mut named: Vec<&Community> = Vec::new();
-        let priorities = self.priorities.iter().map(|priority| &priority.community);
-        for community in priorities.chain(&self.backfill) {
+        for community in self.named() {
             if named.contains(&community) {
                 return Err(InvalidBudget::Twice(community.clone()));
             }

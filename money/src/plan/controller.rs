@@ -1,10 +1,12 @@
 //! The rate controller: from a budget and what runs to what may be made and what gives way in this cycle.
 //!
 //! - The target rate is what is left of the budget (less its reserve), spread evenly over the time that is left.
-//! - Priorities grow up to the target, machine by machine to whom most is owed; while one of them has work and room, no
-//!   backfill is made, and backfill gives way a little ahead of them.
+//! - Priorities grow up to the target, machine by machine to whom most is owed. Room is kept free for as many machines as
+//!   they could take soon, and backfill gives way a little ahead of them.
 //! - Backfill fills the rest. It ends by itself unless more is spent than the target and a band of 10 %.
-//! - In one cycle all changes are at most 10 % of the target (or one machine, where that is more).
+//! - In one cycle all changes are at most 10 % of the target (or one machine, where that is more); and so is what a community
+//!   has of machines of which nobody knows yet whether they found work, and no more than twice what found work since the last that
+//!   did not, or a tenth of what it has: else all of the target would stand before it is seen that there is none.
 //! - What is advised can be paid to its hard end, with everything that is reserved: caps need not refuse it.
 
 use std::time::Duration;
@@ -12,7 +14,7 @@ use std::time::Duration;
 use super::fair::{Claim, share_out};
 use super::{
     Advice, Budget, CommunityAdvice, CommunityView, Forecast, Landing, Pace, PlanView, Rate, Role,
-    Stage, Why, Work,
+    Term, Why, Work,
 };
 use crate::{Amount, Community};
 
@@ -20,8 +22,10 @@ use crate::{Amount, Community};
 const STEP: u32 = 100;
 /// Up to here what is spent is on the line, in thousandths of the target.
 const BAND: u32 = 1100;
-/// For how many steps of a priority room is made ahead: grace takes time, and all of it may find no work.
+/// For how many trials of each priority backfill gives way ahead: grace takes time, and all of it may find no work.
 const AHEAD: u32 = 2;
+/// For how many of them no backfill is made: what is made now is left alone for its promised time and its grace.
+const KEPT: u32 = 4;
 /// What is left is never spent faster than within this time.
 const LEAST_TIME: Duration = Duration::from_secs(3600);
 /// The target is thought of in at most so many machines, however small they are.
@@ -54,23 +58,23 @@ impl Controller {
 
     /// What to do in this cycle.
     pub fn advise(&self, view: &PlanView) -> Advice {
-        let stage = self.budget.stage(view.now);
+        let term = self.budget.term(view.now);
         let (target, burn) = (self.target(view), view.burn());
-        let communities = match stage {
-            Stage::Open => Decision::new(&self.budget, view, target).communities(),
-            Stage::NotBegun | Stage::Stopped | Stage::Over => self.closed(view, stage),
+        let communities = match term {
+            Term::Open => Decision::new(&self.budget, view, target).communities(),
+            Term::NotBegun | Term::Stopped | Term::Over => self.closed(view, term),
         };
         let latest_end = self.budget.stop();
         let landing = self.landing(view);
         let pace = pace(view, target);
-        Advice { stage, target, burn, communities, latest_end, landing, pace }
+        Advice { term, target, burn, communities, latest_end, landing, pace }
     }
 
     /// Nothing grows. Within the stop margin all that still runs is told to end.
-    fn closed(&self, view: &PlanView, stage: Stage) -> Vec<CommunityAdvice> {
-        let give_way = |seen: &CommunityView| match stage {
-            Stage::Stopped => movable(seen),
-            Stage::NotBegun | Stage::Open | Stage::Over => Rate::ZERO,
+    fn closed(&self, view: &PlanView, term: Term) -> Vec<CommunityAdvice> {
+        let give_way = |seen: &CommunityView| match term {
+            Term::Stopped => movable(seen),
+            Term::NotBegun | Term::Open | Term::Over => Rate::ZERO,
         };
         named(&self.budget, view)
             .into_iter()
@@ -79,7 +83,7 @@ impl Controller {
                 role,
                 grow: Rate::ZERO,
                 give_way: give_way(&seen),
-                why: if role == Role::Unnamed { Why::NotNamed } else { Why::NotOpen { stage } },
+                why: if role == Role::Unnamed { Why::NotNamed } else { Why::NotOpen { term } },
             })
             .collect()
     }
@@ -136,6 +140,8 @@ struct Decision<'a> {
     unit: Rate,
     /// The most that changes.
     step: u32,
+    /// The most of a community that is not proven.
+    proving: Rate,
     /// What can be paid to its hard end.
     affordable: u32,
     /// What the maximum rate allows.
@@ -150,6 +156,7 @@ impl<'a> Decision<'a> {
         let finest = Rate::hourly(target.in_an_hour().share(1, FINEST.into()).unwrap_or_default());
         let unit = if view.unit == Rate::ZERO { Rate::ZERO } else { view.unit.max(finest) };
         let step = target.permille(STEP).holds(unit).div_ceil(view.planners.max(1)).max(1);
+        let proving = target.permille(STEP).max(unit);
         let longest = view.longest.min(budget.stop().since(view.now)) + view.overstay;
         let left = budget.spendable() - view.settled - view.reserved;
         let affordable = Rate::spending(left, longest).holds(unit);
@@ -163,7 +170,7 @@ impl<'a> Decision<'a> {
         let have = all.iter().filter_map(of_priorities).sum();
         let wanted =
             if budget.hold_rate { nearest(target.above(have), unit) } else { below_maximum };
-        Self { budget, view, all, target, unit, step, affordable, below_maximum, wanted }
+        Self { budget, view, all, target, unit, step, proving, affordable, below_maximum, wanted }
     }
 
     fn communities(&self) -> Vec<CommunityAdvice> {
@@ -176,7 +183,8 @@ impl<'a> Decision<'a> {
         let first = self.share(Role::Priority, at_once.min(in_band).min(self.wanted));
         let taken: u32 = first.iter().sum();
         let room = self.target.above(self.view.burn() + self.unit.times(taken));
-        let fill = if self.priority_with_work().is_some() { 0 } else { nearest(room, self.unit) };
+        let kept = self.coming(KEPT).min(self.wanted.saturating_sub(taken));
+        let fill = nearest(room.above(self.unit.times(kept)), self.unit);
         let second = self.share(Role::Backfill, fill.min(at_once - taken));
         let give_way = self.give_way();
         let is_blocked = at_once.min(in_band).min(self.wanted) == 0;
@@ -186,7 +194,7 @@ impl<'a> Decision<'a> {
             let why = if give_way[index] > Rate::ZERO {
                 self.why_it_gives_way()
             } else {
-                self.why(*role, seen.work, granted, is_blocked)
+                self.why(*role, seen, granted, is_blocked)
             };
             advice.push(CommunityAdvice {
                 community: community.clone(),
@@ -208,21 +216,32 @@ impl<'a> Decision<'a> {
         first.filter(|_| self.wanted > 0)
     }
 
+    /// How many machines priorities with work could take in so many trials.
+    fn coming(&self, trials: u32) -> u32 {
+        let works = |(_, role, seen): &&(Community, Role, CommunityView)| {
+            *role == Role::Priority && seen.work == Work::Yes
+        };
+        let each =
+            self.all.iter().filter(works).map(|(.., seen)| self.trial(seen).holds(self.unit));
+        let all = each.fold(0, u32::saturating_add).saturating_mul(trials);
+        all.min(self.wanted)
+    }
+
     /// Machines for each community of a role, in the order of `all`.
     fn share(&self, role: Role, count: u32) -> Vec<u32> {
         let weight = |community: &Community| {
             let priority = self.budget.priorities.iter().find(|own| own.community == *community);
             priority.map_or(1, |own| own.share.max(1))
         };
-        let most = |work| match work {
-            Work::Yes => u32::MAX,
+        let most = |seen: &CommunityView| match seen.work {
+            Work::Yes => self.trial(seen).above(seen.unproven).holds(self.unit),
             Work::Perhaps | Work::Stuck => 1,
             Work::No => 0,
         };
         let claim = |(community, own, seen): &(Community, Role, CommunityView)| Claim {
             weight: weight(community),
             load: seen.running + seen.recent,
-            most: if *own == role { most(seen.work) } else { 0 },
+            most: if *own == role { most(seen) } else { 0 },
             granted: 0,
         };
         let mut claims: Vec<Claim> = self.all.iter().map(claim).collect();
@@ -266,8 +285,14 @@ impl<'a> Decision<'a> {
             maximum => maximum,
         };
         let (Some(limit), Some(_)) = (limit, self.priority_with_work()) else { return Rate::ZERO };
-        let coming = self.unit.times(self.wanted.min(self.step.saturating_mul(AHEAD)));
+        let coming = self.unit.times(self.coming(AHEAD).min(self.step.saturating_mul(AHEAD)));
         (self.view.staying() + coming).above(limit)
+    }
+
+    /// The most that a community may have of machines that are not proven.
+    fn trial(&self, seen: &CommunityView) -> Rate {
+        let known = seen.proven.times(2).max(seen.running.permille(STEP));
+        self.proving.min(known).max(self.unit)
     }
 
     fn why_it_gives_way(&self) -> Why {
@@ -278,7 +303,8 @@ impl<'a> Decision<'a> {
         }
     }
 
-    fn why(&self, role: Role, work: Work, granted: u32, is_blocked: bool) -> Why {
+    fn why(&self, role: Role, seen: &CommunityView, granted: u32, is_blocked: bool) -> Why {
+        let CommunityView { work, unproven, .. } = *seen;
         match (role, work) {
             (Role::Unnamed, _) => return Why::NotNamed,
             (_, Work::No) => return Why::NoWork,
@@ -297,7 +323,9 @@ impl<'a> Decision<'a> {
         }
         match (role, self.priority_with_work()) {
             (Role::Backfill, Some(first)) => Why::PrioritiesFirst { community: first.clone() },
-            _ if is_blocked || role == Role::Backfill => Why::OnTheLine { target: self.target },
+            _ if is_blocked => Why::OnTheLine { target: self.target },
+            _ if unproven + self.unit > self.trial(seen) => Why::NotProven { unproven },
+            (Role::Backfill, None) => Why::OnTheLine { target: self.target },
             _ => Why::OthersFirst,
         }
     }

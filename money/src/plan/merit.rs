@@ -2,6 +2,9 @@
 //!
 //! HEPCloud's figure of merit (<https://github.com/HEPCloud/decisionengine_modules>), with its spreading as an exponent.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+
 use vcycle_api::OfferingId;
 
 use super::Rate;
@@ -27,10 +30,15 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// What all its processors deliver, in HS23: as measured, or assumed from their number.
+    pub fn work(&self) -> f64 {
+        let assumed = f64::from(self.processors) * HS23_OF_A_PROCESSOR;
+        self.hs23.filter(|hs23| *hs23 > 0.0).unwrap_or(assumed)
+    }
+
     /// Price for a unit of work, in the ledger's currency for an HS23 hour; infinite where no work is done.
     pub fn price_of_work(&self) -> f64 {
-        let assumed = f64::from(self.processors) * HS23_OF_A_PROCESSOR;
-        let work = self.hs23.filter(|hs23| *hs23 > 0.0).unwrap_or(assumed);
+        let work = self.work();
         let price = self.price.in_an_hour().nanos() as f64 / 1e9;
         if work > 0.0 { price / work } else { f64::INFINITY }
     }
@@ -46,17 +54,27 @@ impl Offer {
     }
 }
 
-/// The offers that are not full, the best first; equal ones by price for the work, then by name.
-pub fn rank(offers: &[Offer], spreading: f64) -> Vec<&Offer> {
-    let mut ranked: Vec<(f64, &Offer)> =
-        offers.iter().map(|offer| (offer.merit(spreading), offer)).collect();
+/// The best of some offers, by [`rank`], with whatever it is known by.
+pub fn best<'a, K>(offers: impl Iterator<Item = (K, &'a Offer)>, spreading: f64) -> Option<K> {
+    let merits = offers.map(|(key, offer)| (offer.merit(spreading), offer, key));
+    let open = merits.filter(|(merit, ..)| merit.is_finite());
+    open.min_by(|(a, one, _), (b, other, _)| order((*a, one), (*b, other))).map(|(.., key)| key)
+}
+
+fn order((a, one): (f64, &Offer), (b, other): (f64, &Offer)) -> Ordering {
+    let by_price = || one.price_of_work().total_cmp(&other.price_of_work());
+    let by_name = || one.offering.cmp(&other.offering);
+    a.total_cmp(&b).then_with(by_price).then_with(by_name)
+}
+
+/// The places of the offers that are not full, the best first; equal ones by price for the work, then by name.
+pub fn rank<O: Borrow<Offer>>(offers: &[O], spreading: f64) -> Vec<usize> {
+    let merit = |(place, offer): (usize, &O)| (offer.borrow().merit(spreading), place);
+    let mut ranked: Vec<(f64, usize)> = offers.iter().enumerate().map(merit).collect();
     ranked.retain(|(merit, _)| merit.is_finite());
-    ranked.sort_by(|(a, one), (b, other)| {
-        let by_price = || one.price_of_work().total_cmp(&other.price_of_work());
-        let by_name = || one.offering.cmp(&other.offering);
-        a.total_cmp(b).then_with(by_price).then_with(by_name)
-    });
-    ranked.into_iter().map(|(_, offer)| offer).collect()
+    let offer = |place: usize| offers[place].borrow();
+    ranked.sort_by(|(a, one), (b, other)| order((*a, offer(*one)), (*b, offer(*other))));
+    ranked.into_iter().map(|(_, place)| place).collect()
 }
 
 #[cfg(test)]
@@ -73,8 +91,16 @@ mod tests {
         Offer { offering, price, processors: 8, hs23: Some(80.0), running, most: Some(50) }
     }
 
-    fn names(ranked: Vec<&Offer>) -> Vec<&str> {
-        ranked.into_iter().map(|offer| offer.offering.flavour.as_str()).collect()
+    fn names(offers: &[Offer], spreading: f64) -> Vec<&str> {
+        let ranked = rank(offers, spreading).into_iter();
+        let names: Vec<&str> =
+            ranked.map(|place| offers[place].offering.flavour.as_str()).collect();
+        let best = best(offers.iter().enumerate(), spreading);
+        assert_eq!(
+            best.map(|place| offers[place].offering.flavour.as_str()),
+            names.first().copied()
+        );
+        names
     }
 
     #[test]
@@ -84,12 +110,8 @@ mod tests {
         for (merit, expected) in merits.zip([0.00082, 0.00015]) {
             assert!((merit - expected).abs() < 1e-9, "{merit} is not {expected}");
         }
-        assert_eq!(names(rank(&offers, 1.0)), ["b", "a"]);
-        assert_eq!(
-            names(rank(&offers, 0.0)),
-            ["a", "b"],
-            "without spreading the cheapest is first"
-        );
+        assert_eq!(names(&offers, 1.0), ["b", "a"]);
+        assert_eq!(names(&offers, 0.0), ["a", "b"], "without spreading the cheapest is first");
     }
 
     #[test]
@@ -100,6 +122,6 @@ mod tests {
         let unmeasured = Offer { hs23: None, ..offer("unmeasured", "0.08", 0) };
         let open = Offer { most: None, ..offer("open", "0.07", 5000) };
         let offers = [full, none, strong, unmeasured, open];
-        assert_eq!(names(rank(&offers, 0.0)), ["open", "strong", "unmeasured"]);
+        assert_eq!(names(&offers, 0.0), ["open", "strong", "unmeasured"]);
     }
 }

@@ -17,9 +17,9 @@ mod view;
 mod tests;
 
 pub use advice::{Advice, CommunityAdvice, Forecast, Landing, Pace, Role, Why};
-pub use budget::{Budget, InvalidBudget, Priority, Stage};
+pub use budget::{Budget, InvalidBudget, Priority, Term};
 pub use controller::Controller;
-pub use merit::{HS23_OF_A_PROCESSOR, Offer, rank};
+pub use merit::{HS23_OF_A_PROCESSOR, Offer, best, rank};
 pub use rate::Rate;
 pub use recent::Recent;
 pub use view::{CommunityView, Means, PlanView, Work};

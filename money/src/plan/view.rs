@@ -36,7 +36,8 @@ pub struct PlanView {
     pub planners: u32,
 }
 
-/// A community now. `guaranteed` and `leaving` are parts of `running` without overlap.
+/// A community now. `guaranteed` and `leaving` are parts of `running` without overlap; so is `unproven`, which most of the
+/// time is a part of `guaranteed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CommunityView {
     /// What its machines cost, those that were asked for included.
@@ -45,6 +46,10 @@ pub struct CommunityView {
     pub guaranteed: Rate,
     /// Of machines that were told to end.
     pub leaving: Rate,
+    /// Of machines that are so young that nobody knows whether they found work.
+    pub unproven: Rate,
+    /// Of machines that found work and were made after the last that found none: twice as much is tried at once.
+    pub proven: Rate,
     /// Whether it has work.
     pub work: Work,
     /// What it got lately, on the mean, with decay: [`super::Recent`].

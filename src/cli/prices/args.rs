@@ -1,12 +1,36 @@
-//! The options of `vcycle prices refresh`.
+//! The options of `vcycle prices` and its commands.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use vcycle_money::Currency;
 
+use super::super::ReadArgs;
 use crate::model::SpaceName;
+
+/// `vcycle prices`.
+#[derive(Debug, Subcommand)]
+pub enum PricesCommand {
+    /// Ask the clouds what they offer, and show what each machine would cost
+    List(PricesArgs),
+    /// Ask the clouds what they offer, and show which of it has no price that can be used, and what to write; fails if any has none
+    Check(PricesArgs),
+    /// Ask a cloud what machines cost now, and print it as a price list: spot of EC2, Google's public catalogue, CloudKitty
+    Refresh(PricesRefreshArgs),
+}
+
+/// What price commands look at.
+#[derive(Debug, Args)]
+pub struct PricesArgs {
+    /// Only these spaces; default: all of the configuration
+    #[arg(value_name = "SPACE")]
+    pub spaces: Vec<SpaceName>,
+
+    /// As in every reading command.
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
 
 /// `vcycle prices refresh`.
 #[derive(Debug, Args)]

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use vcycle_api::{Clock, SystemClock};
 
+use super::args::{Included, PricesRefreshArgs};
 use crate::cli::error::CliError;
 use crate::cli::output::{clock_time, print};
 use crate::cli::providers::{self, Reach, ToldPrice, ToldPrices, Wanted};
-use crate::cli::{Included, PricesRefreshArgs};
 use crate::config::SpaceConfig;
 use crate::library::Setup;
 use crate::model::{Market, Timestamp};

@@ -1,4 +1,5 @@
-//! The files of the spend manager, `caps.d/*.toml` in the state directory: `[cap.NAME]`.
+//! The files of the spend manager, `caps.d/*.toml` in the state directory: `[cap.NAME]`, and `[budget.NAME]`, each of which
+//! is a cap, too.
 //!
 //! They are no part of the configuration: a mistake in them must not keep a site from changing its own, and a mistake
 //! there must not keep a cap from being lowered. All files hold together: with one mistake none of them is taken up.
@@ -6,14 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use vcycle_money::plan::Budget;
 use vcycle_money::{
     Cap, CapName, Community, Currency, Permille, ProviderName, Scope, Stages, Window,
 };
 
+use super::budgets::read_budgets;
+use super::known::Known;
 use super::sums;
 use crate::config::load::TextFile;
-use crate::config::problem::{Collector, Finding, Problem, Problems, Wrong};
-use crate::config::reader::{Reader, nearest};
+use crate::config::problem::{Collector, Problem, Problems, Wrong};
+use crate::config::reader::Reader;
 use crate::config::source::{Place, Placed};
 use crate::config::tree::{self, Value};
 use crate::config::types::Config;
@@ -45,10 +49,21 @@ pub struct CapFile {
 pub struct LoadedCaps {
     /// All caps of all files, by name; or all that is wrong, and then none of them may be taken up.
     pub caps: Result<Vec<Cap>, Problems>,
+    /// All budgets of all files, by name, each of which is among the caps, too; none when something is wrong.
+    pub budgets: Vec<Budget>,
     /// What somebody should look at.
     pub warnings: Vec<Problem>,
     /// The files, with who wrote them and when.
     pub texts: CapTexts,
+}
+
+/// What the files of the spend manager say.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CapsAndBudgets {
+    /// Caps, those of the budgets among them.
+    pub caps: Vec<Cap>,
+    /// Budgets.
+    pub budgets: Vec<Budget>,
 }
 
 /// Makes caps of their texts: pure. Problems go to the collector: with an error none of the caps may be used. What a cap
@@ -58,10 +73,11 @@ pub fn validate_caps(
     currency: Currency,
     config: &Config,
     problems: &Collector,
-) -> Vec<Cap> {
+) -> CapsAndBudgets {
     let known = Known::of(config);
     let mut places: BTreeMap<CapName, Place> = BTreeMap::new();
     let mut caps = BTreeMap::new();
+    let mut budgets = BTreeMap::new();
     for CapFile { text, .. } in &texts.files {
         let table = tree::parse(&text.name, &text.folder, &text.text, problems);
         let root = Reader::new(&table, "", problems);
@@ -71,15 +87,35 @@ pub fn validate_caps(
             if let Some(name) = &name {
                 refuse_twice(name, &reader, &mut places);
             }
-            let cap = read_cap(name, &reader, currency, &known);
+            let cap = read_cap(name, &reader, currency, Some(&known));
             reader.finish();
             caps.extend(cap.map(|cap| (cap.name.clone(), cap)));
         }
-        // Budgets have a reader of their own.
-        root.has("budget");
+        for (budget, place) in read_budgets(&root, currency, Some(&known)) {
+            let again = places.insert(budget.name.clone(), place.clone());
+            if let Some(first) = again {
+                let wrong = Wrong::new("a cap or a budget of this name", "each name once");
+                let problem = Problem::at_place(&place, budget.name.to_string(), wrong);
+                problems.add(problem.and_at(&first, "the other one"));
+            }
+            caps.insert(budget.name.clone(), budget.cap());
+            budgets.insert(budget.name.clone(), budget);
+        }
         root.finish();
     }
-    caps.into_values().collect()
+    CapsAndBudgets { caps: caps.into_values().collect(), budgets: budgets.into_values().collect() }
+}
+
+/// The caps of a file that stands for itself, without a configuration whose names they could miss.
+pub(super) fn read_plain_caps(root: &Reader<'_>, currency: Currency) -> Vec<Cap> {
+    let mut caps = Vec::new();
+    for (written, reader) in root.tables_of("cap") {
+        let name = sums::label::<CapName>(&Value::Text(written));
+        let name = name.map_err(|wrong| reader.problem(wrong)).ok();
+        caps.extend(read_cap(name, &reader, currency, None));
+        reader.finish();
+    }
+    caps
 }
 
 fn refuse_twice(name: &CapName, reader: &Reader<'_>, places: &mut BTreeMap<CapName, Place>) {
@@ -95,7 +131,7 @@ fn read_cap(
     name: Option<CapName>,
     cap: &Reader<'_>,
     currency: Currency,
-    known: &Known,
+    known: Option<&Known>,
 ) -> Option<Cap> {
     let right = format!("how much, for example \"50000 {currency}\"");
     let limit = cap.required("limit", sums::money, &right);
@@ -229,38 +265,18 @@ fn read_stages(cap: &Reader<'_>) -> Stages {
     Stages { warn: warn.value, stop_growing: stop.value, drain: drain.value }
 }
 
-/// What the configuration has, by name.
-struct Known {
-    providers: BTreeSet<String>,
-    spaces: BTreeSet<String>,
-    machinetypes: BTreeSet<String>,
-    communities: BTreeSet<String>,
-}
-
-impl Known {
-    fn of(config: &Config) -> Self {
-        let spaces = || config.spaces.values();
-        let machinetypes = || spaces().flat_map(|space| space.machinetypes.values());
-        let communities = machinetypes().filter_map(|it| it.community.as_ref());
-        Self {
-            providers: spaces().map(|space| space.provider.name().to_owned()).collect(),
-            spaces: spaces().map(|space| space.name.to_string()).collect(),
-            machinetypes: machinetypes().map(|it| it.name.to_string()).collect(),
-            communities: communities.map(Community::to_string).collect(),
-        }
-    }
-}
-
-fn read_scope(cap: &Reader<'_>, known: &Known) -> Scope {
+fn read_scope(cap: &Reader<'_>, known: Option<&Known>) -> Scope {
     let providers = cap.get("providers", |v| sums::set(v, sums::label::<ProviderName>));
     let spaces = cap.get("spaces", |v| sums::set(v, values::name));
     let machinetypes = cap.get("machinetypes", |v| sums::set(v, values::name));
     let communities = cap.get("communities", |v| sums::set(v, sums::label::<Community>));
     let markets = cap.get("markets", |v| sums::set(v, values::market));
-    warn_unknown(cap, providers.as_ref(), &known.providers, "provider in use");
-    warn_unknown(cap, spaces.as_ref(), &known.spaces, "space");
-    warn_unknown(cap, machinetypes.as_ref(), &known.machinetypes, "machinetype");
-    warn_unknown(cap, communities.as_ref(), &known.communities, "`community` of a machinetype");
+    if let Some(known) = known {
+        known.providers.warn(cap, providers.as_ref());
+        known.spaces.warn(cap, spaces.as_ref());
+        known.machinetypes.warn(cap, machinetypes.as_ref());
+        known.communities.warn(cap, communities.as_ref());
+    }
     fn all<T: Ord>(written: Option<Placed<BTreeSet<T>>>) -> BTreeSet<T> {
         written.map(|written| written.value).unwrap_or_default()
     }
@@ -270,26 +286,5 @@ fn read_scope(cap: &Reader<'_>, known: &Known) -> Scope {
         machinetypes: all(machinetypes),
         communities: all(communities),
         markets: all(markets),
-    }
-}
-
-/// A slip in a name would leave a cap without anything to hold.
-fn warn_unknown<T: ToString>(
-    cap: &Reader<'_>,
-    written: Option<&Placed<BTreeSet<T>>>,
-    known: &BTreeSet<String>,
-    kind: &str,
-) {
-    let Some(written) = written else { return };
-    let names: Vec<&str> = known.iter().map(String::as_str).collect();
-    for name in written.value.iter().map(ToString::to_string).filter(|it| !known.contains(it)) {
-        let right = match nearest(&name, &names) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None if names.is_empty() => format!("a {kind}; there is none"),
-            None => format!("one of: {}", names.join(", ")),
-        };
-        let wrong = Wrong::new(format!("{name:?} is no {kind} of this configuration"), right);
-        let problem = Problem::at_value(written, wrong).as_warning();
-        cap.problems().add(problem.found_by(Finding::Absence));
     }
 }

@@ -2,16 +2,20 @@
 //!
 //! Reading order: `sums` (values), `settings` (`[spending]`), `prices` and `rates` (the files that it names), `spaces`
 //! (what it means for each space), `caps` (the files of the spend manager, which are no part of the configuration: a
-//! mistake in them refuses nothing but themselves).
+//! mistake in them refuses nothing but themselves), `budgets` (in the same files), `scenario` (for `vcycle simulate`).
 
+mod budgets;
 mod caps;
+mod known;
 mod prices;
 mod rates;
+mod scenario;
 mod settings;
 mod spaces;
 mod sums;
 
-pub use caps::{CapFile, CapTexts, LoadedCaps, validate_caps};
+pub use caps::{CapFile, CapTexts, CapsAndBudgets, LoadedCaps, validate_caps};
+pub use scenario::validate_scenario;
 pub(super) use settings::NamedFiles;
 pub use settings::SpendingSettings;
 pub(super) use settings::{named_files, read_spending};

@@ -71,7 +71,7 @@ impl CapsKeeper {
         let problems = Collector::default();
         let wanted = validate_caps(&texts, currency, config, &problems);
         problems.into_parts().0.map_err(|problems| problems.to_string())?;
-        let Some(next) = due(&in_force, &wanted, stood) else { return Ok(()) };
+        let Some(next) = due(&in_force, &wanted.caps, stood) else { return Ok(()) };
         let (manager, source) = (&shared.home.manager, source(&texts));
         let set = shared.purse.ledger.set_caps(manager, next, &source).await;
         let number = set.map_err(|error| error.to_string())?;

@@ -1,0 +1,32 @@
+//! What `vcycle simulate` is told.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::super::ReadArgs;
+
+/// `vcycle simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Files that together are a scenario: [simulation], [budget.NAME], [community.NAME],
+    /// [offering.NAME]; a file of caps.d may be one of them
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Which budget, where the files have several
+    #[arg(long, value_name = "NAME")]
+    pub budget: Option<String>,
+
+    /// What chance follows from; default: that of the scenario
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Write a picture: the budget, what was spent, and the rate of each community
+    #[arg(long, value_name = "OUT.svg")]
+    pub svg: Option<PathBuf>,
+
+    /// As in every reading command.
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
