@@ -73,6 +73,7 @@ pub fn costs(
         .iter()
         .filter_map(|(name, machinetype)| Some((name.clone(), machinetype.community.clone()?)));
     Some(Costs {
+        metering: config.metering(),
         provider: config.biller(),
         communities: communities.collect(),
         prices: offerings.iter().map(price).collect(),
@@ -197,8 +198,8 @@ impl Money {
         let unbooked = memory.records().values().find(|record| {
             let account =
                 self.costs.account(record.space(), record.machinetype(), &record.offering);
-            let is_free =
-                matches!(self.costs.prices.get(&record.offering), Some(OfferingPrice::Unmetered));
+            let cost = self.costs.reservation(&record.tags, &record.offering, look.seen.now);
+            let is_free = cost == Ok(None);
             record.may_exist()
                 && !is_free
                 && self.book.reservation(record.intent()).is_none()

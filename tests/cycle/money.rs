@@ -207,6 +207,23 @@ fn an_unknown_price_makes_nothing_under_a_cap_and_stops_nothing_without_one() {
 }
 
 #[test]
+fn where_machines_cost_nothing_no_cap_stops_them() {
+    run(async {
+        let mut world = World::new(&site().with("price = \"unmetered\""), strict_cloud(11));
+        world.setup = watched(&world.setup, prices(&[]));
+        set(&world, vec![grant(1)]).await;
+        let mut one = world.start("one", Fate::kind()).await.unwrap();
+        for _ in 0..3 {
+            one.cycle().await.unwrap().unwrap();
+            world.pass(CYCLE).await;
+        }
+        let end = one.cycle().await.unwrap().unwrap();
+        assert_eq!((machines(&world), end.snapshot.alarms), (4, Vec::new()));
+        assert_eq!(book(&world).await.reservations_len(), 0);
+    });
+}
+
+#[test]
 fn machines_that_are_older_than_the_watch_are_booked_from_their_beginning() {
     run(async {
         let mut world = World::new(&site(), strict_cloud(5));

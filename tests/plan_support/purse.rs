@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use vcycle::config::OfferingPrice;
+use vcycle::config::{Metering, OfferingPrice};
 use vcycle::model::{Generation, IntentToken, Timestamp};
 use vcycle::plan::{Costs, Spending};
 use vcycle_money::book::ToEnd;
@@ -27,6 +27,7 @@ pub(crate) struct Purse {
 /// cap is on everything.
 pub(crate) fn purse(cap: Cap) -> Purse {
     let costs = Costs {
+        metering: Metering::Priced,
         provider: ProviderName::parse("sim").unwrap(),
         communities: BTreeMap::new(),
         prices: BTreeMap::from([(offering("m1", 1).id, priced(1))]),

@@ -13,7 +13,7 @@ use vcycle_money::{Account, Book, Community, ProviderName, Refusal, Reservation}
 pub use bookings::{Books, Known, Late, bookings};
 
 use super::Reason;
-use crate::config::OfferingPrice;
+use crate::config::{Metering, OfferingPrice};
 use crate::model::{
     Drain, DrainReason, IntentToken, MachinetypeName, OfferingId, SpaceName, Tags, Timestamp,
 };
@@ -21,6 +21,8 @@ use crate::model::{
 /// What machines of a space cost, and where that is booked.
 #[derive(Debug, Clone)]
 pub struct Costs {
+    /// Whether machines there cost anything at all.
+    pub metering: Metering,
     /// Who sends the bill.
     pub provider: ProviderName,
     /// For whom machinetypes work, of those that say it.
@@ -81,6 +83,7 @@ impl Costs {
         from: Timestamp,
     ) -> Result<Option<Reservation>, String> {
         let priced = match self.prices.get(offering) {
+            _ if self.metering == Metering::Unmetered => return Ok(None),
             Some(OfferingPrice::Unmetered) => return Ok(None),
             Some(OfferingPrice::Priced(priced)) => priced,
             Some(OfferingPrice::Unpriced(unpriced)) => return Err(unpriced.to_string()),
