@@ -289,7 +289,7 @@ fn a_damaged_ledger_stops_creates_and_not_deletes() {
         cycle(&mut world, &mut one).await;
         assert_eq!(machines(&world), 4);
         let entry = |path: &std::path::Path| path.to_string_lossy().contains("ledger/log");
-        let last = world.disk.files().into_iter().filter(|(path, _)| entry(path)).next_back();
+        let last = world.disk.files().into_iter().rfind(|(path, _)| entry(path));
         world.disk.plant(last.unwrap().0, b"nonsense".to_vec());
         let victim = world.cloud.machines()[0].clone();
         world.cloud.inject(WorldFault::End(victim.id));
