@@ -23,6 +23,21 @@ pub struct Line<'a> {
     pub amount: Amount,
 }
 
+impl Line<'_> {
+    /// What of it belongs to a time. Of an hour that the time begins in, the part by its length; of one that it ends in, all: such
+    /// a time ends now, and what is settled has been spent.
+    pub fn within(&self, within: Span) -> Amount {
+        let hour = self.hour.span();
+        let known = Span { from: hour.from, to: hour.to.min(within.to) };
+        let length = |span: Span| millis(span.to.since(span.from));
+        match known.overlap(within) {
+            None => Amount::ZERO,
+            Some(part) if part == known => self.amount,
+            Some(part) => self.amount.share(length(part), length(known)).unwrap_or_default(),
+        }
+    }
+}
+
 /// Sums of amounts, seen from several sides.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Totals {
@@ -82,13 +97,11 @@ impl Book {
         })
     }
 
-    /// What was settled within a time: exact for whole hours; of an hour that is cut, the part by its length.
+    /// What was settled within a time that ends with an hour or now ([`Line::within`]): exact but for an hour that it begins in.
     pub fn settled_in(&self, within: Span) -> Totals {
         let mut totals = Totals::default();
         for line in self.lines(within) {
-            let part = line.hour.span().overlap(within);
-            let part = part.map_or(Duration::ZERO, |part| part.to.since(part.from));
-            let amount = share(line.amount, part);
+            let amount = line.within(within);
             totals.add(line.account, amount);
             let sum = totals.purposes.entry(line.purpose).or_default();
             *sum = *sum + amount;
@@ -121,13 +134,6 @@ impl Book {
         let spent = self.settled_in(within).all + self.open_in(within).all;
         spent.share(millis(AN_HOUR), millis(over)).unwrap_or_default()
     }
-}
-
-fn share(amount: Amount, part: Duration) -> Amount {
-    if part == AN_HOUR {
-        return amount;
-    }
-    amount.share(millis(part), millis(AN_HOUR)).unwrap_or_default()
 }
 
 fn millis(time: Duration) -> u64 {

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use vcycle_money::book::Open;
 use vcycle_money::{
-    Account, Amount, Book, Cap, CapName, Currency, Refusal, Reservation, Scope, Span,
+    Account, Amount, Book, Cap, CapName, Currency, Refusal, Reservation, Scope, Span, Window,
 };
 
 use super::super::error::CliError;
@@ -182,9 +182,9 @@ fn text(seen: &Seen, screen: Screen) -> String {
     }
     let _ = writeln!(
         text,
-        "{} {limit:.2}{unit} each {}, on {}; the present one ends: {}",
+        "{} {limit:.2}{unit} {}, on {}; it ends: {}",
         styled(BOLD, cap),
-        window_name(*each),
+        how_often(*each),
         scope_text(&seen.cap.scope),
         ends(&seen.cap, seen.now),
     );
@@ -196,6 +196,15 @@ fn text(seen: &Seen, screen: Screen) -> String {
     text.push_str(&reservations_text(seen, screen));
     text.push_str(&next_text(seen, screen));
     text
+}
+
+fn how_often(each: Window) -> String {
+    match each {
+        Window::Grant { .. } => "once".to_owned(),
+        Window::Hour | Window::Day { .. } | Window::Week { .. } | Window::Month { .. } => {
+            format!("each {}", window_name(each))
+        }
+    }
 }
 
 fn scope_text(scope: &Scope) -> String {

@@ -134,15 +134,7 @@ fn grants(book: &Book, now: Timestamp) -> Vec<Grant> {
 fn rate_under(book: &Book, cap: &vcycle_money::Cap, now: Timestamp, hours: u32) -> Amount {
     let within = Span { from: now - AN_HOUR * hours, to: now };
     let lines = book.lines(within).filter(|line| cap.scope.covers(line.account));
-    // The first hour counts by its part that lies within.
-    let part = |line: vcycle_money::book::Line<'_>| {
-        let inside = line.hour.span().overlap(within).map(|part| part.to.since(part.from));
-        let millis = inside.map_or(0, |inside| u64::try_from(inside.as_millis()).unwrap_or(0));
-        let whole = line.hour.span().to.min(now).since(line.hour.begin());
-        let whole = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
-        line.amount.share(millis, whole).unwrap_or(line.amount)
-    };
-    let settled: Amount = lines.map(part).sum();
+    let settled: Amount = lines.map(|line| line.within(within)).sum();
     let open = book.reservations().filter(|open| cap.scope.covers(&open.reservation.account));
     let running: Amount = open.map(|open| open.run_up(within, now)).sum();
     (settled + running).share(1, u64::from(hours)).unwrap_or_default()

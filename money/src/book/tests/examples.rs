@@ -200,6 +200,9 @@ fn totals_show_who_spent_on_what_and_how_fast() {
     assert_eq!(totals.purposes[&Purpose::Corrected], "-0.5".parse().unwrap());
     let half = book.settled_in(Span { from: minute(150), to: minute(180) });
     assert_eq!(half.all, "0.5".parse().unwrap());
+    // Nothing is settled that was not spent: until now is all of the hour that goes on, with the minimum that was charged.
+    let until_now = book.settled_in(Span { from: minute(0), to: minute(150) });
+    assert_eq!(until_now.all, "3.5".parse().unwrap());
     assert_eq!(book.committed().all, Amount::from_units(8));
     // In the last two hours one machine ran for all of the time and one for one hour.
     assert_eq!(book.rate(minute(240), Duration::from_secs(7200)), "1.5".parse().unwrap());
