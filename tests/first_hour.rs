@@ -136,7 +136,7 @@ impl Desk {
                 wait_until(command, longest, || {
                     let seen = self.shell(&format!("{{ {command}\n}} 2>&1")).stdout;
                     let is_it = essence(&seen) == essence(answer);
-                    is_it.then_some(()).ok_or(format!("{}\nbut on the page\n{}", seen, answer))
+                    is_it.then_some(()).ok_or_else(|| format!("{seen}\nbut on the page\n{answer}"))
                 });
             }
         }
