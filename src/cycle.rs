@@ -6,6 +6,7 @@ mod heartbeats;
 mod input;
 mod memory;
 mod money;
+mod plans;
 mod waves;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use vcycle_api::{Act, Clock};
 
 pub use input::{PlanFrame, Remembered, plan_input};
 pub use money::{CapsRead, costs};
+pub use plans::{Planner, orders};
 
 use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, prepare};
 use crate::library::{Setup, SpaceSetup};

@@ -5,6 +5,8 @@
 
 #[path = "cycle/money.rs"]
 mod money;
+#[path = "cycle/plans.rs"]
+mod plans;
 #[path = "cycle/promises.rs"]
 mod promises;
 #[path = "cycle/stock_outs.rs"]

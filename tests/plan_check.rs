@@ -568,9 +568,9 @@ fn about_money() -> Vec<Case> {
         paid("no cap is passed", "somebody else has reserved", |world, plan| {
             let mut other = reservation_of(first_of(plan)).clone();
             other.intent = IntentToken::compose(77);
-            let Purse { book, costs, to_end, stopped } = of_money(world);
+            let Purse { book, costs, to_end, orders, stopped } = of_money(world);
             let book = written(book, vec![vcycle_money::Event::Reserved(other)]);
-            world.purse = Some(Purse { book, costs, to_end, stopped });
+            world.purse = Some(Purse { book, costs, to_end, orders, stopped });
         }),
         paid("nothing is reserved while spending is stopped", "it was stopped", |world, _| {
             world.purse = Some(Purse { stopped: Some("damaged".into()), ..of_money(world) });
@@ -603,6 +603,25 @@ fn about_money() -> Vec<Case> {
     ]
 }
 
+fn about_budgets() -> Vec<Case> {
+    let now_wants = |world: &mut World, community: &str| {
+        let money = world.purse.clone().unwrap();
+        world.purse = Some(Purse { orders: vec![wanted(community)], ..money });
+    };
+    vec![
+        paid(
+            "nothing is made that the plan of its budget does not want",
+            "it does not name its community",
+            |world, _| now_wants(world, "dune"),
+        ),
+        paid("no machine outlives the time of its budget", "its end came nearer", |world, plan| {
+            let account = &mut reservation_of(first_of(plan)).account;
+            account.community = Some("dune".parse().unwrap());
+            now_wants(world, "dune");
+        }),
+    ]
+}
+
 fn all() -> Vec<Case> {
     [
         about_reasons(),
@@ -616,6 +635,7 @@ fn all() -> Vec<Case> {
         about_failures(),
         about_sweeps(),
         about_money(),
+        about_budgets(),
     ]
     .into_iter()
     .flatten()

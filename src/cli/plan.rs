@@ -12,7 +12,8 @@ use super::error::{CliError, chain};
 use super::output::{BAD, BOLD, FAINT, Screen, json, print, styled, table, table_text};
 use super::site::StateSource;
 use super::{PlanArgs, providers};
-use crate::cycle::{PlanFrame, Remembered, costs, plan_input};
+use crate::config::load_caps;
+use crate::cycle::{PlanFrame, Planner, Remembered, costs, orders, plan_input};
 use crate::library::{Setup, SpaceSetup, load_setup};
 use crate::model::{
     ClockTrust, DeploymentId, Doors, Generation, ListingState, MachinetypeName, SpaceName,
@@ -144,7 +145,13 @@ async fn look_and_plan(
         (Some(_) | None, _) => (ledger.book(), None),
     };
     let (to_end, stopped) = (book.to_end(seen.now), stopped.as_deref());
-    let view = |costs| Spending { book: &book, costs, to_end: &to_end, stopped };
+    let budgets = load_caps(&setup.config).budgets;
+    let told = memory.records().values().filter(|record| record.drain.is_some());
+    let leaving = told.map(|record| *record.intent()).collect();
+    let planner = |costs| Planner { now: seen.now, costs, book: &book, leaving: &leaving };
+    let wanted = |costs| orders((setup, space), &planner(costs), &budgets);
+    let orders = costs.as_ref().map_or_else(Vec::new, wanted);
+    let view = |costs| Spending { book: &book, costs, to_end: &to_end, orders: &orders, stopped };
     let spending = costs.as_ref().map(view);
     let frame = PlanFrame { seed, clock, deployment, generation, policy, spending, readiness };
     let input = plan_input(&frame, &seen, &remembered);

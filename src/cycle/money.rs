@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 use vcycle_money::book::{Stage, ToEnd};
+use vcycle_money::plan::{Budget, Orders};
 use vcycle_money::{Book, Event, Reservation, Tariff};
 
-use super::CycleContext;
+use super::{CycleContext, Planner, orders};
 use crate::config::OfferingPrice;
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{
@@ -23,12 +24,14 @@ use crate::store::{Fenced, LedgerError, Proof, StoreError};
 const FOUND_LATE: Duration = Duration::from_secs(15 * 60);
 
 /// Whether the caps in force are those that the spend manager wants, or tighter ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum CapsRead {
     /// This process has read the files, and what they said is in force.
     Yes {
         /// Why what they say now is not taken up.
         problem: Option<String>,
+        /// The budgets of the files, as they were last understood.
+        budgets: Arc<[Budget]>,
     },
     /// It has not: nothing may be spent yet.
     NotYet {
@@ -43,6 +46,7 @@ pub(super) struct Money {
     book: Arc<Book>,
     costs: Costs,
     to_end: ToEnd,
+    orders: Vec<Orders>,
     stopped: Option<String>,
     alarms: Vec<String>,
 }
@@ -98,6 +102,7 @@ impl Money {
             book: context.ledger.book(),
             costs,
             to_end: ToEnd::new(),
+            orders: Vec::new(),
             stopped: None,
             alarms: Vec::new(),
         };
@@ -126,8 +131,9 @@ impl Money {
             return Err(Fenced::Outrun { generation, by }.into());
         }
         next.look_at_caps(proof.space(), look);
+        next.look_at_budgets(context, look, memory);
         next.alarms.extend(next.stopped.iter().map(|why| format!("nothing may be spent: {why}")));
-        if let CapsRead::Yes { problem: Some(problem) } = context.caps {
+        if let CapsRead::Yes { problem: Some(problem), budgets: _ } = context.caps {
             next.alarms.push(format!("the caps in force stay as they are: {problem}"));
         }
         next.alarms.extend(context.ledger.alarms());
@@ -140,6 +146,7 @@ impl Money {
             book: &self.book,
             costs: &self.costs,
             to_end: &self.to_end,
+            orders: &self.orders,
             stopped: self.stopped.as_deref(),
         }
     }
@@ -211,6 +218,25 @@ impl Money {
                 "{machine} exists and is not booked, since the price of {offering} is not known"
             )
         })
+    }
+
+    /// What the budgets want of this space. Where the time is doubted nothing grows anyway, and nothing is told to end.
+    fn look_at_budgets(
+        &mut self,
+        context: &CycleContext<'_>,
+        Seen { seen, trust }: Seen<'_>,
+        memory: &SpaceMemory,
+    ) {
+        self.orders.clear();
+        let CapsRead::Yes { problem: _, budgets } = context.caps else { return };
+        if !trust.is_trusted() {
+            return;
+        }
+        let told = memory.records().values().filter(|record| record.drain.is_some());
+        let leaving = told.map(|record| *record.intent()).collect();
+        let planner =
+            Planner { now: seen.now, costs: &self.costs, book: &self.book, leaving: &leaving };
+        self.orders = orders((context.setup, context.space), &planner, budgets);
     }
 
     /// Which machines must end for the sake of a cap, and what people should know of caps.

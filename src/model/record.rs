@@ -145,6 +145,14 @@ pub enum DrainReason {
         /// Which.
         cap: String,
     },
+    /// The plan of a budget wants it: it makes room for others, or more is spent than the line allows.
+    SpendingPlan {
+        /// Which.
+        budget: String,
+        /// Why, in words.
+        #[serde(rename = "because")]
+        why: String,
+    },
 }
 
 /// A decided delete.

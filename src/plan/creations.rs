@@ -222,7 +222,16 @@ impl<'a> Wave<'_, 'a> {
             self.next_cycle = Some(&policy.name);
             return Err(Reason::PaceLimit { per_cycle: self.budget.words() });
         }
-        let tags = self.tags(contender);
+        let mut tags = self.tags(contender);
+        if let Some(end) = self.purse.ends_by(&tags, &offering.id) {
+            tags.deadline = tags.deadline.min(end);
+        }
+        if tags.deadline < self.input.now + policy.min_wallclock
+            && let Some(reason) = self.purse.too_late(&tags, &offering.id)
+        {
+            contender.is_out(&offering.id, reason);
+            return Ok(());
+        }
         match self.purse.pay(&tags, &offering.id, self.input.now) {
             // Another offering may be cheaper, or in an account that no cap is on.
             Err(reason) => {

@@ -148,7 +148,8 @@ fn told_to_end(drain: &Drain) -> Timestamp {
         DrainReason::Interruption => drain.by + INTERRUPTION_PATIENCE,
         DrainReason::Operator { who: _ }
         | DrainReason::SpaceShutdown
-        | DrainReason::SpendingCap { cap: _ } => drain.by,
+        | DrainReason::SpendingCap { cap: _ }
+        | DrainReason::SpendingPlan { budget: _, why: _ } => drain.by,
     }
 }
 

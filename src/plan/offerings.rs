@@ -303,6 +303,7 @@ pub(super) fn ends_at(reason: &Reason) -> Option<Timestamp> {
         | Reason::CannotPrepare { .. }
         | Reason::PriceUnknown { .. }
         | Reason::SpendingCap { .. }
+        | Reason::SpendingPlan { .. }
         | Reason::SpendingStopped { .. }
         | Reason::PaceLimit { .. }
         | Reason::OthersFirst { .. } => None,

@@ -184,6 +184,7 @@ pub enum Reason {
     CannotPrepare { why: String },
     PriceUnknown { why: String },
     SpendingCap { cap: String, window: Timestamp, left: Amount, needed: Amount },
+    SpendingPlan { budget: String, grow: Amount, why: String },
     SpendingStopped { why: String },
     PaceLimit { per_cycle: String },
     OthersFirst { next: MachinetypeName },

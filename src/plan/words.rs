@@ -85,6 +85,7 @@ impl Reason {
             Self::CannotPrepare { .. } => "cannot-prepare",
             Self::PriceUnknown { .. } => "price-unknown",
             Self::SpendingCap { .. } => "spending-cap",
+            Self::SpendingPlan { .. } => "spending-plan",
             Self::SpendingStopped { .. } => "spending-stopped",
             Self::PaceLimit { .. } => "pace-limit",
             Self::OthersFirst { .. } => "others-first",
@@ -150,6 +151,13 @@ impl fmt::Display for Reason {
             Self::SpendingCap { cap, window, left, needed } => {
                 write!(f, "the cap {cap} from {window}: {needed} needed, {left} left")
             }
+            Self::SpendingPlan { budget, grow, why } if grow.is_nothing() => {
+                write!(f, "the plan of the budget {budget} lets it not grow now: {why}")
+            }
+            Self::SpendingPlan { budget, grow, why } => write!(
+                f,
+                "the plan of the budget {budget} holds growth to {grow:.2} an hour in this cycle: {why}"
+            ),
             Self::SpendingStopped { why } => write!(f, "nothing may be spent: {why}"),
             Self::PaceLimit { per_cycle } => write!(f, "no more than {per_cycle} a cycle"),
             Self::OthersFirst { next } => {
@@ -293,6 +301,9 @@ fn drain_words(drain: &crate::model::Drain) -> String {
         DrainReason::Interruption => "the provider gave notice".to_owned(),
         DrainReason::SpaceShutdown => "the space shuts down".to_owned(),
         DrainReason::SpendingCap { cap } => format!("the cap {cap} on spending"),
+        DrainReason::SpendingPlan { budget, why } => {
+            format!("the plan of the budget {budget}: {why}")
+        }
     }
 }
 

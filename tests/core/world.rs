@@ -17,6 +17,7 @@ use vcycle::plan::Step;
 use vcycle::store::testing::MemoryFs;
 use vcycle::store::{Acquire, Ledger, OutputName, Ownership, SharedFs, Store, StoreError};
 use vcycle_api::{Act, BudgetSettings, Budgeted, Clock, ManualClock};
+use vcycle_money::plan::Budget;
 use vcycle_sim::{ClientOptions, Rates, Script, Settings, SimCloud, SimProvider};
 
 use super::acquire::acquire;
@@ -105,6 +106,8 @@ pub struct Manager {
     pub setup: Arc<Setup>,
     pub deployment: DeploymentId,
     pub doors: Doors,
+    /// What the spend manager's files say of budgets.
+    pub budgets: Arc<[Budget]>,
     home: Home,
     clock: Arc<ManualClock>,
     seed: u64,
@@ -195,6 +198,7 @@ impl World {
             manager_ca: String::new(),
         };
         Some(Manager {
+            budgets: [].into(),
             ledger: Ledger::new(&store),
             store,
             sim,
@@ -281,7 +285,7 @@ impl Manager {
         let space = space_of(&self.setup);
         let context = CycleContext {
             ledger: &self.ledger,
-            caps: &CapsRead::Yes { problem: None },
+            caps: &CapsRead::Yes { problem: None, budgets: Arc::clone(&self.budgets) },
             provider: self.provider.as_ref(),
             store: &self.store,
             clock: self.clock.as_ref(),

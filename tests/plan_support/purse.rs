@@ -1,15 +1,16 @@
 //! What may be spent in the world of a plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vcycle::config::{Metering, OfferingPrice};
-use vcycle::model::{Generation, IntentToken, Timestamp};
+use vcycle::model::{Generation, IntentToken, SpaceName, Timestamp};
 use vcycle::plan::{Costs, Spending};
 use vcycle_money::book::ToEnd;
+use vcycle_money::plan::{Budget, Orders, Priority, Rate, Standpoint};
 use vcycle_money::{
-    Amount, Author, Book, Cap, Currency, Entry, Event, Money, PricedOffering, ProviderName, Scope,
-    Stages, Tariff, Window,
+    Amount, Author, Book, Cap, Community, Currency, Entry, Event, Money, Permille, PricedOffering,
+    ProviderName, Scope, Stages, Tariff, Window,
 };
 
 use super::offering;
@@ -20,6 +21,7 @@ pub(crate) struct Purse {
     pub(crate) costs: Costs,
     pub(crate) book: Book,
     pub(crate) to_end: ToEnd,
+    pub(crate) orders: Vec<Orders>,
     pub(crate) stopped: Option<String>,
 }
 
@@ -35,7 +37,7 @@ pub(crate) fn purse(cap: Cap) -> Purse {
     };
     let book =
         written(Book::default(), vec![Event::CapsSet { caps: vec![cap], source: String::new() }]);
-    Purse { costs, book, to_end: ToEnd::new(), stopped: None }
+    Purse { costs, book, to_end: ToEnd::new(), orders: Vec::new(), stopped: None }
 }
 
 /// A cap for the year of the tests.
@@ -50,6 +52,37 @@ pub(crate) fn cap(limit: i64) -> Cap {
         },
         stages: Stages::default(),
     }
+}
+
+/// What a budget of a hundred pounds for ten hours wants of the space: that this community grows.
+pub(crate) fn wanted(community: &str) -> Orders {
+    let community: Community = community.parse().unwrap();
+    let budget = Budget {
+        name: "plan".parse().unwrap(),
+        amount: Amount::from_units(100),
+        from: super::NOON,
+        to: super::NOON + super::hours(10),
+        scope: Scope::default(),
+        priorities: vec![Priority { community, share: 1 }],
+        backfill: Vec::new(),
+        hold_rate: true,
+        reserve: Permille(0),
+        stop_margin: Duration::ZERO,
+        maximum_rate: None,
+        spreading: 1.0,
+        half_life: super::hours(24),
+    };
+    let standpoint = Standpoint {
+        now: super::NOON,
+        space: &SpaceName::parse("cloud.example").unwrap(),
+        unit: Rate::hourly(Amount::from_units(1)),
+        longest: super::hours(5),
+        overstay: Duration::ZERO,
+        spaces: 1,
+        leaving: &BTreeSet::new(),
+        habits: &BTreeMap::new(),
+    };
+    Orders::of(&budget, &Book::default(), &standpoint)
 }
 
 /// So many pounds an hour.
@@ -99,6 +132,7 @@ impl Purse {
             book: &self.book,
             costs: &self.costs,
             to_end: &self.to_end,
+            orders: &self.orders,
             stopped: self.stopped.as_deref(),
         }
     }

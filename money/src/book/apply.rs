@@ -209,6 +209,7 @@ impl Book {
             reserved: 0,
         });
         let account = self.accounts.intern(account, &self.caps);
+        self.told.entry(account).or_default().of_end(life, reason);
         let purpose = Purpose::from(reason);
         for hour in Hour::touched_by(touched) {
             let amount = open.charged_within(life, hour.span());

@@ -10,7 +10,7 @@ use vcycle_api::{Generation, SpaceName, Timestamp};
 use super::accounts::AccountNumber;
 use super::settled::{Bucket, Hour};
 use super::verify::sha256;
-use super::{Book, Damage, Head, Open, Purpose, Recorded};
+use super::{Book, Damage, Head, Open, Purpose, Recorded, Told};
 use crate::{Account, Amount, Cap, CapName, Currency};
 
 /// The format of checkpoints. One of another format is not read: the ledger is, from an older one or from its beginning.
@@ -35,6 +35,9 @@ struct Content {
     /// By the numbers of accounts.
     accounts: Vec<Account>,
     settled: Vec<Column>,
+    /// By the numbers of accounts.
+    #[serde(default)]
+    told: Vec<(u32, Told)>,
 }
 
 /// What was settled for one account and purpose: (hour, billionths), by hour.
@@ -68,6 +71,7 @@ impl Book {
             open: self.open.iter().map(|(_, open)| Arc::clone(open)).collect(),
             accounts: self.accounts.all().to_vec(),
             settled: columns.into_iter().map(column).collect(),
+            told: self.told.iter().map(|(account, told)| (account.0, *told)).collect(),
         });
         let title = Title { format: FORMAT, sha256: sha256(&content) };
         let mut bytes = line(&title);
@@ -115,6 +119,10 @@ impl Book {
                 let bucket = Bucket { hour, account, purpose };
                 book.settled.add(bucket, Amount::from_nanos(nanos));
             }
+        }
+        for (account, told) in content.told {
+            content.accounts.get(account as usize)?;
+            book.told.insert(AccountNumber(account), told);
         }
         for open in content.open {
             book.accounts.number(&open.reservation.account)?;

@@ -16,6 +16,7 @@ mod shards;
 mod stage;
 mod sums;
 mod thrift;
+mod told;
 mod totals;
 pub mod verify;
 mod windows;
@@ -35,13 +36,14 @@ pub use settled::{Hour, Purpose};
 pub use stage::{Recorded, Stage, Standing};
 pub use sums::Sum;
 pub use thrift::ToEnd;
+pub use told::Told;
 pub use totals::{Line, Totals};
 pub use verify::{Damage, Head, Sealed};
 #[cfg(test)]
 pub(crate) use windows::HOUR as HOUR_FOR_TESTS;
 pub use windows::Span;
 
-use accounts::Accounts;
+use accounts::{AccountNumber, Accounts};
 use settled::Settled;
 use shards::{Sharded, Shards};
 use sums::Sums;
@@ -66,6 +68,8 @@ pub struct Book {
     sums: Vec<Sums>,
     /// The highest ownership of each space that has written.
     generations: BTreeMap<SpaceName, Generation>,
+    /// What ends of machines told.
+    told: BTreeMap<AccountNumber, Told>,
     /// What stages were recorded for people.
     stages: BTreeMap<CapName, Recorded>,
 }

@@ -18,6 +18,8 @@ pub struct Advice {
     pub target: Rate,
     /// The rate now.
     pub burn: Rate,
+    /// The most that changes in this cycle.
+    pub step: Rate,
     /// For each community, priorities first, in the order of the budget.
     pub communities: Vec<CommunityAdvice>,
     /// No machine that is made now may exist after this: its hard end is set no later.

@@ -60,14 +60,35 @@ impl Controller {
     pub fn advise(&self, view: &PlanView) -> Advice {
         let term = self.budget.term(view.now);
         let (target, burn) = (self.target(view), view.burn());
+        let decision = Decision::new(&self.budget, view, target);
+        let step = decision.most();
         let communities = match term {
-            Term::Open => Decision::new(&self.budget, view, target).communities(),
+            Term::Open => decision.communities(),
             Term::NotBegun | Term::Stopped | Term::Over => self.closed(view, term),
         };
         let latest_end = self.budget.stop();
         let landing = self.landing(view);
         let pace = pace(view, target);
-        Advice { term, target, burn, communities, latest_end, landing, pace }
+        Advice { term, target, burn, step, communities, latest_end, landing, pace }
+    }
+
+    /// All that is to end, over as many cycles as it takes, if nobody was told yet: for each community in the order of
+    /// [`Advice::communities`].
+    pub(super) fn to_go(&self, view: &PlanView) -> Vec<(Rate, Why)> {
+        let mut view = view.clone();
+        view.communities.values_mut().for_each(|seen| seen.leaving = Rate::ZERO);
+        let (term, target) = (self.budget.term(view.now), self.target(&view));
+        match term {
+            Term::Open => {
+                let decision = Decision::new(&self.budget, &view, target);
+                let why = decision.why_it_gives_way();
+                let rates = decision.give_way(view.burn());
+                rates.into_iter().map(|rate| (rate, why.clone())).collect()
+            }
+            Term::NotBegun | Term::Stopped | Term::Over => {
+                self.closed(&view, term).into_iter().map(|own| (own.give_way, own.why)).collect()
+            }
+        }
     }
 
     /// Nothing grows. Within the stop margin all that still runs is told to end.
@@ -186,7 +207,7 @@ impl<'a> Decision<'a> {
         let kept = self.coming(KEPT).min(self.wanted.saturating_sub(taken));
         let fill = nearest(room.above(self.unit.times(kept)), self.unit);
         let second = self.share(Role::Backfill, fill.min(at_once - taken));
-        let give_way = self.give_way();
+        let give_way = self.give_way(self.most());
         let is_blocked = at_once.min(in_band).min(self.wanted) == 0;
         let mut advice = Vec::new();
         for (index, (community, role, seen)) in self.all.iter().enumerate() {
@@ -249,10 +270,14 @@ impl<'a> Decision<'a> {
         claims.into_iter().map(|claim| claim.granted).collect()
     }
 
+    /// The most that changes in this cycle.
+    fn most(&self) -> Rate {
+        self.unit.times(self.step)
+    }
+
     /// What of the backfill is told to end: what is above the band, or the next steps of a priority.
-    fn give_way(&self) -> Vec<Rate> {
+    fn give_way(&self, most: Rate) -> Vec<Rate> {
         let mut rates = vec![Rate::ZERO; self.all.len()];
-        let most = self.unit.times(self.step);
         let mut left = self.excess().max(self.needed()).min(most);
         if left < self.unit {
             return rates;

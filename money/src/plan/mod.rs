@@ -8,17 +8,21 @@ mod advice;
 mod budget;
 mod controller;
 mod fair;
+mod ledger;
 mod merit;
 mod rate;
 mod recent;
 mod view;
 
 #[cfg(test)]
+mod ledger_tests;
+#[cfg(test)]
 mod tests;
 
 pub use advice::{Advice, CommunityAdvice, Forecast, Landing, Pace, Role, Why};
 pub use budget::{Budget, InvalidBudget, Priority, Term};
 pub use controller::Controller;
+pub use ledger::{GUARANTEED, Habit, Orders, Standpoint};
 pub use merit::{HS23_OF_A_PROCESSOR, Offer, best, rank};
 pub use rate::Rate;
 pub use recent::Recent;

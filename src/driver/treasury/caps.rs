@@ -1,10 +1,12 @@
 //! From the files of the spend manager to the caps in force, which stand in the ledger.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{info, warn};
 use vcycle_money::caps_change::{Stood, due};
+use vcycle_money::plan::Budget;
 use vcycle_money::{Cap, Currency};
 
 use super::Shared;
@@ -23,6 +25,8 @@ pub(super) struct CapsKeeper {
     last: Option<(Vec<CapsFile>, Vec<Cap>, Instant)>,
     /// They were understood once.
     was_read: bool,
+    /// What they said of budgets then.
+    budgets: Arc<[Budget]>,
     /// What was told of them.
     told: Option<String>,
 }
@@ -48,7 +52,7 @@ impl CapsKeeper {
         self.was_read |= problem.is_none();
         match problem {
             Some(why) if !self.was_read => CapsRead::NotYet { why },
-            problem => CapsRead::Yes { problem },
+            problem => CapsRead::Yes { problem, budgets: Arc::clone(&self.budgets) },
         }
     }
 
@@ -71,6 +75,7 @@ impl CapsKeeper {
         let problems = Collector::default();
         let wanted = validate_caps(&texts, currency, config, &problems);
         problems.into_parts().0.map_err(|problems| problems.to_string())?;
+        self.budgets = wanted.budgets.into();
         let Some(next) = due(&in_force, &wanted.caps, stood) else { return Ok(()) };
         let (manager, source) = (&shared.home.manager, source(&texts));
         let set = shared.purse.ledger.set_caps(manager, next, &source).await;

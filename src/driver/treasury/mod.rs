@@ -93,7 +93,7 @@ impl Purse {
     fn board(&self, currency: Currency, now: Timestamp) -> SpendingBoard {
         let problem = self.ledger.problem().or_else(|| match self.caps() {
             CapsRead::NotYet { why } => Some(why),
-            CapsRead::Yes { problem } => problem,
+            CapsRead::Yes { problem, budgets: _ } => problem,
         });
         SpendingBoard::of(&self.ledger.book(), currency, now, problem)
     }

@@ -3,6 +3,7 @@
 use vcycle_money::Reservation;
 
 use crate::config::OfferingPrice;
+use crate::plan::spending::budgets;
 use crate::plan::{NewMachine, Pays, PlanInput, Spending};
 
 use super::{Verdict, ensure};
@@ -21,6 +22,7 @@ pub(super) fn all_is_paid(input: &PlanInput<'_>, news: &[&NewMachine]) -> Verdic
             Pays::Nothing => is_free(input, &spending, new)?,
             Pays::Reserve(reservation) => {
                 is_its_own(input, (&spending, reservation), new)?;
+                is_planned(&spending, reservation, new)?;
                 wave.push((**reservation).clone());
             }
         }
@@ -31,6 +33,16 @@ pub(super) fn all_is_paid(input: &PlanInput<'_>, news: &[&NewMachine]) -> Verdic
     spending.book.admit(&wave).iter().zip(&wave).try_for_each(|(admitted, reservation)| {
         ensure(admitted.is_ok(), law, || format!("{}: {admitted:?}", reservation.machine))
     })
+}
+
+/// The plans of the budgets that pay for it want it, and it ends within their time.
+fn is_planned(spending: &Spending<'_>, reservation: &Reservation, new: &NewMachine) -> Verdict {
+    let detail = || format!("{}: {:?}", new.tags.machine, reservation.account);
+    let is_wanted = budgets::is_wanted(spending.orders, &reservation.account);
+    ensure(is_wanted, "nothing is made that the plan of its budget does not want", detail)?;
+    let end = budgets::latest_end(spending.orders, &reservation.account);
+    let in_time = end.is_none_or(|(end, _)| new.tags.deadline <= end);
+    ensure(in_time, "no machine outlives the time of its budget", detail)
 }
 
 /// What is made without a reservation costs nothing, or no cap is on it.

@@ -1,16 +1,20 @@
-//! Money in a plan: what may be spent, as the plan sees it (here), and what the ledger must learn of the machines
-//! (`bookings`). The worst cost of each machine passes every cap before it is planned, with everything counted that this
+//! Money in a plan: what may be spent, as the plan sees it (here), what budgets want (`budgets`), and what the ledger must learn of the
+//! machines (`bookings`). The worst cost of each machine passes every cap before it is planned, with everything counted that this
 //! plan already makes. The ledger has the last word: others may have spent meanwhile.
 
 mod bookings;
+pub(crate) mod budgets;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vcycle_money::book::{Admission, ToEnd};
-use vcycle_money::{Account, Book, Community, ProviderName, Refusal, Reservation};
+use vcycle_money::plan::{Orders, Rate};
+use vcycle_money::{Account, Amount, Book, Community, ProviderName, Refusal, Reservation};
 
 pub use bookings::{Books, Known, Late, bookings};
+
+use budgets::{Allowance, latest_end};
 
 use super::Reason;
 use crate::config::{Metering, OfferingPrice};
@@ -42,6 +46,8 @@ pub struct Spending<'a> {
     pub costs: &'a Costs,
     /// Machines that must end, because a cap is passed or spent.
     pub to_end: &'a ToEnd,
+    /// What budgets want of this space.
+    pub orders: &'a [Orders],
     /// Why nothing may be reserved: the ledger is damaged, the caps could not be read, a machine runs that is not booked.
     pub stopped: Option<&'a str>,
 }
@@ -104,9 +110,11 @@ impl Costs {
 }
 
 impl Spending<'_> {
-    /// That a machine must end, if a cap wants it.
+    /// That a machine must end, if a cap or the plan of a budget wants it.
     pub(super) fn drain(&self, intent: &IntentToken, by: Timestamp) -> Option<Drain> {
-        let cap = self.to_end.get(intent)?;
+        let Some(cap) = self.to_end.get(intent) else {
+            return budgets::drain(self.orders, intent, by);
+        };
         Some(Drain { by, reason: DrainReason::SpendingCap { cap: cap.to_string() } })
     }
 
@@ -118,12 +126,39 @@ impl Spending<'_> {
 
 /// What is left in the caps while machines are chosen.
 pub(super) struct Purse<'a> {
-    open: Option<(Spending<'a>, Admission<'a>)>,
+    open: Option<Open<'a>>,
+}
+
+struct Open<'a> {
+    spending: Spending<'a>,
+    admission: Admission<'a>,
+    allowance: Allowance<'a>,
 }
 
 impl<'a> Purse<'a> {
     pub(super) fn of(spending: Option<Spending<'a>>) -> Self {
-        Self { open: spending.map(|spending| (spending, spending.book.admission())) }
+        let open = |spending: Spending<'a>| Open {
+            spending,
+            admission: spending.book.admission(),
+            allowance: Allowance::of(spending.orders),
+        };
+        Self { open: spending.map(open) }
+    }
+
+    /// When a machine must have ended at the latest that a budget pays for: its hard end lies within the time of the budget.
+    pub(super) fn ends_by(&self, tags: &Tags, offering: &OfferingId) -> Option<Timestamp> {
+        let spending = &self.open.as_ref()?.spending;
+        let account = spending.costs.account(&tags.space, &tags.machinetype, offering);
+        latest_end(spending.orders, &account).map(|(end, _)| end)
+    }
+
+    /// That the time of its budget is too short for a machine.
+    pub(super) fn too_late(&self, tags: &Tags, offering: &OfferingId) -> Option<Reason> {
+        let spending = &self.open.as_ref()?.spending;
+        let account = spending.costs.account(&tags.space, &tags.machinetype, offering);
+        let (end, orders) = latest_end(spending.orders, &account)?;
+        let why = format!("its time ends at {end}, sooner than min_wallclock");
+        Some(Reason::SpendingPlan { budget: orders.budget.to_string(), grow: Amount::ZERO, why })
     }
 
     /// Takes what a machine may cost from now on, or says why nothing can be taken.
@@ -133,7 +168,9 @@ impl<'a> Purse<'a> {
         offering: &OfferingId,
         now: Timestamp,
     ) -> Result<Pays, Reason> {
-        let Some((spending, admission)) = &mut self.open else { return Ok(Pays::Nothing) };
+        let Some(Open { spending, admission, allowance }) = &mut self.open else {
+            return Ok(Pays::Nothing);
+        };
         match spending.costs.reservation(tags, offering, now) {
             Ok(None) => Ok(Pays::Nothing),
             Err(why) => {
@@ -145,10 +182,13 @@ impl<'a> Purse<'a> {
                 if let Some(why) = spending.stopped {
                     return Err(Reason::SpendingStopped { why: why.to_owned() });
                 }
-                match admission.admit(&reservation) {
-                    Ok(()) => Ok(Pays::Reserve(Box::new(reservation))),
-                    Err(refusal) => Err(at_its_cap(refusal)),
-                }
+                // A cap is asked first: it is the harder reason. What it admits and the plan does not is not made.
+                let mut admitted = admission.clone();
+                admitted.admit(&reservation).map_err(at_its_cap)?;
+                let rate = Rate::hourly(reservation.tariff.hourly);
+                allowance.take(&reservation.account, rate)?;
+                *admission = admitted;
+                Ok(Pays::Reserve(Box::new(reservation)))
             }
         }
     }

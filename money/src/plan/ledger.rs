@@ -1,0 +1,347 @@
+//! What the ledger shows of a budget, and what follows for the planner of one space.
+//!
+//! Several managers own several spaces that spend one budget, and none asks another. All that must be known of the others
+//! stands in the ledger: what they run, since when, what became of what ran before. What survives a restart is there, too:
+//! deficits with decay follow from what was settled by the hour, and whether there is work from how machines ended. Each
+//! planner takes its part of the growth, and all choose by the same order which machines give way: each ends its own of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use vcycle_api::{IntentToken, SpaceName, Timestamp};
+
+use super::{
+    Advice, Budget, CommunityView, Controller, Means, PlanView, Rate, Recent, Term, Why, Work,
+};
+use crate::book::{Book, Open, Span, Told};
+use crate::{Amount, CapName, Community, Scope};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// For so long every machine is left alone: what IRIS promises to work that may be ended for other work.
+pub const GUARANTEED: Duration = HOUR;
+/// A community that has work and for which nothing was made in so long cannot have machines now, or needs none: no room is
+/// kept free for it.
+const STUCK: Duration = Duration::from_secs(30 * 60);
+/// What was spent longer ago than so many half-lives is forgotten: a thirtieth of it would count.
+const HALF_LIVES: u32 = 5;
+
+/// How the machines of a community show whether there is work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Habit {
+    /// So old a machine has found work.
+    pub proving: Duration,
+    /// For so long nothing is tried after one that found none.
+    pub backoff: Duration,
+}
+
+impl Default for Habit {
+    /// Of a community of which nobody here knows more.
+    fn default() -> Self {
+        Self { proving: Duration::from_secs(15 * 60), backoff: Duration::from_secs(30 * 60) }
+    }
+}
+
+/// What the planner of a space knows besides the ledger.
+#[derive(Debug, Clone, Copy)]
+pub struct Standpoint<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// Its space.
+    pub space: &'a SpaceName,
+    /// What the cheapest machine costs that it could make. Nothing: it can make none.
+    pub unit: Rate,
+    /// How long a machine may live that it makes now.
+    pub longest: Duration,
+    /// How much longer it is reserved.
+    pub overstay: Duration,
+    /// Spaces of the configuration that spend from the budget, its own among them.
+    pub spaces: u32,
+    /// Machines of the space that were told to end.
+    pub leaving: &'a BTreeSet<IntentToken>,
+    /// Of the communities that it knows.
+    pub habits: &'a BTreeMap<Community, Habit>,
+}
+
+/// What a budget means for a space in this cycle.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Orders {
+    /// The budget.
+    pub budget: CapName,
+    /// On what it is.
+    pub scope: Scope,
+    /// How much each community may grow in this space, and why.
+    pub advice: Advice,
+    /// Machines of this space that are to be told to end, each with why.
+    pub to_end: BTreeMap<IntentToken, Why>,
+}
+
+impl Orders {
+    /// What follows from a budget and the ledger for a space.
+    pub fn of(budget: &Budget, book: &Book, from: &Standpoint<'_>) -> Self {
+        let looked = Looked { budget, book, from };
+        let (controller, view) = (Controller::new(budget.clone()), looked.view());
+        let mut advice = controller.advise(&view);
+        looked.keep_to_the_step(&mut advice);
+        let to_end = looked.to_end(&advice, &controller.to_go(&view));
+        Self { budget: budget.name.clone(), scope: budget.scope.clone(), advice, to_end }
+    }
+}
+
+impl Budget {
+    /// What the ledger shows of it, from somewhere.
+    pub fn view(&self, book: &Book, from: &Standpoint<'_>) -> PlanView {
+        Looked { budget: self, book, from }.view()
+    }
+}
+
+/// The ledger, seen from a space.
+struct Looked<'a> {
+    budget: &'a Budget,
+    book: &'a Book,
+    from: &'a Standpoint<'a>,
+}
+
+impl<'a> Looked<'a> {
+    /// Machines that may exist and spend from the budget.
+    fn open(&self) -> impl Iterator<Item = &'a Open> + use<'a> {
+        let (scope, book) = (&self.budget.scope, self.book);
+        book.reservations().filter(move |open| scope.covers(&open.reservation.account))
+    }
+
+    fn is_own(&self, open: &Open) -> bool {
+        open.reservation.account.space == *self.from.space
+    }
+
+    fn age(&self, open: &Open) -> Duration {
+        self.from.now.since(open.reservation.from)
+    }
+
+    fn rate(&self, open: &Open) -> Rate {
+        Rate::hourly(open.tariff_at(self.from.now).hourly)
+    }
+
+    fn whole(&self) -> Span {
+        Span { from: self.budget.from, to: self.budget.to }
+    }
+
+    fn view(&self) -> PlanView {
+        let Standpoint { now, unit, longest, overstay, .. } = *self.from;
+        let sums = self.book.sums(&self.budget.name);
+        let sum = sums.first().map(|(_, sum)| *sum).unwrap_or_default();
+        let whole = self.whole();
+        PlanView {
+            now,
+            settled: sum.settled(),
+            accrued: self.open().map(|open| open.run_up(whole, now)).sum(),
+            reserved: sum.reserved(),
+            communities: self.communities(),
+            other: self
+                .open()
+                .filter(|open| open.reservation.account.community.is_none())
+                .map(|open| self.rate(open))
+                .sum(),
+            unit,
+            longest,
+            overstay,
+            means: self.means(),
+            planners: self.planners(),
+        }
+    }
+
+    /// Spaces that may grow at once: those that are configured, or those that spend, if these are more.
+    fn planners(&self) -> u32 {
+        let spending = self.open().map(|open| &open.reservation.account.space);
+        let spending: BTreeSet<&SpaceName> = spending.chain([self.from.space]).collect();
+        u32::try_from(spending.len()).unwrap_or(u32::MAX).max(self.from.spaces)
+    }
+
+    fn communities(&self) -> BTreeMap<Community, CommunityView> {
+        let recent = self.recent();
+        let mut crowds: BTreeMap<&Community, Crowd> = BTreeMap::new();
+        for named in self.budget.named() {
+            crowds.entry(named).or_default();
+        }
+        for (account, told) in self.book.told() {
+            let community =
+                account.community.as_ref().filter(|_| self.budget.scope.covers(account));
+            if let Some(community) = community {
+                let crowd = crowds.entry(community).or_default();
+                crowd.told = crowd.told.and(told);
+            }
+        }
+        for open in self.open() {
+            if let Some(community) = &open.reservation.account.community {
+                let crowd = crowds.entry(community).or_default();
+                crowd.newest = crowd.newest.max(Some(open.reservation.from));
+            }
+        }
+        for open in self.open() {
+            if let Some(community) = &open.reservation.account.community {
+                let habit = self.habit(community);
+                self.add(crowds.entry(community).or_default(), open, habit);
+            }
+        }
+        let seen = |(community, crowd): (&Community, Crowd)| {
+            let view = crowd.view(self.from.now, self.habit(community), recent.rate(community));
+            (community.clone(), view)
+        };
+        crowds.into_iter().map(seen).collect()
+    }
+
+    fn habit(&self, community: &Community) -> Habit {
+        self.from.habits.get(community).copied().unwrap_or_default()
+    }
+
+    fn add(&self, crowd: &mut Crowd, open: &Open, habit: Habit) {
+        let (rate, age, from) = (self.rate(open), self.age(open), open.reservation.from);
+        crowd.running = crowd.running + rate;
+        if age < GUARANTEED {
+            crowd.guaranteed = crowd.guaranteed + rate;
+        }
+        let is_after = crowd.told.no_work.is_none_or(|none| from > none);
+        if age < habit.proving {
+            crowd.unproven = crowd.unproven + rate;
+        } else if is_after {
+            crowd.proven = crowd.proven + rate;
+        }
+        if self.from.leaving.contains(&open.reservation.intent) && age >= GUARANTEED {
+            crowd.leaving = crowd.leaving + rate;
+        }
+    }
+
+    /// Deficits with decay: what each community was given, by the hour.
+    fn recent(&self) -> Recent {
+        let (now, half_life) = (self.from.now, self.budget.half_life);
+        let from = (now - half_life * HALF_LIVES).max(self.budget.from);
+        let settled = self.book.lines(Span { from, to: now.max(from) }).filter_map(|line| {
+            let community = line.account.community.as_ref()?;
+            let counts = self.budget.scope.covers(line.account);
+            counts.then_some((line.hour.begin(), community, line.amount))
+        });
+        let running = self.open().filter_map(|open| {
+            let community = open.reservation.account.community.as_ref()?;
+            let since = open.reservation.from.max(from);
+            Some((since, community, open.run_up(Span { from: since, to: now }, now)))
+        });
+        Recent::from_hours(half_life, now, settled.chain(running))
+    }
+
+    fn means(&self) -> Means {
+        let now = self.from.now;
+        let mean = |over: Duration| {
+            let from = now - over;
+            let within = Span { from, to: now };
+            (from >= self.budget.from).then(|| Rate::spending(self.spent_in(within), over))
+        };
+        Means { six_hours: mean(6 * HOUR), day: mean(DAY) }
+    }
+
+    /// Of the hour that is cut the part by its length.
+    fn spent_in(&self, within: Span) -> Amount {
+        let settled = self.book.lines(within).filter(|line| self.budget.scope.covers(line.account));
+        let settled: Amount = settled
+            .map(|line| {
+                let part = line.hour.span().overlap(within);
+                let part = part.map_or(Duration::ZERO, |part| part.to.since(part.from));
+                Rate::hourly(line.amount).over(part)
+            })
+            .sum();
+        settled + self.open().map(|open| open.run_up(within, within.to)).sum()
+    }
+
+    /// What this space has made in this very cycle is a part of its step.
+    fn keep_to_the_step(&self, advice: &mut Advice) {
+        let made = self.open().filter(|open| open.reservation.from == self.from.now);
+        let made = made.filter(|open| self.is_own(open)).map(|open| self.rate(open)).sum();
+        let mut left = advice.step.above(made);
+        for own in &mut advice.communities {
+            own.grow = own.grow.min(left);
+            left = left.above(own.grow);
+        }
+    }
+
+    /// The machines of this space among those that give way. All planners go through the machines of all spaces in the same
+    /// order, first those that would be kept for the longest time, and each takes it that the others tell theirs.
+    fn to_end(&self, advice: &Advice, to_go: &[(Rate, Why)]) -> BTreeMap<IntentToken, Why> {
+        let mut to_end = BTreeMap::new();
+        let mut step = advice.step;
+        for (own, (to_go, why)) in advice.communities.iter().zip(to_go) {
+            let mut left = *to_go;
+            for open in self.by_length(&own.community) {
+                let rate = self.rate(open);
+                // To the nearest machine.
+                if left == Rate::ZERO || rate > left.times(2) {
+                    break;
+                }
+                left = left.above(rate);
+                let is_told = self.from.leaving.contains(&open.reservation.intent);
+                if !self.is_own(open) || is_told {
+                    continue;
+                }
+                if step == Rate::ZERO && advice.term == Term::Open {
+                    break;
+                }
+                step = step.above(rate);
+                to_end.insert(open.reservation.intent, why.clone());
+            }
+        }
+        to_end
+    }
+
+    /// Machines that may be told to end, of all spaces.
+    fn by_length(&self, community: &Community) -> Vec<&'a Open> {
+        let mut open: Vec<&Open> = self
+            .open()
+            .filter(|open| open.reservation.account.community.as_ref() == Some(community))
+            .filter(|open| self.age(open) >= GUARANTEED)
+            .collect();
+        let key = |open: &Open| (open.reservation.until, open.reservation.intent);
+        open.sort_by_key(|open| std::cmp::Reverse(key(open)));
+        open
+    }
+}
+
+/// The machines of a community, of all spaces.
+#[derive(Default)]
+struct Crowd {
+    running: Rate,
+    guaranteed: Rate,
+    unproven: Rate,
+    proven: Rate,
+    /// Those of our space that were told to end.
+    leaving: Rate,
+    /// When the youngest that may exist was made.
+    newest: Option<Timestamp>,
+    told: Told,
+}
+
+impl Crowd {
+    fn view(&self, now: Timestamp, habit: Habit, recent: Rate) -> CommunityView {
+        CommunityView {
+            running: self.running,
+            guaranteed: self.guaranteed,
+            // Who was told to end elsewhere stands in no ledger.
+            leaving: self.leaving,
+            unproven: self.unproven,
+            proven: self.proven,
+            work: self.work(now, habit),
+            recent,
+        }
+    }
+
+    fn work(&self, now: Timestamp, habit: Habit) -> Work {
+        let Told { no_work, work } = self.told;
+        let found = self.proven > Rate::ZERO || work.is_some_and(|made| Some(made) > no_work);
+        if found {
+            let last = self.newest.max(work);
+            let is_long_ago = last.is_none_or(|made| now.since(made) >= STUCK);
+            return if is_long_ago { Work::Stuck } else { Work::Yes };
+        }
+        let backs_off = no_work.is_some_and(|none| now < none + habit.backoff);
+        // One that was made since then is trying.
+        let is_trying =
+            self.newest.is_some_and(|made| Some(made) > no_work && now.since(made) < habit.proving);
+        if backs_off || is_trying { Work::No } else { Work::Perhaps }
+    }
+}
