@@ -45,6 +45,9 @@ fn the_laws_hold_in_a_fixed_set_of_lives_and_in_every_life_that_ever_failed() {
     assert_eq!(failed, [0_u64; 0], "seeds of lives that broke a law");
     assert!(generations > 5 * SEEDS.end, "lives must be about changes of owner: {generations}");
     assert!(machines > 6 * SEEDS.end, "lives must be about machines: {machines}");
+    let (paid, tight) = (sum(|outcome| outcome.stats.paid), sum(|outcome| outcome.stats.tight));
+    assert!(paid > 2 * SEEDS.end, "lives must be about money: {paid} machines");
+    assert!(tight > SEEDS.end / 4, "caps must bind: {tight} times");
 }
 
 #[test]
@@ -74,10 +77,13 @@ fn explore() {
     let longest = outcomes.iter().map(|outcome| outcome.peace).max();
     let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
     println!(
-        "{} lives: {} generations, {} machines, {} deletes, {} late arrivals, {} events; longest way to peace {longest:?} ms",
+        "{} lives: {} generations, {} machines ({} paid for in {} lives, {} times to the brim), {} deletes, {} late arrivals, {} events; longest way to peace {longest:?} ms",
         outcomes.len(),
         sum(|o| o.stats.generations),
         sum(|o| o.stats.machines),
+        sum(|o| o.stats.paid),
+        sum(|o| u64::from(o.shape.purse.is_some())),
+        sum(|o| o.stats.tight),
         sum(|o| o.stats.deletes),
         sum(|o| o.stats.late),
         sum(|o| o.events),

@@ -70,8 +70,8 @@ pub(super) fn facts(input: &PlanInput<'_>, view: &MachineView, sight: Sight<'_>)
     facts.extend(end(input, view, sight));
     match sight {
         Sight::Seen(instance) if instance.state == InstanceState::Gone => {
-            let at = instance.ended.unwrap_or(now).min(now);
-            facts.push(Fact::Gone { at, evidence: Evidence::Tombstone });
+            // Its own end is when it lost its power: until it was removed it may have cost all the same.
+            facts.push(Fact::Gone { at: now, evidence: Evidence::Tombstone });
         }
         Sight::Absent => facts.push(Fact::Gone { at: now, evidence: Evidence::NotFound }),
         Sight::Seen(_) | Sight::Nothing => {}

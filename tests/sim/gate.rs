@@ -1,6 +1,7 @@
 //! The gate through which everything goes that a process does to the state directory: before and after it takes
 //! effect the process may die, be paused, or wait.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Component, Path};
 use std::sync::atomic::Ordering;
@@ -16,6 +17,7 @@ use vcycle::store::testing::{FaultyFs, MemoryFs, Rates};
 use vcycle::store::{Mode, NewFile, PutOutcome, SharedFs, StatePath};
 
 use super::host::Process;
+use super::purse::CAPS_FILE;
 use super::weather::{SPACES, Sleep};
 
 /// What strikes a process at one of its operations.
@@ -41,7 +43,13 @@ pub enum Kind {
 /// One process in one space: a stream of chances of its own, and what is in store for it.
 pub struct Line {
     state: Mutex<LineState>,
+    /// Where spaces share a ledger: the time of its own, in milliseconds of [`ROUND`].
+    slot: Option<u64>,
 }
+
+/// No two lines do anything within the same millisecond when all have slots: the order of what tasks of a runtime do within
+/// one is not fixed by a seed, and who comes first to the ledger matters to the other. It divides all pauses of managers.
+pub const ROUND: u64 = 25;
 
 struct LineState {
     dice: ChaCha8Rng,
@@ -58,8 +66,8 @@ struct Draw {
 
 impl Line {
     /// The blow falls at the act with this number.
-    pub fn new(dice: ChaCha8Rng, blow: Option<(u64, Blow)>) -> Self {
-        Self { state: Mutex::new(LineState { dice, acts: 0, blow }) }
+    pub fn new(dice: ChaCha8Rng, blow: Option<(u64, Blow)>, slot: Option<u64>) -> Self {
+        Self { state: Mutex::new(LineState { dice, acts: 0, blow }), slot }
     }
 
     /// A number below `most`.
@@ -105,6 +113,7 @@ impl Line {
             sleep(Duration::from_millis(draw.before)).await;
         }
         process.running().await;
+        self.turn(process).await;
         if matches!(draw.blow, Some(Blow::DieBefore | Blow::DieInFlight)) {
             return process.die().await;
         }
@@ -118,7 +127,18 @@ impl Line {
             sleep(Duration::from_millis(draw.after)).await;
         }
         process.running().await;
+        self.turn(process).await;
         result
+    }
+
+    /// Waits for the time that is its own.
+    async fn turn(&self, process: &Process) {
+        let Some(slot) = self.slot else { return };
+        let now = process.world.trace.now();
+        let wait = (ROUND + slot - now % ROUND) % ROUND;
+        if wait > 0 {
+            sleep(Duration::from_millis(wait)).await;
+        }
     }
 
     /// Whether the next act is one that is on its way when the process dies; asked again, it is not.
@@ -132,12 +152,14 @@ impl Line {
 /// The state directory as a process sees it.
 pub struct GatedFs {
     process: Arc<Process>,
-    /// By space; the last is for what belongs to none.
+    /// By space; then what belongs to none; then the ledger and the caps, when no space has to do with them.
     lines: Vec<(Arc<Line>, FaultyFs)>,
+    /// The last space that each task had to do with: what it then does to the ledger is that space's.
+    spaces: Mutex<HashMap<tokio::task::Id, usize>>,
 }
 
 impl GatedFs {
-    /// With a line for each space and one more.
+    /// With a line for each space, one for what managers do beside them, and one for the money of all.
     pub fn new(process: Arc<Process>, disk: &MemoryFs, lines: Vec<Arc<Line>>) -> Self {
         let rates =
             if process.world.is_calm() { Rates::default() } else { process.world.shape.disk };
@@ -147,7 +169,7 @@ impl GatedFs {
             (line, FaultyFs::seeded(Arc::new(watched), seed, rates))
         };
         let lines = lines.into_iter().enumerate().map(with_disk).collect();
-        Self { process, lines }
+        Self { process, lines, spaces: Mutex::default() }
     }
 
     /// Its faults by chance are over.
@@ -164,8 +186,19 @@ impl GatedFs {
     }
 
     fn of(&self, path: &StatePath) -> &(Arc<Line>, FaultyFs) {
-        let space = space_of(path.relative()).unwrap_or(self.lines.len() - 1);
-        &self.lines[space.min(self.lines.len() - 1)]
+        let (none, money) = (self.lines.len() - 2, self.lines.len() - 1);
+        let space = space_of(path.relative()).map(|space| space.min(none));
+        let is_money = ["ledger", "caps.d"].iter().any(|dir| path.relative().starts_with(dir));
+        let mut spaces = self.spaces.lock().unwrap();
+        let space = match (tokio::task::try_id(), space) {
+            (Some(task), Some(space)) => {
+                spaces.insert(task, space);
+                space
+            }
+            (Some(task), None) if is_money => spaces.get(&task).copied().unwrap_or(money),
+            (Some(_) | None, space) => space.unwrap_or(none),
+        };
+        &self.lines[space]
     }
 
     /// Waits for the mount; it may answer with an error.
@@ -189,6 +222,7 @@ impl GatedFs {
         let result = self.of(path).0.pass(&self.process, kind, operation).await;
         // The reply comes through the mount, too.
         self.process.wait_for(&self.process.host.store_hangs).await;
+        self.of(path).0.turn(&self.process).await;
         result
     }
 
@@ -220,7 +254,13 @@ pub fn space_of(path: &Path) -> Option<usize> {
 #[async_trait]
 impl SharedFs for GatedFs {
     async fn read(&self, path: &StatePath) -> io::Result<Vec<u8>> {
-        self.pass((Kind::Look, path), self.of(path).1.read(path)).await
+        let content = self.pass((Kind::Look, path), self.of(path).1.read(path)).await;
+        let as_of = self.process.host.caps_as_of.load(Ordering::SeqCst);
+        if as_of > 0 && path.relative() == Path::new(CAPS_FILE) {
+            let old = self.process.world.caps_at(as_of);
+            return old.map(String::into_bytes).ok_or(io::ErrorKind::NotFound.into());
+        }
+        content
     }
     async fn write(&self, path: &StatePath, content: &[u8], mode: Mode) -> io::Result<()> {
         self.record_is_written(path, content);
@@ -267,6 +307,20 @@ impl SharedFs for GatedFs {
     }
 }
 
+/// The blocks of the ledger are named by a random number that no seed fixes.
+fn without_chance(path: &StatePath) -> String {
+    let text = path.to_string();
+    match text.strip_prefix("ledger/log/").and_then(|rest| rest.split_once('/')) {
+        Some((block, rest)) => {
+            let block = block.split('-').next().unwrap_or_default();
+            format!("ledger/log/{block}/{rest}")
+        }
+        None => text.split_once("ledger/log/").map_or(text.clone(), |(before, block)| {
+            format!("{before}ledger/log/{}", block.split('-').next().unwrap_or_default())
+        }),
+    }
+}
+
 /// The bottom: what really takes effect is told to the judge.
 struct WatchedFs {
     disk: MemoryFs,
@@ -277,7 +331,7 @@ struct WatchedFs {
 impl WatchedFs {
     fn note(&self, what: &str, path: &StatePath) {
         let who = self.process.who(Some(self.space));
-        self.process.world.trace.note(who, || format!("{what} {path}"));
+        self.process.world.trace.note(who, || format!("{what} {}", without_chance(path)));
     }
 
     /// Looks are too many to be shown unless somebody asks.

@@ -12,19 +12,20 @@ use super::trace::Who;
 use super::weather::Sleep;
 use super::world::World;
 
-/// When every life begins.
-pub const BEGIN: Timestamp = Timestamp::from_secs(1_767_225_600);
-
 /// True time, as clouds and the file server have it.
 #[derive(Debug)]
-pub struct TrueClock(pub Instant);
+pub struct TrueClock {
+    pub start: Instant,
+    /// When the life begins.
+    pub begin: Timestamp,
+}
 
 impl Clock for TrueClock {
     fn now(&self) -> Timestamp {
-        BEGIN + self.0.elapsed()
+        self.begin + self.start.elapsed()
     }
     fn monotonic(&self) -> Duration {
-        self.0.elapsed()
+        self.start.elapsed()
     }
 }
 
@@ -33,6 +34,7 @@ impl Clock for TrueClock {
 #[derive(Debug)]
 pub struct HostClock {
     start: Instant,
+    begin: Timestamp,
     offset: AtomicI64,
     /// Parts of a thousand.
     speed: u64,
@@ -50,8 +52,9 @@ struct Suspensions {
 }
 
 impl HostClock {
-    pub fn new(start: Instant, offset: i64, speed: u64) -> Self {
-        Self { start, offset: AtomicI64::new(offset), speed, suspensions: Mutex::default() }
+    pub fn new(TrueClock { start, begin }: &TrueClock, offset: i64, speed: u64) -> Self {
+        let (start, begin) = (*start, *begin);
+        Self { start, begin, offset: AtomicI64::new(offset), speed, suspensions: Mutex::default() }
     }
 
     fn elapsed(&self) -> u64 {
@@ -98,7 +101,7 @@ impl HostClock {
 impl Clock for HostClock {
     fn now(&self) -> Timestamp {
         let millis = i64::try_from(self.elapsed()).expect("lives are short");
-        Timestamp::from_millis(BEGIN.as_millis() + millis + self.offset())
+        Timestamp::from_millis(self.begin.as_millis() + millis + self.offset())
     }
     fn monotonic(&self) -> Duration {
         let suspensions = self.suspensions.lock().unwrap();
@@ -116,6 +119,8 @@ pub struct Host {
     pub store_hangs: AtomicU64,
     pub store_fails: AtomicU64,
     pub cloud_cut: AtomicU64,
+    /// As of when it sees the file of the spend manager; 0: as it is.
+    pub caps_as_of: AtomicU64,
 }
 
 /// A running copy of the daemon, as far as the world can get at it.

@@ -12,7 +12,9 @@ use vcycle::model::{
 use vcycle_sim::{LogEntry, LogEvent, SimMachine};
 
 use super::gate::space_of;
-use super::host::{BEGIN, Process};
+use super::host::Process;
+use super::meter::Meter;
+use super::purse::{BEGIN, CapsFile};
 use super::trace::{Trace, Who};
 use super::weather::{Clocks, HEARTBEAT, MAX_WALLCLOCK, Shape};
 use super::world::{size, space_name};
@@ -33,6 +35,11 @@ pub struct Judge {
     clocks: Clocks,
     broken: Option<String>,
     spaces: Vec<SpaceBook>,
+    begin: Timestamp,
+    /// VMs that do not end themselves.
+    without_timer: BTreeSet<InstanceId>,
+    /// Where machines cost money.
+    pub meter: Option<Meter>,
     pub stats: Stats,
 }
 
@@ -43,6 +50,10 @@ pub struct Stats {
     pub machines: u64,
     pub deletes: u64,
     pub late: u64,
+    /// Machines that were made where they cost money.
+    pub paid: u64,
+    /// After so many of them no further one had room in some window.
+    pub tight: u64,
 }
 
 /// What is known of one space.
@@ -95,6 +106,9 @@ impl Judge {
             clocks: shape.clocks,
             broken: None,
             spaces: shape.limits.iter().enumerate().map(book).collect(),
+            begin: shape.purse.as_ref().map_or(BEGIN, |purse| purse.begin),
+            without_timer: BTreeSet::new(),
+            meter: shape.purse.as_ref().map(|purse| Meter::new(purse, millis(shape.settle))),
             stats: Stats::default(),
         }
     }
@@ -122,6 +136,27 @@ impl Judge {
         self.spaces[space].limits.push((now, limit));
     }
 
+    /// The file of the spend manager is another.
+    pub fn caps(&mut self, file: &CapsFile) {
+        let now = self.trace.now();
+        if let Some(meter) = &mut self.meter {
+            meter.file(now, file);
+        }
+    }
+
+    /// A VM will not end itself.
+    pub fn timer_stopped(&mut self, instance: InstanceId) {
+        self.without_timer.insert(instance);
+    }
+
+    /// The law of money.
+    pub fn money(&mut self) {
+        let now = self.trace.now();
+        if let Some(Err(law)) = self.meter.as_mut().map(|meter| meter.law(now)) {
+            self.breaks(law);
+        }
+    }
+
     pub fn delete_wanted(&mut self, space: usize, machine: MachineName) {
         self.spaces[space].deletes_wanted.insert(machine);
     }
@@ -142,6 +177,9 @@ impl Judge {
 
     /// A process has written a file.
     pub fn written(&mut self, process: &Process, path: &Path, content: &[u8]) {
+        if path.starts_with("ledger/log") {
+            return self.booked(content);
+        }
         let Some(space) = space_of(path) else { return };
         let Some(book) = self.spaces.get_mut(space) else { return };
         let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
@@ -174,6 +212,14 @@ impl Judge {
         }
     }
 
+    fn booked(&mut self, line: &[u8]) {
+        let now = self.begin + std::time::Duration::from_millis(self.trace.now());
+        let Some(meter) = &mut self.meter else { return };
+        if let Err(law) = meter.paid.written(now.as_millis(), line) {
+            self.breaks(format!("the ledger: {law}"));
+        }
+    }
+
     /// Invariant 5: who begins to change a space has just proven that it owns it, so nobody else can yet.
     pub fn acts(&mut self, process: &Process, space: usize, what: &str) {
         let highest = self.spaces[space].claims.last_key_value();
@@ -192,6 +238,9 @@ impl Judge {
     pub fn creates(&mut self, process: &Process, space: usize, tags: &Tags) {
         self.acts(process, space, "creates a machine");
         let now = self.trace.now();
+        if let Some(meter) = &mut self.meter {
+            meter.asks(now, process.number, tags);
+        }
         let book = &mut self.spaces[space];
         if book.intents.get(&tags.machine) != Some(&tags.intent) {
             return self.breaks(format!("no durable intent of {} before its create", tags.machine));
@@ -207,7 +256,7 @@ impl Judge {
 
     /// Invariants 3, 4 and 6: what has happened in the cloud.
     pub fn cloud(&mut self, space: usize, entry: &LogEntry) {
-        let at = millis(entry.at.since(BEGIN));
+        let at = millis(entry.at.since(self.begin));
         let (settle, trace) = (self.settle, self.trace.clone());
         let book = &mut self.spaces[space];
         book.seen += 1;
@@ -245,18 +294,47 @@ impl Judge {
         if let Err(law) = book.books.take(entry, most) {
             self.breaks(format!("{}: {law}", space_name(space)));
         }
+        if let Err(law) = self.metered(space, entry) {
+            self.breaks(law);
+        }
+    }
+
+    /// The meter sees it, and the law is looked at.
+    fn metered(&mut self, space: usize, entry: &LogEntry) -> Result<(), String> {
+        let Some(meter) = &mut self.meter else { return Ok(()) };
+        let where_and_when = (space, entry.at.as_millis());
+        match &entry.event {
+            LogEvent::Created { instance, tags, processors, .. } => {
+                let late = self.spaces[space].late.contains_key(instance);
+                meter.created(where_and_when, (instance, tags, processors.0), late)?;
+                self.stats.paid += 1;
+                self.stats.tight = meter.tight;
+            }
+            LogEvent::Removed { instance } => meter.removed(where_and_when, instance),
+            LogEvent::CreatedAlready { .. }
+            | LogEvent::CreateRefused { .. }
+            | LogEvent::DeleteAsked { .. }
+            | LogEvent::StrangerMade { .. }
+            | LogEvent::PoweredOn { .. }
+            | LogEvent::PoweredOff { .. } => return Ok(()),
+        }
+        meter.law(millis(entry.at.since(self.begin)))
     }
 
     /// A delete rests on a durable reason, and on a true one.
     pub fn deletes(&mut self, space: usize, machine: &SimMachine, tags: &Tags) {
-        let now = BEGIN + std::time::Duration::from_millis(self.trace.now());
+        let by_a_cap = self.meter.is_some();
+        let now = self.begin + std::time::Duration::from_millis(self.trace.now());
         let book = &mut self.spaces[space];
         let Some(reason) = book.reasons.get(&tags.machine).cloned() else {
             return self.breaks(format!("{} is deleted without a durable reason", tags.machine));
         };
         let first = book.judged.insert(machine.id.clone());
         // With clocks that are minutes off a manager cannot but be wrong about times.
-        if first && self.clocks == Clocks::Mild && !book.is_true(&reason, (machine, tags), now) {
+        // A cap that was lowered ends machines, too.
+        let by_a_cap = by_a_cap && reason == DeleteReason::ShutdownTime;
+        let must_be_true = first && self.clocks == Clocks::Mild && !by_a_cap;
+        if must_be_true && !book.is_true(&reason, (machine, tags), now) {
             self.breaks(format!("{} is deleted because {reason}: {machine:?}", tags.machine));
         }
     }
@@ -277,7 +355,7 @@ impl Judge {
 
     /// Everything that is there must be in the books.
     pub fn whole(&mut self, space: usize, machines: &[SimMachine], ours: &[(SimMachine, Tags)]) {
-        let now = BEGIN + std::time::Duration::from_millis(self.trace.now());
+        let now = self.begin + std::time::Duration::from_millis(self.trace.now());
         let book = &self.spaces[space];
         let exist = machines.iter().filter(|machine| machine.exists);
         let used: Processors = exist.map(|machine| Processors(size(machine))).sum();
@@ -289,7 +367,8 @@ impl Judge {
             if book.intents.get(&tags.machine) != Some(&tags.intent) {
                 return self.breaks(format!("there never was an intent of {}", tags.machine));
             }
-            let on = machine.started.is_some() && machine.ended.is_none();
+            let obeys = !self.without_timer.contains(&machine.id);
+            let on = obeys && machine.started.is_some() && machine.ended.is_none();
             if on && now > tags.deadline + std::time::Duration::from_secs(1) {
                 return self.breaks(format!("{} outlives its deadline", tags.machine));
             }

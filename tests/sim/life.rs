@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::RngExt;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 use vcycle::library::Setup;
 use vcycle::model::{
     MachinetypeName, OperatorRequest, Processors, RequestId, RequestWhat, Share, Timestamp,
@@ -20,6 +20,7 @@ use vcycle_sim::{CallFault, FaultPlan, SimMachine, Stranger, WorldFault};
 use super::host::{Host, HostClock};
 use super::judge::Stats;
 use super::managers::Running;
+use super::purse::{CapsFile, Prices};
 use super::trace::Who;
 use super::weather::{Ask, CYCLE, Event, MachineFate, Shape, TTL};
 use super::world::{World, ours, space_name};
@@ -97,6 +98,7 @@ pub struct Life {
     pub running: BTreeMap<usize, Running>,
     /// The newest configuration.
     pub setup: Arc<Setup>,
+    prices: Option<Prices>,
     hosts: Vec<Arc<Host>>,
     ends: mpsc::UnboundedReceiver<u32>,
     due: BTreeMap<(u64, u64), Event>,
@@ -116,19 +118,24 @@ impl Life {
         let mut dice = shape.dice(50);
         let hosts = (0..shape.hosts).map(|number| {
             let speed = dice.random_range(985..=1015);
-            let clock = HostClock::new(Instant::now(), shape.skew(number), speed);
+            let clock = HostClock::new(&world.clock, shape.skew(number), speed);
             Arc::new(Host {
                 number,
                 clock: Arc::new(clock),
                 store_hangs: AtomicU64::new(0),
                 store_fails: AtomicU64::new(0),
                 cloud_cut: AtomicU64::new(0),
+                caps_as_of: AtomicU64::new(0),
             })
         });
         let hosts = hosts.collect();
         let mut setup = site::setup(shape.spaces, CYCLE, TTL);
         for (space, limit) in shape.limits.iter().enumerate() {
             setup = site::configured(&setup, space, (*limit, (2, 1)));
+        }
+        if let Some(purse) = &shape.purse {
+            setup = site::priced(&setup, purse, purse.prices);
+            world.write_caps(&purse.file);
         }
         for cloud in &world.clouds {
             for machinetype in site::MACHINETYPES {
@@ -139,6 +146,7 @@ impl Life {
         let mut life = Self {
             running: BTreeMap::new(),
             setup: Arc::new(setup),
+            prices: shape.purse.as_ref().map(|purse| purse.prices),
             hosts,
             ends,
             due: BTreeMap::new(),
@@ -228,11 +236,7 @@ impl Life {
             }
             Event::CloudCut { host, millis } => until(&self.hosts[host].cloud_cut, now + millis),
             Event::OldLooks { host } => self.looks_grow_old(host).await,
-            Event::EndOldLooks { host } => {
-                for cache in self.running.get(&host).iter().flat_map(|running| running.caches()) {
-                    cache.thaw();
-                }
-            }
+            Event::EndOldLooks { host } => self.looks_are_true(host),
             Event::ClockStep { host, millis } => {
                 let clock = &self.hosts[host].clock;
                 if clock.may_step() {
@@ -244,9 +248,11 @@ impl Life {
                 self.world.judge().limit(space, Processors(limit));
             }
             Event::Reload { host } => {
-                if let Some(running) = self.running.get(&host) {
-                    running.configure(self.setup.clone());
-                }
+                self.running.get(&host).iter().for_each(|running| self.configure(running));
+            }
+            Event::Caps(file) => self.world.write_caps(&file),
+            Event::PricesRise => {
+                self.set_prices(self.world.shape.purse.as_ref().map(|purse| purse.dearer));
             }
             Event::StockOut { space, flavors } => self.stock(space, flavors, WorldFault::StockOut),
             Event::Restock { space } => self.stock(space, usize::MAX, WorldFault::Restock),
@@ -283,7 +289,29 @@ impl Life {
         self.processes += 1;
         let setup = self.setup.clone();
         let running = Running::start(&self.world, &self.hosts[host], self.processes, setup);
+        self.knows_prices(&running);
         self.running.insert(host, running);
+    }
+
+    /// The price lists of the site are others from now on.
+    fn set_prices(&mut self, prices: Option<Prices>) {
+        if let (Some(purse), Some(prices)) = (&self.world.shape.purse, prices) {
+            self.setup = Arc::new(site::priced(&self.setup, purse, prices));
+            self.prices = Some(prices);
+        }
+    }
+
+    /// A process is given the newest configuration.
+    fn configure(&self, running: &Running) {
+        running.configure(self.setup.clone());
+        self.knows_prices(running);
+    }
+
+    fn knows_prices(&self, running: &Running) {
+        let mut judge = self.world.judge();
+        if let (Some(meter), Some(prices)) = (&mut judge.meter, self.prices) {
+            meter.has_prices(self.world.trace.now(), running.process.number, prices);
+        }
     }
 
     fn inject(&self, host: usize, fault: &CallFault) {
@@ -294,6 +322,7 @@ impl Life {
 
     /// A person on the host has just looked at everything, and from now on its mount shows that.
     async fn looks_grow_old(&self, host: usize) {
+        self.hosts[host].caps_as_of.store(self.world.trace.now(), Ordering::SeqCst);
         let Some(running) = self.running.get(&host) else { return };
         for (space, cache) in running.caches().into_iter().enumerate() {
             cache.forget();
@@ -304,6 +333,14 @@ impl Life {
                 let _ = store.load_space(&space_name(space)).await;
             }
             cache.freeze();
+        }
+    }
+
+    /// Its mount shows what is there again.
+    fn looks_are_true(&self, host: usize) {
+        self.hosts[host].caps_as_of.store(0, Ordering::SeqCst);
+        for cache in self.running.get(&host).iter().flat_map(|running| running.caches()) {
+            cache.thaw();
         }
     }
 
@@ -347,6 +384,13 @@ impl Life {
             MachineFate::Preempted => WorldFault::Preempt(id),
             MachineFate::LostSight => WorldFault::LoseSight(id),
             MachineFate::Recognised => WorldFault::Recognise(id),
+            MachineFate::IgnoresItsTimer => {
+                self.world.judge().timer_stopped(id.clone());
+                WorldFault::StopTimer(id)
+            }
+            MachineFate::HoldsOn => {
+                WorldFault::HoldOn { instance: id, deletes: 3 + pick as u32 % 6 }
+            }
         });
     }
 
@@ -393,6 +437,7 @@ impl Life {
                 any.iter().for_each(|running| running.waker.wake(&name));
             }
             self.world.look(space);
+            self.world.judge().money();
             if self.ticks.is_multiple_of(60_000 / TICK) {
                 self.look_at_everything(space).await;
             }
@@ -429,12 +474,13 @@ impl Life {
         self.world.calm_down();
         self.due.retain(|_, event| matches!(event, Event::Tick));
         let now = self.world.trace.now();
+        self.settle_money();
         for host in self.hosts.clone() {
             host.calm();
             match self.running.get(&host.number) {
                 Some(running) => {
                     running.calm();
-                    running.configure(self.setup.clone());
+                    self.configure(running);
                 }
                 None => self.plan(now + 1_000, Event::Start { host: host.number }),
             }
@@ -454,6 +500,15 @@ impl Life {
                 self.world.disk.uproot(format!("{requests}/r{number}.json"));
             }
         }
+    }
+
+    /// The spend manager writes a file that can be read, and every price is known if caps do not matter any more.
+    fn settle_money(&mut self) {
+        let world = self.world.clone();
+        let Some(purse) = &world.shape.purse else { return };
+        let meant = world.judge().meter.as_ref().map(super::meter::Meter::meant);
+        world.write_caps(&CapsFile::Holds(purse.at_last(&meant.unwrap_or_default())));
+        self.set_prices(self.prices.map(|prices| purse.prices_at_last(prices)));
     }
 
     /// Leftovers in the books of the clouds would hold their places for ever.
@@ -477,5 +532,5 @@ impl Life {
 }
 
 fn until(away: &AtomicU64, end: u64) {
-    away.fetch_max(end, std::sync::atomic::Ordering::SeqCst);
+    away.fetch_max(end, Ordering::SeqCst);
 }

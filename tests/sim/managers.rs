@@ -17,7 +17,7 @@ use vcycle_api::{Act, Clock};
 use vcycle_sim::{CallFault, ClientOptions, Rates, SimProvider};
 
 use super::cloud::GatedCloud;
-use super::gate::{Blow, GatedFs, Line};
+use super::gate::{Blow, GatedFs, Line, ROUND};
 use super::host::{Host, Process};
 use super::weather::{SPACES, Sleep};
 use super::world::World;
@@ -141,7 +141,7 @@ impl Running {
 impl Host {
     /// All its lines work.
     pub fn calm(&self) {
-        for away in [&self.store_hangs, &self.store_fails, &self.cloud_cut] {
+        for away in [&self.store_hangs, &self.store_fails, &self.cloud_cut, &self.caps_as_of] {
             away.store(0, Ordering::SeqCst);
         }
         // With minutes of difference all heartbeats look silent, and it is right that nothing is made.
@@ -151,7 +151,7 @@ impl Host {
     }
 }
 
-/// A line for each space and one for the rest. Most processes are struck at some operation.
+/// A line for each space, one for the rest, and one for money. Most processes are struck at some operation.
 fn lines(process: &Process) -> Vec<Arc<Line>> {
     let shape = &process.world.shape;
     let stream = u64::from(process.number) * 16;
@@ -168,12 +168,18 @@ fn lines(process: &Process) -> Vec<Arc<Line>> {
     };
     // As often among the first ten as among the next hundred.
     let at = f64::from(dice.random_range(0.0_f32..6.0)).exp() as u64;
-    let struck = dice.random_range(0..shape.spaces);
+    let mut struck = dice.random_range(0..shape.spaces);
+    // The caps, also as they come into the ledger.
+    if shape.purse.is_some() && shape.dice(1_015 + stream).random_bool(0.15) {
+        struck = shape.spaces + 1;
+    }
     let line = |space: usize| {
         let blow = blow.filter(|_| space == struck).map(|blow| (at, blow));
-        Arc::new(Line::new(shape.dice(1_001 + stream + space as u64), blow))
+        let slot = process.host.number * (shape.spaces + 2) + space;
+        let slot = shape.purse.is_some().then_some(slot as u64 % ROUND);
+        Arc::new(Line::new(shape.dice(1_001 + stream + space as u64), blow, slot))
     };
-    (0..=shape.spaces).map(line).collect()
+    (0..shape.spaces + 2).map(line).collect()
 }
 
 fn providers(process: &Arc<Process>, lines: &[Arc<Line>], clients: &Clients) -> Providers {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use vcycle::library::Setup;
 use vcycle::model::{MachinetypeName, Processors, Share};
+use vcycle_money::Community;
 
+use super::purse::{COMMUNITIES, Prices, Purse};
 use super::weather::SPACES;
 use super::world::space_name;
 use crate::support::site::{Site, space, with_twin};
@@ -57,4 +59,18 @@ pub fn configured(setup: &Setup, space: usize, (limit, shares): (u32, (u32, u32)
     }
     setup.spaces.insert(name, Arc::new(changed));
     setup
+}
+
+/// Where machines cost so much.
+pub fn priced(setup: &Setup, purse: &Purse, prices: Prices) -> Setup {
+    let mut config = (*setup.config).clone();
+    config.spending = Some(purse.settings(prices));
+    for space in config.spaces.values_mut() {
+        for (machinetype, community) in MACHINETYPES.iter().zip(COMMUNITIES) {
+            let name = MachinetypeName::parse(machinetype).unwrap();
+            let machinetype = space.machinetypes.get_mut(&name).unwrap();
+            machinetype.community = Some(Community::parse(community).unwrap());
+        }
+    }
+    Setup { config: Arc::new(config), ..setup.clone() }
 }

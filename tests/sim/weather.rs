@@ -10,6 +10,8 @@ use vcycle::store::testing::Rates as DiskRates;
 use vcycle_api::{Idempotency, Processors};
 use vcycle_sim::{Heartbeats, Rates, Refusing, Script, Settings, Span};
 
+use super::purse::{CapsFile, Purse};
+
 /// Cycle of all managers.
 pub const CYCLE: Duration = Duration::from_secs(10);
 /// Life of an ownership without renewal.
@@ -49,6 +51,8 @@ pub struct Shape {
     pub rates: Rates,
     /// At first, by space.
     pub limits: Vec<u32>,
+    /// Where machines cost money.
+    pub purse: Option<Purse>,
 }
 
 /// A stop of all threads.
@@ -150,6 +154,10 @@ pub enum Event {
     Restock {
         space: usize,
     },
+    /// The spend manager writes other caps.
+    Caps(CapsFile),
+    /// The site gets dearer price lists; each host takes them up with the next configuration.
+    PricesRise,
     /// The VMs write, and everything is looked at.
     Tick,
 }
@@ -162,6 +170,10 @@ pub enum MachineFate {
     Preempted,
     LostSight,
     Recognised,
+    /// It will not end itself at its hard end.
+    IgnoresItsTimer,
+    /// Deletes do not stick for minutes.
+    HoldsOn,
 }
 
 /// What a person asks for.
@@ -181,7 +193,7 @@ impl Shape {
         let bad = dice.random_bool(0.7);
         let rate = |rate: f64| if bad { rate } else { 0.0 };
         let per_mille = |rate: u32| if bad { rate } else { 0 };
-        Self {
+        let mut shape = Self {
             seed,
             hosts,
             spaces,
@@ -217,7 +229,10 @@ impl Shape {
                 ghost: rate(0.02),
             },
             limits: (0..spaces).map(|_| dice.random_range(2..=6)).collect(),
-        }
+            purse: None,
+        };
+        shape.purse = Purse::of(&shape);
+        shape
     }
 
     /// The cloud of a space.
@@ -290,6 +305,9 @@ impl Shape {
             at += dice.random_range(500..rate);
         }
         self.stock_outs(&mut events);
+        if let Some(purse) = &self.purse {
+            purse.events(self, &mut events);
+        }
         events
     }
 

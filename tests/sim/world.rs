@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -15,6 +15,7 @@ use vcycle_sim::{SimCloud, SimMachine};
 use super::gate::space_of;
 use super::host::{Process, TrueClock};
 use super::judge::Judge;
+use super::purse::{BEGIN, CAPS_FILE, CapsFile};
 use super::trace::Trace;
 use super::weather::{SPACES, Shape};
 
@@ -28,6 +29,8 @@ pub struct World {
     pub deployment: DeploymentId,
     start: Instant,
     judge: Mutex<Judge>,
+    /// The file of the spend manager, each from a time on.
+    caps: Mutex<Vec<(u64, Option<String>)>>,
     calm: AtomicBool,
     ends: mpsc::UnboundedSender<u32>,
 }
@@ -41,7 +44,8 @@ impl World {
     /// A new one. Ends of processes are told by their numbers.
     pub fn new(shape: Shape, ends: mpsc::UnboundedSender<u32>) -> Self {
         let (start, trace) = (Instant::now(), Arc::new(Trace::new()));
-        let clock = Arc::new(TrueClock(start));
+        let begin = shape.purse.as_ref().map_or(BEGIN, |purse| purse.begin);
+        let clock = Arc::new(TrueClock { start, begin });
         let deployment = DeploymentId::compose(shape.seed);
         let clouds: Vec<SimCloud> = (0..shape.spaces)
             .map(|space| SimCloud::new(shape.cloud(space), clock.clone()))
@@ -49,7 +53,8 @@ impl World {
         let judge = Mutex::new(Judge::new(&shape, &deployment, trace.clone()));
         let disk = MemoryFs::new(clock.clone());
         let calm = AtomicBool::new(false);
-        Self { shape, trace, disk, clock, clouds, deployment, start, judge, calm, ends }
+        let caps = Mutex::default();
+        Self { shape, trace, disk, clock, clouds, deployment, start, judge, caps, calm, ends }
     }
 
     /// The judge.
@@ -83,12 +88,39 @@ impl World {
         let _ = self.ends.send(process);
     }
 
-    /// Looks at what has happened in a cloud since the last look.
+    /// Looks at what has happened in a cloud since the last look. Where machines cost money, in all clouds, in the order
+    /// of time: caps are on all of them.
     pub fn look(&self, space: usize) {
         let mut judge = self.judge();
-        for entry in self.clouds[space].log_since(judge.seen(space)) {
+        let spaces =
+            if self.shape.purse.is_some() { 0..self.clouds.len() } else { space..space + 1 };
+        let mut news: Vec<_> = spaces
+            .flat_map(|space| {
+                let entries = self.clouds[space].log_since(judge.seen(space));
+                entries.into_iter().map(move |entry| (space, entry))
+            })
+            .collect();
+        news.sort_by_key(|(space, entry)| (entry.at, *space));
+        for (space, entry) in news {
             judge.cloud(space, &entry);
         }
+    }
+
+    /// The file of the spend manager is another from now on.
+    pub fn write_caps(&self, file: &CapsFile) {
+        let (now, text) = (self.trace.now(), file.text());
+        match &text {
+            Some(text) => self.disk.plant(CAPS_FILE, text.clone()),
+            None => self.disk.uproot(CAPS_FILE),
+        }
+        self.caps.lock().unwrap_or_else(PoisonError::into_inner).push((now, text));
+        self.judge().caps(file);
+    }
+
+    /// Its text at a time.
+    pub fn caps_at(&self, at: u64) -> Option<String> {
+        let caps = self.caps.lock().unwrap_or_else(PoisonError::into_inner);
+        caps.iter().rev().find(|(from, _)| *from <= at)?.1.clone()
     }
 
     /// A process is about to ask for the end of a VM.

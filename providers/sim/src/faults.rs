@@ -138,6 +138,15 @@ pub enum WorldFault {
     LoseSight(InstanceId),
     /// It knows it again.
     Recognise(InstanceId),
+    /// The guest has lost its timer: it does not end itself at its hard end.
+    StopTimer(InstanceId),
+    /// The machine needs so many more deletes.
+    HoldOn {
+        /// The machine.
+        instance: InstanceId,
+        /// How many more.
+        deletes: u32,
+    },
 }
 
 /// The trouble between one client and the cloud.

@@ -41,6 +41,15 @@ pub(crate) struct Machine {
     pub(crate) ghost: Ghost,
     /// The cloud itself does not know how it is.
     pub(crate) sight: Sight,
+    /// Whether it ends itself at its hard end.
+    pub(crate) timer: Timer,
+}
+
+/// The timer of the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Timer {
+    Runs,
+    Stopped,
 }
 
 /// Whether a machine is only a leftover in the cloud's books.
@@ -88,6 +97,7 @@ impl Machine {
             deletes_needed: 1,
             ghost: Ghost::No,
             sight: Sight::Known,
+            timer: Timer::Runs,
         }
     }
 

@@ -9,7 +9,7 @@ use vcycle_api::{
 };
 
 use super::{Due, Refusal, World};
-use crate::machine::{Blueprint, Ghost, Machine, Sight};
+use crate::machine::{Blueprint, Ghost, Machine, Sight, Timer};
 use crate::stock::Full;
 use crate::{EndCause, LogEvent, Script, Span, WorldFault};
 
@@ -171,6 +171,10 @@ impl World {
             WorldFault::TurnIntoGhost(id) => return self.haunt(&id),
             WorldFault::LoseSight(id) => return self.change(&id, |m| m.sight = Sight::Lost),
             WorldFault::Recognise(id) => return self.change(&id, |m| m.sight = Sight::Known),
+            WorldFault::StopTimer(id) => return self.change(&id, |m| m.timer = Timer::Stopped),
+            WorldFault::HoldOn { instance, deletes } => {
+                return self.change(&instance, |m| m.deletes_needed += deletes);
+            }
         }
         true
     }

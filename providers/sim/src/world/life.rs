@@ -10,7 +10,7 @@ use vcycle_api::{Identity, InstanceState, Market, Timestamp};
 
 use super::{Due, World};
 use crate::faults::chance;
-use crate::machine::Ghost;
+use crate::machine::{Ghost, Timer};
 use crate::{EndCause, LogEvent};
 
 impl World {
@@ -70,7 +70,8 @@ impl World {
     pub(super) fn end(&mut self, serial: u64, cause: EndCause) {
         let now = self.now;
         let Some(machine) = self.machines.get_mut(&serial) else { return };
-        if !machine.is_alive() {
+        let forgets = cause == EndCause::Deadline && machine.timer == Timer::Stopped;
+        if !machine.is_alive() || forgets {
             return;
         }
         machine.end(cause, now);

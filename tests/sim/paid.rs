@@ -1,0 +1,172 @@
+//! What stands in the ledger, entry by entry as it came to the disk, and whether that agrees with what the clouds did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vcycle::model::IntentToken;
+use vcycle_money::{Book, Entry, Event, Reservation};
+
+use super::meter::{Meter, Metered};
+
+/// By how much more than its life a machine may be settled, in milliseconds, besides what passed before its end was seen
+/// and after its reservation: clocks of two managers (each a minute), and the beginning of the cycle that reserved it.
+const LONGER: i64 = 300_000;
+
+/// The ledger by intents.
+#[derive(Debug, Default)]
+pub struct Paid {
+    booked: BTreeMap<IntentToken, Booked>,
+    seen: BTreeSet<u64>,
+    pub caps_were_set: bool,
+}
+
+/// What is booked for a machine. Times are of the true clock, but for those of the life.
+#[derive(Debug)]
+struct Booked {
+    reservation: Reservation,
+    at: i64,
+    end: Option<End>,
+}
+
+#[derive(Debug)]
+enum End {
+    Settled { life: (i64, i64), at: i64 },
+    Released,
+}
+
+/// What is not as it must be.
+#[derive(Debug)]
+pub enum Wrong {
+    /// It may come right.
+    NotYet(String),
+    Broken(String),
+}
+
+impl Paid {
+    /// An entry came to the disk.
+    pub fn written(&mut self, now: i64, line: &[u8]) -> Result<(), String> {
+        let line: serde_json::Value = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+        let entry = line.get("entry").cloned().ok_or("no entry in it")?;
+        let entry: Entry = serde_json::from_value(entry).map_err(|e| e.to_string())?;
+        if !self.seen.insert(entry.number) {
+            return Ok(());
+        }
+        for event in entry.events {
+            match event {
+                Event::Reserved(reservation) | Event::Found { reservation, how: _ } => {
+                    let intent = reservation.intent;
+                    self.booked.insert(intent, Booked { reservation, at: now, end: None });
+                }
+                Event::Settled { intent, begin, end, reason: _ } => {
+                    let life = (begin.as_millis(), end.as_millis());
+                    self.end(&intent, End::Settled { life, at: now })?;
+                }
+                Event::Released { intent, reason: _ } => self.end(&intent, End::Released)?,
+                Event::CapsSet { .. } => self.caps_were_set = true,
+                Event::Extended { .. }
+                | Event::Repriced { .. }
+                | Event::Corrected { .. }
+                | Event::StageChanged { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, intent: &IntentToken, end: End) -> Result<(), String> {
+        let booked = self.booked.get_mut(intent).filter(|booked| booked.end.is_none());
+        let booked = booked.ok_or(format!("{intent} ends in the ledger and was not open"))?;
+        booked.end = Some(end);
+        Ok(())
+    }
+
+    /// A machine that is made now must be paid for.
+    pub fn must_be_open(&self, intent: &IntentToken) -> Result<(), String> {
+        match self.booked.get(intent) {
+            Some(Booked { end: None, .. }) => Ok(()),
+            Some(Booked { end: Some(end), .. }) => Err(format!("although its money was {end:?}")),
+            None => Err("without a reservation".to_owned()),
+        }
+    }
+
+    /// Whether the ledger says that it never was.
+    pub fn is_released(&self, intent: &IntentToken) -> bool {
+        self.booked.get(intent).is_some_and(|booked| matches!(booked.end, Some(End::Released)))
+    }
+
+    fn open(&self) -> BTreeSet<IntentToken> {
+        let open = self.booked.iter().filter(|(_, booked)| booked.end.is_none());
+        open.map(|(intent, _)| *intent).collect()
+    }
+}
+
+impl Meter {
+    /// Whether the ledger, as it was read from its beginning, says what has happened.
+    pub fn audit(&self, book: &Book) -> Result<(), Wrong> {
+        let broken = |why: String| Err(Wrong::Broken(why));
+        let open = self.paid.open();
+        let in_book: BTreeSet<_> =
+            book.reservations().map(|open| open.reservation.intent).collect();
+        if open != in_book {
+            return broken(format!("{in_book:?} are open in the book, {open:?} in the ledger"));
+        }
+        let of_intent: BTreeMap<IntentToken, &Metered> =
+            self.machines().map(|machine| (machine.intent, machine)).collect();
+        for (intent, booked) in &self.paid.booked {
+            let machine = of_intent.get(intent);
+            let is_there = machine.is_some_and(|machine| machine.removed.is_none());
+            match &booked.end {
+                None if is_there => {}
+                None => return Err(Wrong::NotYet(format!("{intent} is reserved, and not there"))),
+                Some(End::Released) if is_there && machine.is_some_and(|machine| !machine.late) => {
+                    return broken(format!("{intent} is there, and its money released"));
+                }
+                Some(End::Released) => {}
+                Some(End::Settled { .. }) if is_there => {
+                    return broken(format!("{intent} is there, and settled"));
+                }
+                Some(End::Settled { life, at }) => {
+                    self.is_true(machine, booked, (*life, *at)).map_err(Wrong::Broken)?;
+                }
+            }
+        }
+        for machine in self.machines().filter(|machine| machine.removed.is_none()) {
+            if machine.hourly.is_some() && !open.contains(&machine.intent) {
+                let why = format!("{} is there, and nothing is reserved for it", machine.intent);
+                return Err(Wrong::NotYet(why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a machine was settled for its life, or a bit more.
+    fn is_true(
+        &self,
+        machine: Option<&&Metered>,
+        Booked { reservation, at: reserved, .. }: &Booked,
+        ((begin, end), at): ((i64, i64), i64),
+    ) -> Result<(), String> {
+        let intent = reservation.intent;
+        let Some(machine) = machine else {
+            return Err(format!("{intent} is settled, and never was there"));
+        };
+        let (Some(removed), Some(hourly)) = (machine.removed, machine.hourly) else {
+            return Ok(());
+        };
+        let charging = self.purse().charging;
+        let booked = charging.cost(reservation.tariff.hourly.nanos(), end - begin);
+        let metered = charging.cost(hourly, removed - machine.begin);
+        if booked < metered {
+            return Err(format!(
+                "{intent} has cost {metered} ({} ms), and {booked} ({} ms) are settled",
+                removed - machine.begin,
+                end - begin
+            ));
+        }
+        let unseen = (at - removed).max(0) + (machine.begin - reserved).max(0);
+        let most = removed - machine.begin + unseen + LONGER;
+        if end - begin > most {
+            let long = end - begin;
+            return Err(format!("{intent} is settled for {long} ms, which is more than {most}"));
+        }
+        Ok(())
+    }
+}
