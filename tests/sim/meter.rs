@@ -312,11 +312,9 @@ impl Meter {
         own.map(|machine| self.cost(machine, window, now)).sum()
     }
 
-    /// Not what nobody of ours could ever know of: what came late, and what came without a reply, went before anybody looked,
-    /// and left no trace.
+    /// Not what nobody of ours could ever know of: what came late.
     fn is_on(&self, rule: &Rule, machine: &Metered) -> bool {
-        let is_unknown = machine.removed.is_some() && self.paid.is_released(&machine.intent);
-        !machine.late && !is_unknown && rule.covers(machine.space, machine.machinetype)
+        !machine.late && rule.covers(machine.space, machine.machinetype)
     }
 
     /// What a machine costs at least within a window, wherever its boundaries are on the clock of whoever booked it.

@@ -62,7 +62,8 @@ impl Paid {
                 }
                 Event::Released { intent, reason: _ } => self.end(&intent, End::Released)?,
                 Event::CapsSet { .. } => self.caps_were_set = true,
-                Event::Extended { .. }
+                Event::CurrencySet { .. }
+                | Event::Extended { .. }
                 | Event::Repriced { .. }
                 | Event::Corrected { .. }
                 | Event::StageChanged { .. } => {}
@@ -85,11 +86,6 @@ impl Paid {
             Some(Booked { end: Some(end), .. }) => Err(format!("although its money was {end:?}")),
             None => Err("without a reservation".to_owned()),
         }
-    }
-
-    /// Whether the ledger says that it never was.
-    pub fn is_released(&self, intent: &IntentToken) -> bool {
-        self.booked.get(intent).is_some_and(|booked| matches!(booked.end, Some(End::Released)))
     }
 
     fn open(&self) -> BTreeSet<IntentToken> {
@@ -116,8 +112,8 @@ impl Meter {
             match &booked.end {
                 None if is_there => {}
                 None => return Err(Wrong::NotYet(format!("{intent} is reserved, and not there"))),
-                Some(End::Released) if is_there && machine.is_some_and(|machine| !machine.late) => {
-                    return broken(format!("{intent} is there, and its money released"));
+                Some(End::Released) if machine.is_some_and(|machine| !machine.late) => {
+                    return broken(format!("{intent} was made, and its money released"));
                 }
                 Some(End::Released) => {}
                 Some(End::Settled { .. }) if is_there => {

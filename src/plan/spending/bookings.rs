@@ -88,9 +88,13 @@ fn of_open(books: &Books<'_>, open: &Open) -> Vec<Event> {
     }
     let Some(gone) = &record.gone else { return goes_on(books, open) };
     match gone.evidence {
-        Evidence::NeverMade => released(ReleaseReason::NeverMade),
         Evidence::Rejected => released(ReleaseReason::Refused),
-        Evidence::NotFound | Evidence::DeleteSaidGone | Evidence::Tombstone => {
+        // That nothing is there now does not say that nothing was: a machine whose create got no reply may have run and
+        // vanished before anybody looked.
+        Evidence::NeverMade
+        | Evidence::NotFound
+        | Evidence::DeleteSaidGone
+        | Evidence::Tombstone => {
             // A time that was written before our clock was believed may be another clock's.
             let is_ours = gone.at >= books.believed_since && gone.at <= books.now;
             let end = if is_ours { gone.at } else { books.now };
