@@ -108,7 +108,10 @@ impl Judge {
             spaces: shape.limits.iter().enumerate().map(book).collect(),
             begin: shape.purse.as_ref().map_or(BEGIN, |purse| purse.begin),
             without_timer: BTreeSet::new(),
-            meter: shape.purse.as_ref().map(|purse| Meter::new(purse, millis(shape.settle))),
+            meter: shape
+                .purse
+                .as_ref()
+                .map(|purse| Meter::new(purse, (millis(shape.settle), shape.clocks))),
             stats: Stats::default(),
         }
     }

@@ -11,6 +11,7 @@ use vcycle::model::{InstanceId, IntentToken, Tags};
 use super::paid::Paid;
 use super::purse::{CapsFile, Prices, Purse, Rule, windows};
 use super::site::MACHINETYPES;
+use super::weather::Clocks;
 
 /// How far a manager's clock may be off while it is believed, in milliseconds. A machine may be booked so much later than it
 /// was made, which the overstay covers; and at a boundary in the window after the true one.
@@ -36,6 +37,8 @@ const PRICES_GRACE: u64 = 120_000;
 pub struct Meter {
     purse: Purse,
     settle: u64,
+    /// By how much a clock may be set back without anybody seeing it, in milliseconds.
+    pub unseen_step: i64,
     /// What the spend manager has meant, each from a time on. None: nobody could read caps yet.
     files: Vec<(u64, Option<Vec<Rule>>)>,
     /// The price lists of processes, each from a time on.
@@ -81,7 +84,7 @@ impl Metered {
 }
 
 impl Meter {
-    pub fn new(purse: &Purse, settle: u64) -> Self {
+    pub fn new(purse: &Purse, (settle, clocks): (u64, Clocks)) -> Self {
         let first = match &purse.file {
             CapsFile::Holds(rules) => Some(rules.clone()),
             CapsFile::Broken | CapsFile::Deleted => None,
@@ -89,6 +92,7 @@ impl Meter {
         Self {
             purse: purse.clone(),
             settle,
+            unseen_step: if clocks == Clocks::Wild { CLOCK } else { 0 },
             files: vec![(0, first)],
             held: BTreeMap::new(),
             asked: BTreeMap::new(),

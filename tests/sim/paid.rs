@@ -148,7 +148,7 @@ impl Meter {
         };
         let charging = self.purse().charging;
         let booked = charging.cost(reservation.tariff.hourly.nanos(), end - begin);
-        let metered = charging.cost(hourly, removed - machine.begin);
+        let metered = charging.cost(hourly, removed - machine.begin - self.unseen_step);
         if booked < metered {
             return Err(format!(
                 "{intent} has cost {metered} ({} ms), and {booked} ({} ms) are settled",
