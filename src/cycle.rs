@@ -132,7 +132,7 @@ pub async fn run_cycle(
     let frame = frame(provider.capabilities().provider, home, memory.decisions());
     let mut snapshot = waves::shown(&input, (&plan, frame), memory);
     snapshot.continue_history(memory.saved.as_ref());
-    snapshot.alarms.extend(money::alarms(money.as_ref()));
+    snapshot.alarms.extend(money.iter().flat_map(|money| money.alarms().to_vec()));
     snapshot.alarms.extend(seen.problems.iter().cloned());
     if outcomes.fenced.is_none()
         && let Err(problem) = write_down(context, proof, (&seen, &snapshot), memory).await

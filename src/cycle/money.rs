@@ -163,9 +163,9 @@ impl Money {
         look: Seen<'_>,
         memory: &SpaceMemory,
     ) -> Result<(), LedgerError> {
-        self.book = context.ledger.refresh().await?;
         // Nothing follows from a time that is doubted, nor from records that may not be what stands there.
         let Some(believed_since) = memory.believed_since.filter(|_| !memory.stale) else {
+            self.book = context.ledger.refresh().await?;
             return Ok(());
         };
         let desk = Desk {
@@ -177,12 +177,9 @@ impl Money {
             costs: &self.costs,
             orphans: look.seen.orphans.iter().map(|orphan| orphan.tags.intent).collect(),
         };
-        let news = desk.news(&self.book);
-        if news.is_empty() {
-            return Ok(());
+        if let Some(entry) = context.ledger.write(proof, |book| desk.news(book)).await? {
+            info!(space = %proof.space(), entry, "booked what has become of machines");
         }
-        info!(space = %proof.space(), events = news.len(), "booked what has become of machines");
-        context.ledger.write(proof, |book| desk.news(book)).await?;
         self.book = context.ledger.book();
         Ok(())
     }
@@ -345,9 +342,4 @@ impl<'a> Desk<'a> {
             Sighting::ProvenAbsent | Sighting::NotSeen => None,
         }
     }
-}
-
-/// Alarms of money of a cycle, when it is watched.
-pub(super) fn alarms(money: Option<&Money>) -> Vec<String> {
-    money.map_or_else(Vec::new, |money| money.alarms().to_vec())
 }

@@ -46,7 +46,9 @@ pub(super) async fn keep_for_ever(shared: Arc<Shared>, mut setup: watch::Receive
                 Some(shared.purse.board(spending.currency, shared.clock.now()))
             }
             None => {
+                // Whoever watches again has not read them then.
                 keeper = CapsKeeper::default();
+                shared.purse.caps.send_replace(CapsRead::NotYet { why: NOT_LOOKED.to_owned() });
                 None
             }
         };
