@@ -17,7 +17,7 @@ use vcycle_api::{Act, Clock};
 
 pub use input::{PlanFrame, Remembered, plan_input};
 pub use money::{CapsRead, costs};
-pub use plans::{Planner, orders};
+pub use plans::{Planner, habits, orders, paying};
 
 use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, prepare};
 use crate::library::{Setup, SpaceSetup};

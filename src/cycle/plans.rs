@@ -6,9 +6,9 @@ use std::time::Duration;
 use vcycle_money::plan::{Budget, Habit, Orders, Rate, Standpoint};
 use vcycle_money::{Account, Book, Community};
 
-use crate::config::{Metering, OfferingPrice};
+use crate::config::{Metering, OfferingPrice, SpaceConfig};
 use crate::library::{Setup, SpaceSetup};
-use crate::model::{IntentToken, Market, Timestamp};
+use crate::model::{IntentToken, MachinetypePolicy, Market, Timestamp};
 use crate::plan::Costs;
 
 /// How long a machine takes to start, beyond which it counts as one that should have found work.
@@ -36,7 +36,9 @@ pub fn orders(
     let Planner { now, costs, book, leaving } = *planner;
     let policies = || space.policy.machinetypes.values();
     let longest = policies().map(|policy| policy.deadline(now).since(now)).max();
-    let habits = habits(space, costs);
+    let own = costs.communities.iter();
+    let habits =
+        habits(own.filter_map(|(name, own)| Some((own, space.policy.machinetypes.get(name)?))));
     let accounts = || policies().flat_map(|policy| priced(space, costs, &policy.name));
     let order = |budget: &Budget| {
         let paid = accounts().filter(|(account, _)| budget.scope.covers(account));
@@ -47,7 +49,7 @@ pub fn orders(
             unit,
             longest: longest.unwrap_or_default(),
             overstay: costs.overstay,
-            spaces: spaces(setup, budget),
+            spaces: u32::try_from(paying(setup, budget).count()).unwrap_or(u32::MAX),
             leaving,
             habits: &habits,
         };
@@ -71,9 +73,12 @@ fn priced<'a>(
     })
 }
 
-/// How many spaces of the configuration may spend from a budget.
-fn spaces(setup: &Setup, budget: &Budget) -> u32 {
-    let pays_for = |space: &&crate::config::SpaceConfig| {
+/// The spaces of the configuration that may spend from a budget.
+pub fn paying<'a>(
+    setup: &'a Setup,
+    budget: &'a Budget,
+) -> impl Iterator<Item = &'a SpaceConfig> + 'a {
+    setup.config.spaces.values().filter(|space| {
         let is_metered = match space.metering() {
             Metering::Priced => true,
             Metering::Unmetered => false,
@@ -84,15 +89,15 @@ fn spaces(setup: &Setup, budget: &Budget) -> u32 {
             && machinetypes.any(|name| {
                 markets.iter().any(|market| budget.scope.covers(&space.account(name, *market)))
             })
-    };
-    u32::try_from(setup.config.spaces.values().filter(pays_for).count()).unwrap_or(u32::MAX)
+    })
 }
 
-/// How machines of each community show whether there is work: by the slowest of its machinetypes here.
-fn habits(space: &SpaceSetup, costs: &Costs) -> BTreeMap<Community, Habit> {
+/// How machines of each community show whether there is work: by the slowest of its machinetypes.
+pub fn habits<'a>(
+    machinetypes: impl Iterator<Item = (&'a Community, &'a MachinetypePolicy)>,
+) -> BTreeMap<Community, Habit> {
     let mut habits: BTreeMap<Community, Habit> = BTreeMap::new();
-    for (name, community) in &costs.communities {
-        let Some(policy) = space.policy.machinetypes.get(name) else { continue };
+    for (community, policy) in machinetypes {
         let (proving, backoff) = (policy.fizzle + STARTS_WITHIN, policy.backoff);
         let habit = habits.entry(community.clone()).or_insert(Habit { proving, backoff });
         habit.proving = habit.proving.max(proving);

@@ -57,7 +57,7 @@ start_timeout = "1h"
     site
 }
 
-fn complete() -> Site {
+pub(super) fn complete() -> Site {
     site(&format!("{PRICES}\n[[machine]]\ntype = \"sim.4\"\nper_hour = \"0.09\"\n"))
 }
 

@@ -6,7 +6,8 @@
 //! - Backfill fills the rest. It ends by itself unless more is spent than the target and a band of 10 %.
 //! - In one cycle all changes are at most 10 % of the target (or one machine, where that is more); and so is what a community
 //!   has of machines of which nobody knows yet whether they found work, and no more than twice what found work since the last that
-//!   did not, or a tenth of what it has: else all of the target would stand before it is seen that there is none.
+//!   did not, or a tenth of what it has: else all of the target would stand before it is seen that there is none. (Where machines
+//!   live for less than five hours it is more: what must be made anew in a quarter of an hour, twice.)
 //! - What is advised can be paid to its hard end, with everything that is reserved: caps need not refuse it.
 
 use std::time::Duration;
@@ -26,6 +27,8 @@ const BAND: u32 = 1100;
 const AHEAD: u32 = 2;
 /// For how many of them no backfill is made: what is made now is left alone for its promised time and its grace.
 const KEPT: u32 = 4;
+/// In so long it is usually known whether a machine found work.
+const PROVING: Duration = Duration::from_secs(15 * 60);
 /// What is left is never spent faster than within this time.
 const LEAST_TIME: Duration = Duration::from_secs(3600);
 /// The target is thought of in at most so many machines, however small they are.
@@ -152,6 +155,13 @@ fn pace(view: &PlanView, target: Rate) -> Pace {
     }
 }
 
+/// Where machines live for a few hours at the most, what must be made anew while nobody knows yet of the last ones, twice: in
+/// thousandths of all that runs. Else a line could not be held with them.
+fn replaced(longest: Duration) -> u32 {
+    let exact = 2 * PROVING.as_millis() * 1000 / longest.as_millis().max(1);
+    u32::try_from(exact.min(1000)).unwrap_or(1000)
+}
+
 /// The numbers of one cycle, in machines of the rate `unit` where they are counts.
 struct Decision<'a> {
     budget: &'a Budget,
@@ -177,7 +187,7 @@ impl<'a> Decision<'a> {
         let finest = Rate::hourly(target.in_an_hour().share(1, FINEST.into()).unwrap_or_default());
         let unit = if view.unit == Rate::ZERO { Rate::ZERO } else { view.unit.max(finest) };
         let step = target.permille(STEP).holds(unit).div_ceil(view.planners.max(1)).max(1);
-        let proving = target.permille(STEP).max(unit);
+        let proving = target.permille(STEP.max(replaced(view.longest))).max(unit);
         let longest = view.longest.min(budget.stop().since(view.now)) + view.overstay;
         let left = budget.spendable() - view.settled - view.reserved;
         let affordable = Rate::spending(left, longest).holds(unit);

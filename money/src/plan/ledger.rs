@@ -127,14 +127,13 @@ impl<'a> Looked<'a> {
 
     fn view(&self) -> PlanView {
         let Standpoint { now, unit, longest, overstay, .. } = *self.from;
-        let sums = self.book.sums(&self.budget.name);
-        let sum = sums.first().map(|(_, sum)| *sum).unwrap_or_default();
+        let (settled, reserved) = self.sums();
         let whole = self.whole();
         PlanView {
             now,
-            settled: sum.settled(),
+            settled,
             accrued: self.open().map(|open| open.run_up(whole, now)).sum(),
-            reserved: sum.reserved(),
+            reserved,
             communities: self.communities(),
             other: self
                 .open()
@@ -147,6 +146,19 @@ impl<'a> Looked<'a> {
             means: self.means(),
             planners: self.planners(),
         }
+    }
+
+    /// What is settled and reserved of it. The book keeps that for the budgets in force; of others it is reckoned.
+    fn sums(&self) -> (Amount, Amount) {
+        let Self { budget, book, .. } = self;
+        if book.cap(&budget.name) == Some(&budget.cap()) {
+            let sum = book.sums(&budget.name).first().map(|(_, sum)| *sum).unwrap_or_default();
+            return (sum.settled(), sum.reserved());
+        }
+        let whole = self.whole();
+        let lines = book.lines(whole).filter(|line| budget.scope.covers(line.account));
+        let settled = lines.map(|line| line.within(whole)).sum();
+        (settled, self.open().map(|open| open.worst_within(whole)).sum())
     }
 
     /// Spaces that may grow at once: those that are configured, or those that spend, if these are more.

@@ -17,26 +17,26 @@ use crate::{
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// 2026-12-01T00:00:00Z.
-const BEGIN: Timestamp = Timestamp::from_secs(1_796_083_200);
+pub(super) const BEGIN: Timestamp = Timestamp::from_secs(1_796_083_200);
 
 fn at(minutes: u32) -> Timestamp {
     BEGIN + MINUTE * minutes
 }
 
-fn community(name: &str) -> Community {
+pub(super) fn community(name: &str) -> Community {
     Community::parse(name).unwrap()
 }
 
-fn space(name: &str) -> SpaceName {
+pub(super) fn space(name: &str) -> SpaceName {
     SpaceName::parse(name).unwrap()
 }
 
-fn rate(text: &str) -> Rate {
+pub(super) fn rate(text: &str) -> Rate {
     Rate::hourly(text.parse().unwrap())
 }
 
 /// 10 an hour for a hundred hours.
-fn budget() -> Budget {
+pub(super) fn budget() -> Budget {
     let priority = |name, share| Priority { community: community(name), share };
     Budget {
         name: "iris".parse().unwrap(),
@@ -56,13 +56,13 @@ fn budget() -> Budget {
 }
 
 /// A ledger, and the number of the next machine.
-struct Deployment {
-    book: Book,
+pub(super) struct Deployment {
+    pub(super) book: Book,
     next: u128,
 }
 
 impl Deployment {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut deployment = Self { book: Book::default(), next: 1 };
         let caps = vec![budget().cap()];
         deployment.write(BEGIN, vec![Event::CapsSet { caps, source: String::new() }]);
@@ -82,7 +82,7 @@ impl Deployment {
     }
 
     /// A machine for 0.50 an hour and up to ten hours.
-    fn make(&mut self, place: &str, for_whom: &str, from: Timestamp) -> IntentToken {
+    pub(super) fn make(&mut self, place: &str, for_whom: &str, from: Timestamp) -> IntentToken {
         self.make_until(place, for_whom, (from, from + 10 * HOUR)).unwrap()
     }
 
@@ -127,13 +127,13 @@ impl Deployment {
         Some(intent)
     }
 
-    fn make_many(&mut self, count: u32, place: &str, for_whom: &str, from: Timestamp) {
+    pub(super) fn make_many(&mut self, count: u32, place: &str, for_whom: &str, from: Timestamp) {
         for _ in 0..count {
             self.make(place, for_whom, from);
         }
     }
 
-    fn end(&mut self, intent: IntentToken, end: Timestamp, reason: SettleReason) {
+    pub(super) fn end(&mut self, intent: IntentToken, end: Timestamp, reason: SettleReason) {
         let begin = self.book.reservation(&intent).unwrap().reservation.from;
         self.write(end, vec![Event::Settled { intent, begin, end, reason }]);
     }
@@ -281,12 +281,12 @@ fn all_choose_the_same_machines_and_each_ends_its_own() {
 }
 
 #[test]
-fn without_the_cap_of_the_budget_in_force_it_is_seen_empty_and_holds_by_what_runs() {
+fn before_the_cap_of_the_budget_is_in_force_its_sums_are_reckoned_from_the_ledger() {
     let mut deployment = Deployment::new();
     deployment.make("a", "ska", at(0));
     deployment.write(at(1), vec![Event::CapsSet { caps: Vec::new(), source: String::new() }]);
     let view = deployment.view(at(60));
-    assert_eq!((view.settled, view.reserved), (Amount::ZERO, Amount::ZERO));
+    assert_eq!((view.settled, view.reserved), (Amount::ZERO, Amount::from_units(5)));
     assert_eq!(view.burn(), rate("0.5"));
 }
 
@@ -336,7 +336,7 @@ impl Lives {
         self.ends.insert(intent, (end.min(open.reservation.until - HOUR), reason));
     }
 
-    fn end(&mut self, deployment: &mut Deployment, now: Timestamp) {
+    pub(super) fn end(&mut self, deployment: &mut Deployment, now: Timestamp) {
         let over: Vec<_> = self.ends.iter().filter(|(_, (end, _))| *end <= now).collect();
         let over: Vec<_> = over.into_iter().map(|(intent, life)| (*intent, *life)).collect();
         for (intent, (end, reason)) in over {

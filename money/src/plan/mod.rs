@@ -7,15 +7,19 @@
 mod advice;
 mod budget;
 mod controller;
+mod course;
 mod fair;
 mod ledger;
 mod merit;
+mod projection;
 mod rate;
 mod recent;
 mod view;
 
 #[cfg(test)]
 mod ledger_tests;
+#[cfg(test)]
+mod projection_tests;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +28,7 @@ pub use budget::{Budget, InvalidBudget, Priority, Term};
 pub use controller::Controller;
 pub use ledger::{GUARANTEED, Habit, Orders, Standpoint};
 pub use merit::{HS23_OF_A_PROCESSOR, Offer, best, rank};
+pub use projection::{Assumed, DayAhead, Outlook, Projection};
 pub use rate::Rate;
 pub use recent::Recent;
 pub use view::{CommunityView, Means, PlanView, Work};

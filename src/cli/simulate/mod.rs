@@ -54,7 +54,8 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<(), CliError> {
     output::print(&text)
 }
 
-fn read(file: &Path) -> Result<TextFile, CliError> {
+/// A file that was named on the command line.
+pub(in crate::cli) fn read(file: &Path) -> Result<TextFile, CliError> {
     let failed = |error: &std::io::Error| {
         CliError::Usage(format!("{} cannot be read: {}", file.display(), plain(error)))
     };

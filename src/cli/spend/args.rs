@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use vcycle_money::bills::Day;
 use vcycle_money::{Amount, CapName, Currency};
 
-use super::super::StateArgs;
+use super::super::{ReadArgs, StateArgs};
 use crate::model::SpaceName;
 
 /// `vcycle spend`.
@@ -33,6 +33,8 @@ pub enum SpendCommand {
     Caps(StateArgs),
     /// Tell why a cap stands as it does: every open reservation below it, and whether the next machine would fit
     Explain(SpendExplainArgs),
+    /// Tell what the budgets will do in the days to come if work stays as it is; with --with, what another plan would do
+    Plan(SpendPlanArgs),
     /// Compare a bill with the ledger, day by day; with --book, correct the ledger by it
     Import(ImportArgs),
     /// Print what was spent, by hour and account, for a spreadsheet or a program
@@ -61,6 +63,26 @@ pub struct SpendExplainArgs {
     /// Where to read.
     #[command(flatten)]
     pub state: StateArgs,
+}
+
+/// `vcycle spend plan`.
+#[derive(Debug, Args)]
+pub struct SpendPlanArgs {
+    /// Another plan to compare with: its budgets take the place of those of the same name; nothing is changed
+    #[arg(long, value_name = "FILE")]
+    pub with: Option<PathBuf>,
+
+    /// Only this budget
+    #[arg(long, value_name = "NAME")]
+    pub budget: Option<CapName>,
+
+    /// How many days (of UTC), today included
+    #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=366))]
+    pub days: u16,
+
+    /// As in every reading command.
+    #[command(flatten)]
+    pub read: ReadArgs,
 }
 
 /// Whose bill.

@@ -8,6 +8,7 @@ mod export;
 mod import;
 mod imported;
 mod now;
+mod plan;
 mod reading;
 mod shown;
 mod sums;
@@ -23,6 +24,7 @@ pub(crate) async fn run(config: &Path, args: &SpendArgs) -> Result<(), CliError>
         None => now::run(config, args).await,
         Some(SpendCommand::Caps(args)) => caps::run(config, args).await,
         Some(SpendCommand::Explain(args)) => explain::run(config, args).await,
+        Some(SpendCommand::Plan(args)) => plan::run(config, args).await,
         Some(SpendCommand::Import(args)) => import::run(config, args).await,
         Some(SpendCommand::Export(args)) => export::run(config, args).await,
     }

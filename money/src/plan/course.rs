@@ -1,0 +1,300 @@
+//! A budget on its way: step by step from a ledger, machines as rates.
+
+use std::time::Duration;
+
+use vcycle_api::Timestamp;
+
+use super::projection::{Assumed, DayAhead, Outlook};
+use super::{
+    Advice, Budget, CommunityAdvice, CommunityView, Controller, GUARANTEED, Means, PlanView, Rate,
+    Role, Standpoint, Work,
+};
+use crate::book::{Book, Open};
+use crate::{Account, Amount, Community};
+
+/// How often the plan is asked within the days that are looked at,
+const STEP: Duration = Duration::from_secs(5 * 60);
+/// and after them, to the end.
+const LATER: Duration = Duration::from_secs(15 * 60);
+/// In so many parts what was made together ends.
+const PARTS: u32 = 4;
+const DAY_SECS: i64 = 86_400;
+
+/// Machines that were made together.
+#[derive(Debug, Clone, Copy)]
+struct Batch {
+    rate: Rate,
+    from: Timestamp,
+    end: Timestamp,
+    until: Timestamp,
+}
+
+impl Batch {
+    fn of(open: &Open, from: &Standpoint<'_>) -> Self {
+        let (begin, until) = (open.reservation.from, open.reservation.until);
+        let rate = Rate::hourly(open.tariff_at(from.now).hourly);
+        Self { rate, from: begin, end: (until - from.overstay).max(from.now), until }
+    }
+
+    fn is_promised(&self, now: Timestamp) -> bool {
+        now.since(self.from) < GUARANTEED
+    }
+}
+
+/// The machines of a community.
+#[derive(Debug)]
+struct Crowd {
+    community: Community,
+    role: Role,
+    assumed: Assumed,
+    /// A machine of it found work.
+    found: bool,
+    /// So old a machine has found work.
+    proving: Duration,
+    recent: Rate,
+    batches: Vec<Batch>,
+    /// Spent in this day.
+    today: Amount,
+}
+
+impl Crowd {
+    fn outlook(&self, view: &PlanView) -> Outlook {
+        let running = view.communities.get(&self.community).map(|seen| seen.running);
+        Outlook {
+            community: self.community.clone(),
+            role: self.role,
+            running: running.unwrap_or_default(),
+            work: self.assumed,
+        }
+    }
+
+    fn rate_of(&self, counts: impl Fn(&Batch) -> bool) -> Rate {
+        self.batches.iter().filter(|batch| counts(batch)).map(|batch| batch.rate).sum()
+    }
+
+    fn view(&self, now: Timestamp) -> CommunityView {
+        let is_proven = |batch: &Batch| now.since(batch.from) >= self.proving;
+        let (proven, unproven) = (self.rate_of(is_proven), self.rate_of(|it| !is_proven(it)));
+        let work = match self.assumed {
+            Assumed::FoundNone => Work::No,
+            Assumed::FindsWork | Assumed::NotTried if self.found => Work::Yes,
+            Assumed::FindsWork | Assumed::NotTried if unproven > Rate::ZERO => Work::No,
+            Assumed::FindsWork | Assumed::NotTried => Work::Perhaps,
+        };
+        CommunityView {
+            running: proven + unproven,
+            guaranteed: self.rate_of(|batch| batch.is_promised(now)),
+            leaving: Rate::ZERO,
+            unproven,
+            proven: if self.assumed == Assumed::FoundNone { Rate::ZERO } else { proven },
+            work,
+            recent: self.recent,
+        }
+    }
+
+    /// Those end first that would be kept for the longest time.
+    fn give_way(&mut self, rate: Rate, now: Timestamp) {
+        self.batches.sort_by_key(|batch| std::cmp::Reverse(batch.until));
+        let mut left = rate;
+        for batch in self.batches.iter_mut().filter(|batch| !batch.is_promised(now)) {
+            let ends = batch.rate.min(left);
+            batch.rate = batch.rate.above(ends);
+            left = left.above(ends);
+        }
+    }
+
+    /// Lives on, and tells what that costs.
+    fn live(&mut self, now: Timestamp, step: Duration, half_life: Duration) -> Amount {
+        let cost = cost(&self.batches, now, step);
+        let fade = (-step.as_secs_f64() / half_life.as_secs_f64()).exp2();
+        let mean = |old: Rate, new: Rate| {
+            old.in_an_hour().nanos() as f64 * fade + new.in_an_hour().nanos() as f64 * (1.0 - fade)
+        };
+        let running = self.rate_of(|_| true);
+        // A quantity of control; a float that does not fit saturates.
+        self.recent = Rate::hourly(Amount::from_nanos(mean(self.recent, running) as i64));
+        let then = now + step;
+        self.batches.retain(|batch| batch.end > then && batch.rate > Rate::ZERO);
+        self.found |= self.batches.iter().any(|batch| then.since(batch.from) >= self.proving);
+        self.today = self.today + cost;
+        cost
+    }
+}
+
+/// What is made together ends one after the other: else all that was made in a steep hour would be made anew in an hour.
+fn lives(
+    rate: Rate,
+    (from, end): (Timestamp, Timestamp),
+    overstay: Duration,
+) -> impl Iterator<Item = Batch> {
+    let until = end + overstay;
+    let longest = end.since(from);
+    let part = Rate::hourly(rate.in_an_hour().share(1, PARTS.into()).unwrap_or_default());
+    let ends = (PARTS + 1..=2 * PARTS).map(move |nth| from + longest * nth / (2 * PARTS));
+    let parts = ends.map(move |end| Batch { rate: part, from, end, until });
+    parts.filter(move |batch| batch.rate > Rate::ZERO && batch.end > from)
+}
+
+fn cost(batches: &[Batch], now: Timestamp, step: Duration) -> Amount {
+    let lives = |batch: &Batch| batch.end.min(now + step).since(now);
+    batches.iter().map(|batch| batch.rate.over(lives(batch))).sum()
+}
+
+/// A budget on its way.
+pub(super) struct Course {
+    controller: Controller,
+    now: Timestamp,
+    spent: Amount,
+    crowds: Vec<Crowd>,
+    /// Of no community: they end, and nobody makes others.
+    others: Vec<Batch>,
+    unit: Rate,
+    longest: Duration,
+    overstay: Duration,
+    planners: u32,
+}
+
+impl Course {
+    pub(super) fn new(
+        controller: Controller,
+        book: &Book,
+        (view, advice): (&PlanView, &Advice),
+        from: &Standpoint<'_>,
+    ) -> Self {
+        let scope = &controller.budget().scope;
+        let open = || book.reservations().filter(|open| scope.covers(&open.reservation.account));
+        let batches = |community: Option<&Community>| {
+            let own =
+                open().filter(|open| open.reservation.account.community.as_ref() == community);
+            own.map(|open| Batch::of(open, from)).collect::<Vec<_>>()
+        };
+        let crowd = |own: &CommunityAdvice| {
+            let seen = view.communities.get(&own.community).copied().unwrap_or_default();
+            let habit = from.habits.get(&own.community).copied().unwrap_or_default();
+            Crowd {
+                community: own.community.clone(),
+                role: own.role,
+                assumed: assumed(book, controller.budget(), (&own.community, &seen)),
+                found: matches!(seen.work, Work::Yes | Work::Stuck),
+                proving: habit.proving,
+                recent: seen.recent,
+                batches: batches(Some(&own.community)),
+                today: Amount::ZERO,
+            }
+        };
+        Self {
+            crowds: advice.communities.iter().map(crowd).collect(),
+            others: batches(None),
+            now: view.now,
+            spent: view.spent(),
+            unit: view.unit,
+            longest: view.longest,
+            overstay: view.overstay,
+            planners: view.planners,
+            controller,
+        }
+    }
+
+    pub(super) fn outlooks(&self, view: &PlanView) -> Vec<Outlook> {
+        self.crowds.iter().map(|crowd| crowd.outlook(view)).collect()
+    }
+
+    fn outstanding(&self) -> Amount {
+        let all = self.crowds.iter().flat_map(|crowd| &crowd.batches).chain(&self.others);
+        all.map(|batch| batch.rate.over(batch.until.since(self.now))).sum()
+    }
+
+    pub(super) fn committed(&self) -> Amount {
+        self.spent + self.outstanding()
+    }
+
+    fn view(&self) -> PlanView {
+        let seen = |crowd: &Crowd| (crowd.community.clone(), crowd.view(self.now));
+        PlanView {
+            now: self.now,
+            settled: self.spent,
+            accrued: Amount::ZERO,
+            reserved: self.outstanding(),
+            communities: self.crowds.iter().map(seen).collect(),
+            other: self.others.iter().map(|batch| batch.rate).sum(),
+            unit: self.unit,
+            longest: self.longest,
+            overstay: self.overstay,
+            means: Means::default(),
+            planners: self.planners,
+        }
+    }
+
+    /// One step, no further than a time.
+    fn step(&mut self, step: Duration, to: Timestamp) {
+        let advice = self.controller.advise(&self.view());
+        let step = step.min(to.since(self.now));
+        let end = (self.now + self.longest).min(advice.latest_end);
+        for (crowd, own) in self.crowds.iter_mut().zip(&advice.communities) {
+            crowd.give_way(own.give_way, self.now);
+            crowd.batches.extend(lives(own.grow, (self.now, end), self.overstay));
+        }
+        let half_life = self.controller.budget().half_life;
+        let lived = self.crowds.iter_mut().map(|crowd| crowd.live(self.now, step, half_life));
+        self.spent = self.spent + lived.sum() + cost(&self.others, self.now, step);
+        self.now = self.now + step;
+        self.others.retain(|batch| batch.end > self.now);
+    }
+
+    pub(super) fn days(&mut self, count: u16) -> Vec<DayAhead> {
+        let over = self.controller.budget().to;
+        let mut days = Vec::new();
+        while days.len() < usize::from(count) && self.now < over {
+            days.push(self.day(over));
+        }
+        days
+    }
+
+    fn day(&mut self, over: Timestamp) -> DayAhead {
+        let (from, before) = (self.now, self.spent);
+        let midnight = (from.as_secs().div_euclid(DAY_SECS) + 1) * DAY_SECS;
+        let to = Timestamp::from_secs(midnight).min(over);
+        self.crowds.iter_mut().for_each(|crowd| crowd.today = Amount::ZERO);
+        self.until(to, STEP);
+        DayAhead {
+            from,
+            to,
+            spent: self.spent - before,
+            communities: self.crowds.iter().map(|crowd| crowd.today).collect(),
+            total: self.spent,
+            committed: self.committed(),
+            line: self.controller.budget().line(to),
+        }
+    }
+
+    fn until(&mut self, to: Timestamp, step: Duration) {
+        while self.now < to {
+            // Where it opens and where it closes the plan is asked at once.
+            let budget = self.controller.budget();
+            let turns = [budget.from, budget.stop()].into_iter().filter(|turn| *turn > self.now);
+            let next = turns.chain([to]).min().unwrap_or(to).min(to);
+            self.step(step, next);
+        }
+    }
+
+    pub(super) fn land(mut self) -> Amount {
+        self.until(self.controller.budget().to, LATER);
+        self.spent
+    }
+}
+
+fn assumed(
+    book: &Book,
+    budget: &Budget,
+    (community, seen): (&Community, &CommunityView),
+) -> Assumed {
+    if matches!(seen.work, Work::Yes | Work::Stuck) {
+        return Assumed::FindsWork;
+    }
+    let is_own = |account: &Account| {
+        account.community.as_ref() == Some(community) && budget.scope.covers(account)
+    };
+    let has_ended_idle =
+        book.told().any(|(account, told)| is_own(account) && told.no_work.is_some());
+    if has_ended_idle { Assumed::FoundNone } else { Assumed::NotTried }
+}

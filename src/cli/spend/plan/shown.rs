@@ -1,0 +1,201 @@
+//! What is ahead, for people. Pure.
+
+use std::fmt::Write as _;
+
+use comfy_table::Cell;
+use vcycle_money::Amount;
+use vcycle_money::plan::{Assumed, CommunityAdvice, Projection, Rate, Role, Term};
+
+use super::super::super::output::{
+    BAD, BOLD, FAINT, GOOD, Screen, WARN, clock_time, number, styled, table, table_text,
+};
+use super::{Ahead, Course, Seen};
+use crate::model::Timestamp;
+
+/// Below this part of the budget, in thousandths, money is lost.
+const LANDS: u64 = 980;
+
+/// What nobody can know, and how it is taken.
+const ASSUMED: &str = "Taken to be so: who finds work now, or was never tried, finds as much as it is given, and who found none finds none; machines cost what \
+     the cheapest costs, end in the second half of their longest life, and at once when told to; nothing is out of stock, no price changes.";
+
+/// The whole answer.
+pub(super) fn text(seen: &Seen, screen: Screen) -> String {
+    let mut text = String::new();
+    if let Some(damage) = &seen.damage {
+        let _ = writeln!(text, "{} {damage}\n", styled(BAD, "alarm:"));
+    }
+    if seen.budgets.is_empty() {
+        text.push_str("there is no budget: write one into caps.d of the state directory\n");
+        return text;
+    }
+    for course in &seen.budgets {
+        text.push_str(&course_text(course, seen, screen));
+    }
+    let _ = writeln!(text, "{}", styled(FAINT, ASSUMED));
+    text
+}
+
+fn course_text(course: &Course, seen: &Seen, screen: Screen) -> String {
+    let mut text = String::new();
+    let file = seen.with.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+    if let Some(plan) = &course.plan {
+        text.push_str(&ahead_text(plan, seen, (screen, "")));
+    }
+    if let Some(with) = &course.with {
+        text.push_str(&ahead_text(with, seen, (screen, &format!(", as {file} has it"))));
+    }
+    if let (Some(plan), Some(with)) = (&course.plan, &course.with) {
+        text.push_str(&compared(&plan.projection, &with.projection, (screen, &file)));
+    }
+    text
+}
+
+fn ahead_text(ahead: &Ahead, seen: &Seen, (screen, which): (Screen, &str)) -> String {
+    let plan = &ahead.projection;
+    let currency = seen.currency;
+    let mut text = styled(BOLD, format!("{}{which}", plan.budget));
+    let _ = writeln!(
+        text,
+        ": {:.2} {currency} from {} to {}; {:.2} spent, {:.2} with all that runs to its hard end",
+        plan.amount,
+        day(plan.from),
+        day(plan.to),
+        plan.spent,
+        plan.committed,
+    );
+    let _ = writeln!(text, "{}", now_text(plan));
+    let _ = writeln!(text, "{}", lands_text(plan));
+    for narrower in &ahead.narrower {
+        let words = format!(
+            "the cap {} allows {:.2} a day: where this plan would spend more, it does not",
+            narrower.cap, narrower.a_day
+        );
+        let _ = writeln!(text, "{}", styled(WARN, words));
+    }
+    let _ = writeln!(text, "\n{}", communities(plan, screen));
+    if !plan.days.is_empty() {
+        let _ = writeln!(text, "{}", days(plan, screen));
+    }
+    text
+}
+
+fn now_text(plan: &Projection) -> String {
+    match plan.advice.term {
+        Term::NotBegun => format!("nothing is spent from it before {}", clock_time(plan.from)),
+        Term::Stopped => "within its stop margin: what runs is told to end".to_owned(),
+        Term::Over => "it is over".to_owned(),
+        Term::Open if plan.unit == Rate::ZERO => styled(
+            BAD,
+            "no machine could be made: nobody knows what one costs (`vcycle prices list`)",
+        ),
+        Term::Open => format!(
+            "now {:.2}; the line from here to the end is {:.2}",
+            plan.advice.burn, plan.advice.target
+        ),
+    }
+}
+
+fn lands_text(plan: &Projection) -> String {
+    let permille = permille(plan.lands, plan.amount);
+    let style = if (LANDS..=1000).contains(&permille) { GOOD } else { WARN };
+    let lands = format!("lands at {:.2}: {}.{} %", plan.lands, permille / 10, permille % 10);
+    styled(style, lands)
+}
+
+fn permille(part: Amount, whole: Amount) -> u64 {
+    let exact = i128::from(part.nanos().max(0)) * 1000 / i128::from(whole.nanos().max(1));
+    u64::try_from(exact).unwrap_or(u64::MAX)
+}
+
+fn communities(plan: &Projection, screen: Screen) -> String {
+    let headings = ["COMMUNITY", "ROLE", "NOW", "WORK", "NEXT", "WHY"];
+    let mut rows = table(screen, &headings);
+    for (own, advice) in plan.communities.iter().zip(&plan.advice.communities) {
+        rows.add_row([
+            Cell::new(&own.community),
+            Cell::new(match own.role {
+                Role::Priority => "priority",
+                Role::Backfill => "backfill",
+                Role::Unnamed => "not named",
+            }),
+            number(format!("{:.2}", own.running)),
+            Cell::new(match own.work {
+                Assumed::FindsWork => "finds some",
+                Assumed::NotTried => "not tried yet",
+                Assumed::FoundNone => "found none",
+            }),
+            Cell::new(next(advice)),
+            Cell::new(advice.why.to_string()),
+        ]);
+    }
+    table_text(&rows)
+}
+
+/// What a community does in this cycle.
+fn next(advice: &CommunityAdvice) -> String {
+    let CommunityAdvice { grow, give_way, .. } = *advice;
+    if give_way > Rate::ZERO {
+        format!("gives way by {give_way:.2}")
+    } else if grow > Rate::ZERO {
+        format!("may grow by {grow:.2}")
+    } else {
+        "stays".to_owned()
+    }
+}
+
+fn days(plan: &Projection, screen: Screen) -> String {
+    let names: Vec<String> = plan.communities.iter().map(|own| own.community.to_string()).collect();
+    let mut headings = vec!["DAY"];
+    headings.extend(names.iter().map(String::as_str));
+    headings.extend(["SPENT", "IN ALL", "LINE", "COMMITTED"]);
+    let mut rows = table(screen, &headings);
+    for own in &plan.days {
+        let mut cells = vec![Cell::new(day(own.from))];
+        cells.extend(own.communities.iter().map(|amount| money(*amount)));
+        cells.extend([own.spent, own.total, own.line, own.committed].map(money));
+        rows.add_row(cells);
+    }
+    table_text(&rows)
+}
+
+/// Both plans side by side.
+fn compared(plan: &Projection, with: &Projection, (screen, file): (Screen, &str)) -> String {
+    let headings = ["DAY", "SPENT", "WITH", "IN ALL", "WITH ", "LINE", "WITH  "];
+    let mut rows = table(screen, &headings);
+    let count = plan.days.len().max(with.days.len());
+    for number in 0..count {
+        let (own, other) = (plan.days.get(number), with.days.get(number));
+        let Some(any) = own.or(other) else { continue };
+        let cell = |amount: Option<Amount>| amount.map_or_else(|| Cell::new("-"), money);
+        rows.add_row([
+            Cell::new(day(any.from)),
+            cell(own.map(|day| day.spent)),
+            cell(other.map(|day| day.spent)),
+            cell(own.map(|day| day.total)),
+            cell(other.map(|day| day.total)),
+            cell(own.map(|day| day.line)),
+            cell(other.map(|day| day.line)),
+        ]);
+    }
+    let heading = format!("{} and WITH {file}", plan.budget);
+    let (lands, other) = (plan.lands, with.lands);
+    let difference = other - lands;
+    let sign = if difference < Amount::ZERO { "less" } else { "more" };
+    let off = difference.max(-difference);
+    format!(
+        "{}: lands at {other:.2} in place of {lands:.2}, {off:.2} {sign}\n\n{}\n",
+        styled(BOLD, heading),
+        table_text(&rows)
+    )
+}
+
+fn money(amount: Amount) -> Cell {
+    number(format!("{amount:.2}"))
+}
+
+/// The day of a time.
+fn day(at: Timestamp) -> String {
+    let text = clock_time(at);
+    text[..text.len().min(10)].to_owned()
+}

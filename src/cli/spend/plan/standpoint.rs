@@ -1,0 +1,130 @@
+//! What a plan is reckoned with, without asking a cloud: prices, lives and habits by the configuration and the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use vcycle_api::{Attached, Availability, Offering, Price};
+use vcycle_money::plan::{Budget, Habit, Projection, Rate, Standpoint};
+use vcycle_money::prices::Item;
+use vcycle_money::{Book, Community};
+
+use crate::config::{OfferingPrice, SpaceConfig};
+use crate::cycle::{habits, paying};
+use crate::library::Setup;
+use crate::model::{
+    MachinetypePolicy, Market, Megabytes, OfferingId, Processors, SpaceName, Timestamp,
+};
+
+/// What a budget is projected from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outset<'a> {
+    pub(super) setup: &'a Setup,
+    pub(super) book: &'a Book,
+    pub(super) now: Timestamp,
+}
+
+/// A machinetype that may spend from a budget.
+#[derive(Clone, Copy)]
+struct Payer<'a> {
+    space: &'a SpaceConfig,
+    policy: &'a MachinetypePolicy,
+    community: &'a Community,
+}
+
+impl<'a> Outset<'a> {
+    /// What the budget will do in so many days.
+    pub(super) fn project(self, budget: &Budget, days: u16) -> Projection {
+        let payers = self.payers(budget);
+        let spaces: BTreeSet<&SpaceName> = payers.iter().map(|payer| &payer.space.name).collect();
+        let longest = payers.iter().map(|payer| payer.policy.deadline(self.now).since(self.now));
+        let longest = longest.max().unwrap_or_default();
+        let overstay = payers.iter().filter_map(|payer| self.overstay(payer.space)).max();
+        let habits: BTreeMap<Community, Habit> =
+            habits(payers.iter().map(|payer| (payer.community, payer.policy)));
+        let any: SpaceName = "any".parse().expect("a name of a space");
+        let spending = self.book.reservations().map(|open| &open.reservation.account.space);
+        let standpoint = Standpoint {
+            now: self.now,
+            // One that spends already, so that it is not counted twice.
+            space: spaces.iter().copied().chain(spending).next().unwrap_or(&any),
+            unit: self.unit(budget, &payers, longest),
+            longest,
+            overstay: overstay.unwrap_or_default(),
+            spaces: u32::try_from(spaces.len()).unwrap_or(u32::MAX),
+            leaving: &BTreeSet::new(),
+            habits: &habits,
+        };
+        budget.project(self.book, &standpoint, days)
+    }
+
+    /// The machinetypes of the communities that it names.
+    fn payers(self, budget: &Budget) -> Vec<Payer<'a>> {
+        let setup = self.setup;
+        let of_space = |space: &'a SpaceConfig| {
+            let policies = &setup.spaces.get(&space.name)?.policy.machinetypes;
+            let machinetypes = space.machinetypes.iter().filter_map(move |(name, config)| {
+                let (policy, community) = (policies.get(name)?, config.community.as_ref()?);
+                Some(Payer { space, policy, community })
+            });
+            Some(machinetypes)
+        };
+        let spaces: BTreeSet<SpaceName> =
+            paying(setup, budget).map(|space| space.name.clone()).collect();
+        let spaces = setup.config.spaces.values().filter(|space| spaces.contains(&space.name));
+        let is_named = |payer: &Payer<'_>| budget.named().any(|named| named == payer.community);
+        spaces.filter_map(of_space).flatten().filter(is_named).collect()
+    }
+
+    fn overstay(self, space: &SpaceConfig) -> Option<Duration> {
+        self.setup.config.spending.as_ref().map(|spending| spending.overstay(space))
+    }
+
+    /// What the cheapest machine costs that runs; if none does, the cheapest of the price lists that could be made.
+    fn unit(self, budget: &Budget, payers: &[Payer<'_>], longest: Duration) -> Rate {
+        let open = self.book.reservations();
+        let open = open.filter(|open| budget.scope.covers(&open.reservation.account));
+        let running = open.map(|open| Rate::hourly(open.tariff_at(self.now).hourly)).min();
+        let listed =
+            || payers.iter().filter_map(|payer| self.listed(budget, *payer, longest)).min();
+        running.or_else(listed).unwrap_or_default()
+    }
+
+    /// The cheapest that stands in a price list for a machinetype.
+    fn listed(self, budget: &Budget, payer: Payer<'_>, longest: Duration) -> Option<Rate> {
+        let spending = self.setup.config.spending.as_ref()?;
+        let Payer { space, policy, .. } = payer;
+        let rows = spending.book.lists().iter().flat_map(|list| &list.rows);
+        let flavours = rows.filter_map(|row| match &row.item {
+            Item::OnDemand(flavour) => Some(flavour),
+            Item::Spot(_) | Item::SpotCeiling(_) | Item::Disk(_) | Item::Address => None,
+        });
+        let wanted =
+            flavours.filter(|name| policy.flavors.is_empty() || policy.flavors.contains(name));
+        let markets = [Market::OnDemand, Market::Preemptible].into_iter().filter(|market| {
+            let is_allowed = policy.markets.is_empty() || policy.markets.contains(market);
+            is_allowed && budget.scope.covers(&space.account(&policy.name, *market))
+        });
+        let markets: Vec<Market> = markets.collect();
+        let offerings =
+            wanted.flat_map(|flavour| markets.iter().map(move |market| offering(flavour, *market)));
+        let life = (self.now, self.now + longest);
+        let prices =
+            offerings.filter_map(|offering| match spending.price(space, &offering, life) {
+                OfferingPrice::Priced(priced) => Some(Rate::hourly(priced.tariff.hourly)),
+                OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
+            });
+        prices.min()
+    }
+}
+
+/// As a price list has it: size and availability only a cloud could tell, and no price depends on them.
+fn offering(flavour: &str, market: Market) -> Offering {
+    Offering {
+        id: OfferingId { flavour: flavour.to_owned(), zone: String::new(), market },
+        processors: Processors(1),
+        memory: Megabytes(0),
+        attached: Attached::default(),
+        price: Price::Unknown,
+        availability: Availability::Available,
+    }
+}

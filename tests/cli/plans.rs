@@ -1,0 +1,124 @@
+//! `vcycle spend plan`: what budgets will do, and what another plan would.
+
+use serde_json::{Value, json};
+use vcycle_money::Amount;
+use vcycle_money::bills::Day;
+
+use super::Site;
+use super::prices::complete;
+use super::support::Answer;
+
+fn today() -> Day {
+    Day::of(vcycle_api::Clock::now(&vcycle_api::SystemClock::new()))
+}
+
+/// From ten days ago for 41 days, the last of which is the stop margin.
+fn budget(name: &str, amount: &str, rest: &str) -> String {
+    let (from, to) = (today().before(10), (0..31).try_fold(today(), |day, _| day.next()).unwrap());
+    format!("[budget.{name}]\namount = \"{amount} GBP\"\nfrom = {from}\nto = {to}\n{rest}")
+}
+
+/// A site whose only machinetype works for LHCb, with a machine for 1.9 pence an hour at the least.
+fn site(caps: &str) -> Site {
+    let site = complete();
+    let config = std::fs::read_to_string(site.path("vcycle.toml")).unwrap();
+    let last = "start_timeout = \"1h\"\n";
+    assert!(config.ends_with(last), "{config}");
+    std::fs::write(site.path("vcycle.toml"), config + "community = \"LHCb\"\n").unwrap();
+    std::fs::create_dir_all(site.path("shared/caps.d")).unwrap();
+    std::fs::write(site.path("shared/caps.d/iris.toml"), caps).unwrap();
+    site
+}
+
+const LHCB: &str = "backfill = [\"LHCb\"]\nreserve = \"0%\"\n";
+
+fn plan(site: &Site, args: &[&str]) -> Answer {
+    site.call(&[&["spend", "plan"], args].concat())
+}
+
+#[track_caller]
+fn good(answer: Answer) -> Answer {
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    answer
+}
+
+fn amount(value: &Value) -> Amount {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_plan_of_the_week_is_told_day_by_day_with_where_it_lands() {
+    let site = site(&budget("iris", "300", LHCB));
+    let all = good(plan(&site, &["--json"])).json();
+    let iris = &all["budgets"][0];
+    assert_eq!((&iris["budget"], &iris["with"]), (&json!("iris"), &Value::Null));
+    let ahead = &iris["plan"];
+    assert_eq!((&ahead["spent"], &ahead["unit"]), (&json!("0.00"), &json!("0.0187")));
+    let days = ahead["days"].as_array().unwrap();
+    assert_eq!(days.len(), 7);
+    // Nothing was spent in ten days: 300 are left for 30 days and what is left of today.
+    // It climbs to its line step by step.
+    for day in &days[3..] {
+        let spent = amount(&day["spent"]);
+        assert!(spent > "9.3".parse().unwrap() && spent < "10.6".parse().unwrap(), "{day}");
+        assert_eq!(day["communities"], json!([day["spent"]]));
+        assert!(amount(&day["total"]) < amount(&day["line"]), "ten days are lost: {day}");
+    }
+    let lands = amount(&ahead["lands"]);
+    assert!(lands > "294".parse().unwrap() && lands <= "300".parse().unwrap(), "{lands}");
+    assert_eq!(ahead["communities"][0]["work"], "not-tried");
+
+    let text = good(plan(&site, &["--days", "2"])).stdout;
+    let day = today().next().unwrap().to_string();
+    for words in
+        ["lands at 2", "LHCb", "backfill", "not tried yet", "may grow by", "Taken to be so", &day]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn another_plan_is_shown_beside_and_changes_nothing() {
+    let cap = "\n[cap.a-day]\nlimit = \"5 GBP\"\nwindow = \"day\"\n";
+    let site = site(&(budget("iris", "300", LHCB) + cap));
+    std::fs::write(
+        site.path("next.toml"),
+        budget("iris", "600", LHCB) + &budget("dune", "30", LHCB),
+    )
+    .unwrap();
+    let next = site.path("next.toml").display().to_string();
+    let all = good(plan(&site, &["--with", &next, "--json"])).json();
+    let budgets = all["budgets"].as_array().unwrap();
+    let (dune, iris) = (&budgets[0], &budgets[1]);
+    assert_eq!((&dune["budget"], &dune["plan"]), (&json!("dune"), &Value::Null));
+    assert!(amount(&iris["with"]["lands"]) > amount(&iris["plan"]["lands"]));
+    assert_eq!(iris["plan"]["narrower"], json!([{ "cap": "a-day", "a_day": "5.00" }]));
+
+    let text = good(plan(&site, &["--with", &next, "--budget", "iris"])).stdout;
+    for words in ["iris, as ", "next.toml", " more", "WITH", "the cap a-day allows 5.00 a day"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains("dune"), "{text}");
+    assert!(!site.path("shared/ledger").exists(), "it only reads");
+}
+
+#[test]
+fn what_keeps_a_plan_from_being_told_is_said() {
+    let site = site(&budget("iris", "300", LHCB));
+    let unknown = plan(&site, &["--budget", "irsi"]);
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    assert!(unknown.stderr.contains("there is no budget irsi; there is: iris"), "{unknown:?}");
+    std::fs::write(site.path("caps.toml"), "[cap.x]\nlimit = \"1 GBP\"\nwindow = \"day\"\n")
+        .unwrap();
+    let none = plan(&site, &["--with", &site.path("caps.toml").display().to_string()]);
+    assert_eq!(none.code, Some(2), "{none:?}");
+    assert!(none.stderr.contains("has no [budget.NAME]"), "{none:?}");
+    let unwatched = Site::new().call(&["spend", "plan"]);
+    assert_eq!(unwatched.code, Some(2), "{unwatched:?}");
+    assert!(unwatched.stderr.contains("no [spending]"), "{unwatched:?}");
+    std::fs::write(site.path("shared/caps.d/iris.toml"), budget("iris", "300 EUR and", LHCB))
+        .unwrap();
+    let broken = plan(&site, &[]);
+    assert_eq!(broken.code, Some(2), "{broken:?}");
+    assert!(broken.stderr.contains("iris.toml") && broken.stderr.contains("amount"), "{broken:?}");
+}
