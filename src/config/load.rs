@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::problem::{Collector, Finding, Problem, Problems, Wrong};
 use super::reader::Reader;
 use super::spending::{
-    self, CapFile, CapTexts, CapsAndBudgets, LoadedCaps, NamedFiles, named_files, validate_caps,
+    self, CapFile, CapTexts, CapsAndBudgets, LoadedCaps, NamedFiles, named_files, speaks_of_caps,
+    validate_caps,
 };
 use super::tree::{self, Table, Value};
 use super::types::{Config, TlsIdentity};
@@ -117,10 +118,10 @@ pub fn load_caps(config: &Config) -> LoadedCaps {
 
 /// Whoever wrote a cap believes that it holds.
 fn warn_unwatched(texts: &CapTexts, problems: &Collector) {
-    if let Some(file) = texts.files.first() {
+    if let Some(file) = texts.files.iter().find(|file| speaks_of_caps(&file.text.text)) {
         let wrong = Wrong::new(
-            "there are caps, and the configuration has no `[spending]`: nothing is watched, and they hold nothing",
-            "`[spending]` with `currency` and `prices`",
+            "there are caps, and the configuration has no `[spending]`: a manager makes nothing that may cost something",
+            "`[spending]` with `currency` and `prices`; or no caps",
         );
         problems.add(Problem::in_file(&file.text.name, wrong).as_warning());
     }

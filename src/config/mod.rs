@@ -41,7 +41,7 @@ pub use source::{Place, Placed, Source};
 pub use space::option_value;
 pub use spending::{
     CapFile, CapTexts, CapsAndBudgets, LoadedCaps, Metering, OfferingPrice, SpendingSettings,
-    validate_caps, validate_scenario,
+    speaks_of_caps, validate_caps, validate_scenario,
 };
 pub use types::{
     Config, HttpsConfig, LibraryConfig, LocalConfig, MachinetypeConfig, OptionValue,

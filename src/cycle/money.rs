@@ -1,6 +1,6 @@
 //! The money of a cycle: the ledger is read, what has become of machines is booked, and the plan sees what is left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +38,12 @@ pub enum CapsRead {
         /// Why.
         why: String,
     },
+    /// The configuration does not watch spending, and there are no caps: nobody wants it to.
+    Unwatched,
 }
+
+/// Why nothing is spent by who watches, or does not watch any more, since a moment ago.
+const NOT_LOOKED: &str = "this manager has not read the caps yet";
 
 /// What is known of money in one cycle of a space whose spending is watched.
 #[derive(Debug, Clone)]
@@ -56,6 +61,18 @@ pub(super) struct Money {
 pub(super) struct Seen<'a> {
     pub(super) seen: &'a Observation,
     pub(super) trust: &'a ClockTrust,
+}
+
+/// What is known of the machines of a space by a configuration without `[spending]`: not what they cost.
+fn costs_unknown(context: &CycleContext<'_>) -> Option<Costs> {
+    let config = context.setup.config.spaces.get(&context.space.policy.space)?;
+    Some(Costs {
+        metering: config.metering(),
+        provider: config.biller(),
+        communities: BTreeMap::new(),
+        prices: BTreeMap::new(),
+        overstay: Duration::ZERO,
+    })
 }
 
 /// What machines of a space cost now, by the price lists; `None`: spending is not watched there.
@@ -86,7 +103,8 @@ pub fn costs(
 }
 
 impl Money {
-    /// Reads the ledger and books what is new. `None`: spending is not watched in this space.
+    /// Reads the ledger and books what is new. `None`: spending is not watched in this space, and no cap wants it to be.
+    /// Where a cap does, the books are kept without prices, and nothing is made.
     ///
     /// # Errors
     /// The ledger shows that our ownership is older than one that was: the log of owners is older than the ledger.
@@ -97,7 +115,12 @@ impl Money {
         memory: &SpaceMemory,
     ) -> Result<Option<Self>, StoreError> {
         let offerings = (&look.seen.offerings[..], look.seen.now);
-        let Some(costs) = costs(context.setup, context.space, offerings) else { return Ok(None) };
+        let watched = costs(context.setup, context.space, offerings);
+        let unwatched = || match context.caps {
+            CapsRead::Unwatched => None,
+            CapsRead::NotYet { .. } | CapsRead::Yes { .. } => costs_unknown(context),
+        };
+        let Some(costs) = watched.or_else(unwatched) else { return Ok(None) };
         let nothing = Self {
             book: context.ledger.book(),
             costs,
@@ -191,8 +214,10 @@ impl Money {
         look: Seen<'_>,
         memory: &SpaceMemory,
     ) -> Option<String> {
-        if let CapsRead::NotYet { why } = context.caps {
-            return Some(why.clone());
+        match context.caps {
+            CapsRead::NotYet { why } => return Some(why.clone()),
+            CapsRead::Yes { .. } if context.setup.config.spending.is_some() => {}
+            CapsRead::Yes { .. } | CapsRead::Unwatched => return Some(NOT_LOOKED.to_owned()),
         }
         if !self.book.caps().is_empty() && !look.seen.orphans.is_empty() {
             return Some(

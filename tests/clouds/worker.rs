@@ -88,7 +88,7 @@ impl Worker {
         let proof = self.ownership.proof()?;
         let context = CycleContext {
             ledger: &Ledger::new(&self.store),
-            caps: &CapsRead::Yes { problem: None, budgets: [].into() },
+            caps: &CapsRead::Unwatched,
             provider: self.provider.as_ref(),
             store: &self.store,
             clock: self.time.as_ref(),

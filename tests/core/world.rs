@@ -283,9 +283,13 @@ impl Manager {
         self.ownership.renew().await.map_err(|lost| lost.0)?;
         let proof = self.ownership.proof()?;
         let space = space_of(&self.setup);
+        let caps = match self.setup.config.spending {
+            Some(_) => CapsRead::Yes { problem: None, budgets: Arc::clone(&self.budgets) },
+            None => CapsRead::Unwatched,
+        };
         let context = CycleContext {
             ledger: &self.ledger,
-            caps: &CapsRead::Yes { problem: None, budgets: Arc::clone(&self.budgets) },
+            caps: &caps,
             provider: self.provider.as_ref(),
             store: &self.store,
             clock: self.clock.as_ref(),

@@ -181,6 +181,46 @@ fn two_spaces_of_two_managers_spend_from_one_cap_and_do_not_pass_it() {
 }
 
 #[test]
+fn who_does_not_watch_spending_makes_nothing_where_caps_are() {
+    run(async {
+        let world = World::new();
+        let unwatched = || site().each(SITE).setup();
+        // Nobody has ever watched, and somebody believes that a cap holds.
+        world.limit(100);
+        let careless = world.start("m1", unwatched()).await;
+        sleep(SOON).await;
+        assert_eq!(world.machines(&space()), 0);
+        assert!(
+            alarms(&careless).iter().any(|told| told.contains("has no [spending]")),
+            "{:?}",
+            alarms(&careless)
+        );
+        // Without caps nobody wants anything to be watched.
+        world.cap("");
+        sleep(SOON).await;
+        assert_eq!(world.machines(&space()), 4);
+        drop(careless);
+
+        let world = World::new();
+        world.limit(6);
+        let careful = world.start("m1", spending()).await;
+        sleep(SOON).await;
+        assert_eq!(world.machines(&space()), 1, "the cap has room for one");
+        drop(careful);
+        // The caps in force hold although their file is gone.
+        world.cap("");
+        let careless = world.start("m2", unwatched()).await;
+        sleep(Duration::from_secs(300)).await;
+        assert_eq!(world.machines(&space()), 1);
+        assert!(
+            alarms(&careless).iter().any(|told| told.contains("has no [spending]")),
+            "{:?}",
+            alarms(&careless)
+        );
+    });
+}
+
+#[test]
 fn a_stage_of_a_cap_is_recorded_once_with_who_and_when() {
     run(async {
         let world = World::new();

@@ -106,6 +106,16 @@ pub fn validate_caps(
     CapsAndBudgets { caps: caps.into_values().collect(), budgets: budgets.into_values().collect() }
 }
 
+/// Whether a file has caps or budgets, for who has no currency to understand them by. What cannot be read may have some.
+pub fn speaks_of_caps(text: &str) -> bool {
+    let has = |file: &toml::Table, key| file.get(key).is_some_and(|it| !is_empty_table(it));
+    text.parse().map_or(true, |file: toml::Table| has(&file, "cap") || has(&file, "budget"))
+}
+
+fn is_empty_table(value: &toml::Value) -> bool {
+    value.as_table().is_some_and(toml::Table::is_empty)
+}
+
 /// The caps of a file that stands for itself, without a configuration whose names they could miss.
 pub(super) fn read_plain_caps(root: &Reader<'_>, currency: Currency) -> Vec<Cap> {
     let mut caps = Vec::new();

@@ -14,7 +14,7 @@ mod settings;
 mod spaces;
 mod sums;
 
-pub use caps::{CapFile, CapTexts, CapsAndBudgets, LoadedCaps, validate_caps};
+pub use caps::{CapFile, CapTexts, CapsAndBudgets, LoadedCaps, speaks_of_caps, validate_caps};
 pub use scenario::validate_scenario;
 pub(super) use settings::NamedFiles;
 pub use settings::SpendingSettings;

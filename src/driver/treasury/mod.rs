@@ -16,7 +16,7 @@ use vcycle_money::Currency;
 
 use super::board::News;
 use super::{Purse, Shared};
-use crate::config::{Config, SpendingSettings};
+use crate::config::{Config, SpendingSettings, speaks_of_caps};
 use crate::cycle::CapsRead;
 use crate::library::Setup;
 use crate::model::{SpendingBoard, Timestamp};
@@ -29,9 +29,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Why nothing is spent in the first seconds of a manager.
 const NOT_LOOKED: &str = "this manager has not read the caps yet";
 
+/// Why nothing is spent by a manager that does not watch where caps are.
+const UNWATCHED: &str = "there are caps, and the configuration of this manager has no [spending]: write it, or take the caps away first";
+
 /// What is known of the caps before anything was read.
 pub(super) fn unread() -> watch::Sender<CapsRead> {
-    watch::Sender::new(CapsRead::NotYet { why: NOT_LOOKED.to_owned() })
+    watch::Sender::new(not_yet(NOT_LOOKED))
 }
 
 /// Looks until the process ends.
@@ -48,7 +51,7 @@ pub(super) async fn keep_for_ever(shared: Arc<Shared>, mut setup: watch::Receive
             None => {
                 // Whoever watches again has not read them then.
                 keeper = CapsKeeper::default();
-                shared.purse.caps.send_replace(CapsRead::NotYet { why: NOT_LOOKED.to_owned() });
+                shared.purse.take_up(without_spending(&shared).await);
                 None
             }
         };
@@ -74,12 +77,27 @@ async fn look(
         return debug!(%problem, "the ledger cannot be read");
     }
     let read = keeper.look(shared, (config, spending.currency)).await;
-    shared.purse.caps.send_if_modified(|known| {
-        let is_news = *known != read;
-        *known = read;
-        is_news
-    });
+    shared.purse.take_up(read);
     stages::tell(shared, spending.hook.as_deref()).await;
+}
+
+/// What a configuration without `[spending]` must hold to: whoever wrote a cap believes that it holds, and what is made by
+/// managers that do not watch is counted by nobody.
+async fn without_spending(shared: &Shared) -> CapsRead {
+    let found = match shared.purse.ledger.refresh().await {
+        Ok(book) if !book.caps().is_empty() => return not_yet(UNWATCHED),
+        Ok(_) => shared.store.caps_files().await,
+        Err(problem) => return not_yet(&problem.to_string()),
+    };
+    match found {
+        Ok(files) if files.iter().any(|file| speaks_of_caps(&file.text)) => not_yet(UNWATCHED),
+        Ok(_) => CapsRead::Unwatched,
+        Err(problem) => not_yet(&problem.to_string()),
+    }
+}
+
+fn not_yet(why: &str) -> CapsRead {
+    CapsRead::NotYet { why: why.to_owned() }
 }
 
 fn is_news(new: Option<&SpendingBoard>, shown: Option<&SpendingBoard>) -> bool {
@@ -91,11 +109,21 @@ fn is_news(new: Option<&SpendingBoard>, shown: Option<&SpendingBoard>) -> bool {
 }
 
 impl Purse {
+    /// What was read of the caps holds from now on.
+    fn take_up(&self, read: CapsRead) {
+        self.caps.send_if_modified(|known| {
+            let is_news = *known != read;
+            *known = read;
+            is_news
+        });
+    }
+
     /// What people see of the money.
     fn board(&self, currency: Currency, now: Timestamp) -> SpendingBoard {
         let problem = self.ledger.problem().or_else(|| match self.caps() {
             CapsRead::NotYet { why } => Some(why),
             CapsRead::Yes { problem, budgets: _ } => problem,
+            CapsRead::Unwatched => None,
         });
         SpendingBoard::of(&self.ledger.book(), currency, now, problem)
     }

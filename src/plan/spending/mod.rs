@@ -171,17 +171,22 @@ impl<'a> Purse<'a> {
         let Some(Open { spending, admission, allowance }) = &mut self.open else {
             return Ok(Pays::Nothing);
         };
-        match spending.costs.reservation(tags, offering, now) {
+        let cost = spending.costs.reservation(tags, offering, now);
+        let is_free = cost == Ok(None);
+        if let Some(why) = spending.stopped.filter(|_| !is_free) {
+            return Err(Reason::SpendingStopped { why: why.to_owned() });
+        }
+        match cost {
             Ok(None) => Ok(Pays::Nothing),
             Err(why) => {
                 let account = spending.costs.account(&tags.space, &tags.machinetype, offering);
-                let is_capped = spending.book.is_capped(&account) || spending.stopped.is_some();
-                if is_capped { Err(Reason::PriceUnknown { why }) } else { Ok(Pays::Nothing) }
+                if spending.book.is_capped(&account) {
+                    Err(Reason::PriceUnknown { why })
+                } else {
+                    Ok(Pays::Nothing)
+                }
             }
             Ok(Some(reservation)) => {
-                if let Some(why) = spending.stopped {
-                    return Err(Reason::SpendingStopped { why: why.to_owned() });
-                }
                 // A cap is asked first: it is the harder reason. What it admits and the plan does not is not made.
                 let mut admitted = admission.clone();
                 admitted.admit(&reservation).map_err(at_its_cap)?;
