@@ -211,6 +211,21 @@ fn caps_show_what_is_left_and_their_stage() {
 }
 
 #[test]
+fn who_changed_which_cap_is_told() {
+    let site = site();
+    let answer = good(ask(&site, &["caps", "--history", "--json"])).json();
+    let changes = answer["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 2);
+    let first = &changes[0];
+    assert_eq!((&first["cap"], &first["change"]), (&json!("each-day"), &json!("set")));
+    assert_eq!((&first["limit"], &first["by"]["manager"]), (&json!("100.00"), &json!("vm12")));
+    let text = good(ask(&site, &["caps", "--history"])).stdout;
+    for words in ["the-grant", "set to 40.00", "vm12", "caps.d/ska.toml of alice"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
 fn a_cap_is_explained_by_its_reservations_and_by_what_the_next_machine_needs() {
     let site = site();
     let answer = good(ask(&site, &["explain", "the-grant", "--json"])).json();

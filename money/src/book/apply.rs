@@ -142,6 +142,7 @@ impl Book {
             },
             Event::CapsSet { caps, source } => {
                 check_caps(caps)?;
+                self.tell_caps(caps, source, entry);
                 self.caps_source.clone_from(source);
                 self.set_caps(caps.clone());
                 Ok(())
@@ -152,6 +153,7 @@ impl Book {
             Event::StageChanged { cap, stage } => {
                 let recorded = Recorded { stage: *stage, at: entry.at };
                 self.stages.insert(cap.clone(), recorded);
+                self.tell_stage(cap, *stage, entry);
                 Ok(())
             }
         }

@@ -10,7 +10,7 @@ use vcycle_api::{Generation, SpaceName, Timestamp};
 use super::accounts::AccountNumber;
 use super::settled::{Bucket, Hour};
 use super::verify::sha256;
-use super::{Book, Damage, Head, Open, Purpose, Recorded, Told};
+use super::{Book, Change, Damage, Head, Open, Purpose, Recorded, Told};
 use crate::{Account, Amount, Cap, CapName, Currency};
 
 /// The format of checkpoints. One of another format is not read: the ledger is, from an older one or from its beginning.
@@ -38,6 +38,8 @@ struct Content {
     /// By the numbers of accounts.
     #[serde(default)]
     told: Vec<(u32, Told)>,
+    #[serde(default)]
+    changes: Vec<Change>,
 }
 
 /// What was settled for one account and purpose: (hour, billionths), by hour.
@@ -71,6 +73,7 @@ impl Book {
             open: self.open.iter().map(|(_, open)| Arc::clone(open)).collect(),
             accounts: self.accounts.all().to_vec(),
             settled: columns.into_iter().map(column).collect(),
+            changes: self.changes.to_vec(),
             told: self.told.iter().map(|(account, told)| (account.0, *told)).collect(),
         });
         let title = Title { format: FORMAT, sha256: sha256(&content) };
@@ -107,6 +110,7 @@ impl Book {
             caps_source: content.caps_source,
             generations: content.generations,
             stages: content.stages,
+            changes: Arc::new(content.changes),
             ..Self::default()
         };
         for account in &content.accounts {

@@ -9,6 +9,7 @@
 mod accounts;
 mod admit;
 mod apply;
+mod changes;
 mod checkpoint;
 mod open;
 mod settled;
@@ -31,6 +32,7 @@ use vcycle_api::{Generation, IntentToken, SpaceName, Timestamp};
 
 pub use admit::{Admission, Refusal};
 pub use apply::Violation;
+pub use changes::{Change, Changed};
 pub use open::Open;
 pub use settled::{Hour, Purpose};
 pub use stage::{Recorded, Stage, Standing};
@@ -72,6 +74,8 @@ pub struct Book {
     told: BTreeMap<AccountNumber, Told>,
     /// What stages were recorded for people.
     stages: BTreeMap<CapName, Recorded>,
+    /// Who changed what of the caps, for people: the newest.
+    changes: Arc<Vec<Change>>,
 }
 
 impl Sharded for IntentToken {

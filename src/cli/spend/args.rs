@@ -30,7 +30,7 @@ pub struct SpendArgs {
 #[derive(Debug, Subcommand)]
 pub enum SpendCommand {
     /// Show every cap: its limit, what is settled and reserved in its window now, and its stage
-    Caps(StateArgs),
+    Caps(SpendCapsArgs),
     /// Tell why a cap stands as it does: every open reservation below it, and whether the next machine would fit
     Explain(SpendExplainArgs),
     /// Tell what the budgets will do in the days to come if work stays as it is; with --with, what another plan would do
@@ -51,6 +51,18 @@ pub struct DaysArgs {
     /// Last day (of UTC); default: today
     #[arg(long, value_name = "DAY")]
     pub to: Option<Day>,
+}
+
+/// `vcycle spend caps`.
+#[derive(Debug, Args)]
+pub struct SpendCapsArgs {
+    /// Who changed which cap and when, and when each came to another stage: the last 500 changes
+    #[arg(long)]
+    pub history: bool,
+
+    /// Where to read.
+    #[command(flatten)]
+    pub state: StateArgs,
 }
 
 /// `vcycle spend explain`.

@@ -6,19 +6,23 @@ use serde::Serialize;
 use vcycle_money::book::Recorded;
 use vcycle_money::{Amount, CapName, Currency, Scope, Span, Stage, Standing, Window};
 
-use super::super::StateArgs;
 use super::super::error::CliError;
 use super::super::output::{
     BAD, FAINT, GOOD, Screen, WARN, clock_time, from_now, number, show, styled, table, table_text,
 };
+use super::args::SpendCapsArgs;
+use super::history;
 use super::reading::Reading;
 use crate::model::Timestamp;
 
 /// Carries the command out.
-pub(super) async fn run(config: &Path, args: &StateArgs) -> Result<(), CliError> {
-    let reading = Reading::open(config, args.state_dir.as_deref()).await?;
+pub(super) async fn run(config: &Path, args: &SpendCapsArgs) -> Result<(), CliError> {
+    let reading = Reading::open(config, args.state.state_dir.as_deref()).await?;
+    if args.history {
+        return history::run(&reading, &args.state.read);
+    }
     let seen = Seen::of(&reading);
-    show(&seen, &args.read, text)
+    show(&seen, &args.state.read, text)
 }
 
 /// The documented JSON of `vcycle spend caps --json`.

@@ -5,6 +5,7 @@ pub(crate) mod args;
 mod caps;
 mod explain;
 mod export;
+mod history;
 mod import;
 mod imported;
 mod now;

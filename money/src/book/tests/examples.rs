@@ -1,6 +1,7 @@
 //! What people ask, by examples: violations, stages, totals, refusals.
 
 use super::*;
+use crate::book::Changed;
 use crate::book::{Damage, Purpose, Refusal, Stage};
 use crate::{Found, Permille, ReleaseReason, SettleReason};
 
@@ -229,4 +230,44 @@ proptest::proptest! {
         proptest::prop_assert!(Book::default().head().open(text.as_bytes()).is_err());
         proptest::prop_assert!(Book::from_checkpoint(&bytes).is_err());
     }
+}
+
+#[test]
+fn who_changed_which_cap_is_told_and_outlives_a_checkpoint() {
+    let mut book = Book::default();
+    let set = |caps: Vec<Cap>| Event::CapsSet { caps, source: "year.toml".to_owned() };
+    let caps = |first: &str| vec![day(first), Cap { name: "b".parse().unwrap(), ..day("7") }];
+    let early = Stages { warn: Permille(500), ..Stages::default() };
+    for caps in [
+        caps("10"),
+        caps("10"),
+        caps("4"),
+        vec![Cap { stages: early, ..day("4") }, caps("4").remove(1)],
+        vec![day("4")],
+    ] {
+        apply(&mut book, vec![set(caps)]).unwrap();
+    }
+    let name = day("1").name;
+    apply(&mut book, vec![Event::StageChanged { cap: name.clone(), stage: Stage::Warned }])
+        .unwrap();
+    let limit = |text: &str| text.parse::<Amount>().unwrap();
+    let source = "year.toml".to_owned();
+    let expected = [
+        (1, name.as_str(), Changed::Set { limit: limit("10"), source: source.clone() }),
+        (1, "b", Changed::Set { limit: limit("7"), source: source.clone() }),
+        (
+            3,
+            name.as_str(),
+            Changed::Limit { was: limit("10"), limit: limit("4"), source: source.clone() },
+        ),
+        (4, name.as_str(), Changed::Otherwise { source: source.clone() }),
+        (5, "b", Changed::Taken { source: source.clone() }),
+        // Its stages are as before again.
+        (5, name.as_str(), Changed::Otherwise { source }),
+        (6, name.as_str(), Changed::Stage { stage: Stage::Warned }),
+    ];
+    let told = book.changes().iter();
+    let told: Vec<_> = told.map(|one| (one.entry, one.cap.as_str(), one.what.clone())).collect();
+    assert_eq!(told, expected);
+    assert_eq!(Book::from_checkpoint(&book.checkpoint()).unwrap(), book);
 }
