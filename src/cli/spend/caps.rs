@@ -113,7 +113,7 @@ fn text(seen: &Seen, screen: Screen) -> String {
             money(row.settled),
             money(row.reserved),
             money(row.left),
-            comfy_table::Cell::new(stage_text(row.stage)),
+            stage_cell(row.stage),
             comfy_table::Cell::new(since),
         ]);
     }
@@ -150,6 +150,16 @@ pub(super) fn ends(row: &Row, now: Timestamp) -> String {
             "-".to_owned()
         }
     }
+}
+
+/// The cell of a stage, in its colour.
+pub(super) fn stage_cell(stage: Stage) -> comfy_table::Cell {
+    let colour = match stage {
+        Stage::Open => comfy_table::Color::Green,
+        Stage::Warned | Stage::NotGrowing => comfy_table::Color::Yellow,
+        Stage::Draining | Stage::Spent => comfy_table::Color::Red,
+    };
+    comfy_table::Cell::new(stage.word()).fg(colour)
 }
 
 /// A stage in its colour.

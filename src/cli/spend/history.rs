@@ -8,7 +8,7 @@ use vcycle_money::{Author, Currency};
 use super::super::ReadArgs;
 use super::super::error::CliError;
 use super::super::output::{BAD, FAINT, Screen, clock_time, show, styled, table, table_text};
-use super::caps::stage_text;
+use super::caps::stage_cell;
 use super::reading::Reading;
 use crate::model::Timestamp;
 
@@ -43,11 +43,22 @@ fn text(seen: &Seen<'_>, screen: Screen) -> String {
     }
     let mut rows = table(screen, &["WHEN", "CAP", "CHANGE", "WRITTEN BY", "REASON"]);
     for Change { at, entry: _, by, cap, what } in seen.changes {
-        let (change, why) = told(what);
+        let (change, why) = match what {
+            Changed::Set { limit, source } => (Cell::new(format!("set to {limit:.2}")), &**source),
+            Changed::Limit { was, limit, source } => {
+                let word = if limit < was { "lowered" } else { "raised" };
+                (Cell::new(format!("{word} from {was:.2} to {limit:.2}")), &**source)
+            }
+            Changed::Otherwise { source } => {
+                (Cell::new("on something else, or with other stages"), &**source)
+            }
+            Changed::Taken { source } => (Cell::new("taken away"), &**source),
+            Changed::Stage { stage } => (stage_cell(*stage), "by what is settled and reserved"),
+        };
         rows.add_row([
             Cell::new(clock_time(*at)),
             Cell::new(cap),
-            Cell::new(change),
+            change,
             Cell::new(writer(by)),
             Cell::new(why),
         ]);
@@ -55,23 +66,6 @@ fn text(seen: &Seen<'_>, screen: Screen) -> String {
     let unit = seen.currency.map_or(String::new(), |currency| format!("amounts in {currency}; "));
     let remark = styled(FAINT, format!("{unit}the oldest first"));
     format!("{alarm}{}{remark}\n", table_text(&rows))
-}
-
-fn told(what: &Changed) -> (String, String) {
-    match what {
-        Changed::Set { limit, source } => (format!("set to {limit:.2}"), source.clone()),
-        Changed::Limit { was, limit, source } => {
-            let word = if limit < was { "lowered" } else { "raised" };
-            (format!("{word} from {was:.2} to {limit:.2}"), source.clone())
-        }
-        Changed::Otherwise { source } => {
-            ("on something else, or with other stages".to_owned(), source.clone())
-        }
-        Changed::Taken { source } => ("taken away".to_owned(), source.clone()),
-        Changed::Stage { stage } => {
-            (stage_text(*stage), "by what is settled and reserved".to_owned())
-        }
-    }
 }
 
 fn writer(by: &Author) -> String {

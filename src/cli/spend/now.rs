@@ -11,7 +11,7 @@ use vcycle_money::{Amount, Book, CapName, Currency, Span, Window};
 
 use super::super::error::CliError;
 use super::super::output::{
-    BAD, BOLD, FAINT, Screen, WARN, clock_time, from_now, number, show, styled, table, table_text,
+    BAD, BOLD, FAINT, Screen, clock_time, from_now, number, show, styled, table, table_text,
 };
 use super::args::SpendArgs;
 use super::reading::Reading;
@@ -237,7 +237,7 @@ fn grants_text(seen: &Seen, screen: Screen) -> String {
             comfy_table::Cell::new(from_now(*ends, seen.now)),
             number(format!("{:.2}", day.rate.in_an_hour())),
             number(format!("{:.2}", day.lands)),
-            comfy_table::Cell::new(landing(grant, seen.now)),
+            landing(grant, seen.now),
         ]);
     }
     let remark =
@@ -245,12 +245,15 @@ fn grants_text(seen: &Seen, screen: Screen) -> String {
     format!("\n{}{remark}\n", table_text(&table))
 }
 
-fn landing(grant: &Grant, now: Timestamp) -> String {
+fn landing(grant: &Grant, now: Timestamp) -> comfy_table::Cell {
     match grant.day.exhausted {
         Some(at) => {
             let when = format!("all spent {} ({})", clock_time(at), from_now(at, now));
-            styled(WARN, when)
+            comfy_table::Cell::new(when).fg(comfy_table::Color::Yellow)
         }
-        None => format!("{:.2} unspent at the end", grant.limit - grant.day.lands),
+        None => {
+            let left = grant.limit - grant.day.lands;
+            comfy_table::Cell::new(format!("{left:.2} unspent at the end"))
+        }
     }
 }
