@@ -293,6 +293,19 @@ impl Problems {
         &self.0
     }
 
+    /// The first of them in one line, for an alarm, with how many more there are.
+    pub fn in_a_line(&self) -> String {
+        let Some(first) = self.0.first().map(Problem::row) else { return String::new() };
+        let line = first.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let key = if first.key.is_empty() { String::new() } else { format!(" {}:", first.key) };
+        let more = match self.0.len() - 1 {
+            0 => String::new(),
+            1 => "; and 1 problem more".to_owned(),
+            many => format!("; and {many} problems more"),
+        };
+        format!("{}{line}:{key} {} ({}){more}", first.file.display(), first.wrong, first.right)
+    }
+
     /// One problem.
     pub fn one(problem: Problem) -> Self {
         Self(vec![problem])

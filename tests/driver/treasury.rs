@@ -107,8 +107,11 @@ fn files_that_cannot_be_understood_or_are_gone_change_no_cap() {
         sleep(Duration::from_secs(300)).await;
         assert_eq!(world.limit_in_force().await, pounds(100));
         let told = alarms(&daemon).join("\n");
+        assert!(told.contains("the caps in force stay as they are"), "{told}");
+        assert!(told.contains("`limit` is missing"), "{told}");
+        let lines: Vec<&str> = told.lines().collect();
         assert!(
-            told.contains("the caps in force stay as they are") && told.contains("limt"),
+            lines.len() == 1 && lines[0].contains("year.toml:") && lines[0].contains("more"),
             "{told}"
         );
         world.disk.uproot("caps.d");

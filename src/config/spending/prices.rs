@@ -45,9 +45,10 @@ pub(super) fn read_list(root: Reader<'_>, places: &mut Rows) -> Option<PriceList
     if let Some(list) = list {
         list.finish();
     }
-    let mut rows = Vec::new();
+    let (mut rows, mut has_rows) = (Vec::new(), false);
     for ware in [Ware::Machine, Ware::Disk, Ware::Address] {
         for row in root.tables_in(ware.key()) {
+            has_rows = true;
             // What a row lacks when there is no list at all says nothing of the row.
             if !is_missing {
                 rows.extend(read_rows(ware, &row, &head));
@@ -57,7 +58,7 @@ pub(super) fn read_list(root: Reader<'_>, places: &mut Rows) -> Option<PriceList
             }
         }
     }
-    if rows.is_empty() && read.is_some() {
+    if !has_rows && read.is_some() {
         let wrong = Wrong::new("a list without a price", "[[machine]] with `type` and `per_hour`");
         let problem = Problem::at_place(root.place(), "", wrong).as_warning();
         root.problems().add(problem.found_by(Finding::Absence));

@@ -74,7 +74,7 @@ impl CapsKeeper {
         let texts = texts(config, files);
         let problems = Collector::default();
         let wanted = validate_caps(&texts, currency, config, &problems);
-        problems.into_parts().0.map_err(|problems| problems.to_string())?;
+        problems.into_parts().0.map_err(|problems| problems.in_a_line())?;
         self.budgets = wanted.budgets.into();
         let Some(next) = due(&in_force, &wanted.caps, stood) else { return Ok(()) };
         let (manager, source) = (&shared.home.manager, source(&texts));
