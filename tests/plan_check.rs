@@ -333,6 +333,17 @@ fn about_creates() -> Vec<Case> {
             world.listing = ListingState::Partial { why: "x".into() };
         }),
         made("only what is offered is made", "sold out for good", |world| world.offerings.clear()),
+        made("only what the lists of its machinetype allow is made", "the flavors", |world| {
+            world.policy_of("dune").flavors = vec!["m2".into()];
+        }),
+        made("only what the lists of its machinetype allow is made", "the markets", |world| {
+            let dune = world.policy_of("dune");
+            dune.markets = vec![Market::Preemptible];
+            dune.ranking = Ranking::Price { spreading: 1.0 };
+        }),
+        made("only what the lists of its machinetype allow is made", "the zones", |world| {
+            world.policy_of("dune").zones = vec!["a".into()];
+        }),
         made("no faster than the pace", "one machine", |world| {
             world.policy.pace = Pace::Machines(1);
         }),

@@ -125,8 +125,13 @@ fn world(spec: &Spec) -> World {
         file: "heartbeat".into(),
         every: (every > 0).then(|| minutes(every)),
     });
+    if spec.flags & 128 != 0 {
+        types[0].ranking = Ranking::Price { spreading: 0.0 };
+        types[2].ranking = Ranking::Price { spreading: 1.0 };
+    }
     let mut world = World::new(types);
     world.seed = spec.seed;
+    world.purse = (spec.flags & 128 != 0).then(prices);
     world.offerings = vec![offering("m1", 1), offering("m2", 2), offering("m4", 4)];
     world.offerings.push(Offering {
         availability: Availability::NotUntil(NOON + hours(1)),
@@ -166,6 +171,14 @@ fn world(spec: &Spec) -> World {
         world.archived.push((machine_name("dune", name), NOON - hours(age)));
     }
     world
+}
+
+/// Of two of the flavours the price is known, and the larger is cheaper by the processor; no cap is on anything.
+fn prices() -> Purse {
+    let mut purse = Purse::open();
+    let dear = [(offering("m1", 1).id, priced(2)), (offering("m4", 4).id, priced(5))];
+    purse.costs.prices.extend(dear);
+    purse
 }
 
 /// A volume of each machine, and of one that there never was.

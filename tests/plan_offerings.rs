@@ -91,7 +91,7 @@ fn a_market_that_is_not_listed_is_never_used() {
         let why = plan.report.machinetypes[&machinetype_name("dune")].to_string();
         assert!(why.contains(&format!("one of the markets {listed}")), "{why}");
         let dune = world.policy_of("dune").clone();
-        assert!(first_choice(&world.policy, &dune, &world.offerings).is_err());
+        assert!(first_choice(&world.policy, &dune, (&world.offerings, None)).is_err());
     }
 }
 
@@ -100,7 +100,7 @@ fn flavors_are_ranked_within_a_market() {
     let mut world = world(&BOTH);
     world.policy_of("dune").flavors = vec!["large".into(), "small".into()];
     let dune = world.policy_of("dune").clone();
-    let first = first_choice(&world.policy, &dune, &world.offerings).unwrap();
+    let first = first_choice(&world.policy, &dune, (&world.offerings, None)).unwrap();
     assert_eq!((first.id.flavour.as_str(), first.id.market), ("large", Market::Preemptible));
     stock_out(&mut world, "large", &["a", "b", "c"], Market::Preemptible);
     let made = made_of(&world.plan());

@@ -11,9 +11,10 @@ use vcycle_api::{Clock, Finding, Observe, SystemClock, Verdict};
 
 use super::output::{BAD, BOLD, FAINT, Screen, styled, table, table_text, verdict_cell};
 use super::providers;
+use crate::cycle::costs;
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{MachinetypePolicy, Offering, SpaceName};
-use crate::plan::first_choice;
+use crate::plan::{Costs, first_choice};
 
 /// The longest that one space is asked.
 const LONGEST: Duration = Duration::from_secs(180);
@@ -54,7 +55,9 @@ async fn inspect_space(
     };
     let (provider, findings) = match opened {
         Ok(provider) => {
-            let asked = tokio::time::timeout(LONGEST, ask(provider.as_ref(), space)).await;
+            let costs = |offerings: &[Offering]| costs(setup, space, (offerings, clock.now()));
+            let asked = ask(provider.as_ref(), space, &costs);
+            let asked = tokio::time::timeout(LONGEST, asked).await;
             let late = || {
                 let why = format!("it did not tell all within {} s", LONGEST.as_secs());
                 vec![Finding::fails("the cloud", why)]
@@ -68,12 +71,18 @@ async fn inspect_space(
 }
 
 /// What the provider finds, and what the planner would make of its offerings.
-async fn ask(provider: &dyn Observe, space: &SpaceSetup) -> Vec<Finding> {
+async fn ask(
+    provider: &dyn Observe,
+    space: &SpaceSetup,
+    costs: &dyn Fn(&[Offering]) -> Option<Costs>,
+) -> Vec<Finding> {
     let mut findings = provider.inspect(&space.needs()).await;
     let machinetypes = space.policy.machinetypes.values();
     match provider.offerings().await {
         Ok(offerings) => {
-            findings.extend(machinetypes.map(|policy| machine_of(space, policy, &offerings)));
+            let costs = costs(&offerings);
+            let choice = (&offerings[..], costs.as_ref());
+            findings.extend(machinetypes.map(|policy| machine_of(space, policy, choice)));
         }
         Err(error) => findings.extend(machinetypes.map(|policy| {
             Finding::unknown(format!("machine of {}", policy.name), error.to_string())
@@ -83,9 +92,13 @@ async fn ask(provider: &dyn Observe, space: &SpaceSetup) -> Vec<Finding> {
 }
 
 /// The machine that would be made of a machinetype, limits and stock aside.
-fn machine_of(space: &SpaceSetup, policy: &MachinetypePolicy, offerings: &[Offering]) -> Finding {
+fn machine_of(
+    space: &SpaceSetup,
+    policy: &MachinetypePolicy,
+    choice: (&[Offering], Option<&Costs>),
+) -> Finding {
     let subject = format!("machine of {}", policy.name);
-    match first_choice(&space.policy, policy, offerings) {
+    match first_choice(&space.policy, policy, choice) {
         Ok(Offering { id, processors, memory, .. }) => {
             let noun = if processors.0 == 1 { "processor" } else { "processors" };
             Finding::works(subject, format!("{id}: {processors} {noun}, {memory} MB"))

@@ -9,7 +9,7 @@ use super::public_key::{self, PublicKey};
 use super::reader::Reader;
 use super::source::Placed;
 use super::values;
-use crate::model::{Hs06, Market, Megabytes, Processors, Share};
+use crate::model::{Hs06, Market, Megabytes, Processors, Ranking, Share};
 
 /// As written: `None` is "not written here".
 #[derive(Debug, Clone, Default)]
@@ -24,6 +24,8 @@ pub struct Settings {
     pub flavors: Option<Placed<Vec<String>>>,
     pub markets: Option<Placed<Vec<Market>>>,
     pub zones: Option<Placed<Vec<String>>>,
+    pub rank: Option<Placed<Ranking>>,
+    pub spreading: Option<Placed<f64>>,
     pub mb_per_processor: Option<Placed<Megabytes>>,
     pub processors_limit: Option<Placed<Processors>>,
     pub max_starting_processors: Option<Placed<Processors>>,
@@ -58,6 +60,8 @@ impl Settings {
             flavors: from.get("flavors", |v| values::list(v, values::line)),
             markets: from.get("markets", values::markets),
             zones: from.get("zones", |v| values::list(v, values::line)),
+            rank: from.get("rank", values::ranking),
+            spreading: from.get("spreading", values::spreading),
             mb_per_processor: from
                 .get("mb_per_processor", |v| Ok(Megabytes(values::positive(v)?.into()))),
             processors_limit: limit("processors_limit"),
@@ -101,6 +105,8 @@ impl Settings {
             flavors,
             markets,
             zones,
+            rank,
+            spreading,
             mb_per_processor,
             processors_limit,
             max_starting_processors,

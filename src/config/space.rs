@@ -5,11 +5,13 @@ use std::path::Path;
 
 use super::problem::{Collector, Finding, Problem, Wrong};
 use super::provider::{LocalDirs, read_provider, refuse_shared_dirs};
-use super::reader::Reader;
+use super::reader::{Reader, nearest, one_of};
 use super::source::Placed;
 use super::spending::{read_community, read_metering, read_overstay};
 use super::tree::Value;
-use super::types::{MachinetypeConfig, OptionValue, SpaceConfig, WrittenFile, WrittenOption};
+use super::types::{
+    MachinetypeConfig, OptionValue, ProviderConfig, SpaceConfig, WrittenFile, WrittenOption,
+};
 use super::{defaults, settings::Settings, values};
 use crate::model::{BlastRadius, MachinetypeName, Pace, Processors, SpaceName};
 
@@ -86,6 +88,7 @@ fn read_space(
     let markets = space.get("markets", values::markets).map(|markets| markets.value);
     let overstay = read_overstay(space);
     let metering = read_metering(space);
+    let hs23 = read_hs23(space, provider.as_ref().map(|(provider, _)| provider));
     let (provider, provider_section) = provider?;
     let markets = markets.unwrap_or_else(|| provider.standard_markets());
     Some(SpaceConfig {
@@ -101,6 +104,7 @@ fn read_space(
         blast_radius,
         delete_pause: pause.value,
         delete_pause_max: pause_max.value,
+        hs23,
         metering,
         overstay,
         machinetypes,
@@ -113,6 +117,34 @@ fn warn_zero(problems: &Collector, limit: Option<Placed<u32>>) {
         let wrong = Wrong::new("zero, so nothing is made", "leave the key out for no limit");
         problems.add(Problem::at_value(&limit, wrong).as_warning());
     }
+}
+
+/// `hs23 = { "c7i.2xlarge" = 86 }`: what whole machines deliver.
+fn read_hs23(space: &Reader<'_>, provider: Option<&ProviderConfig>) -> BTreeMap<String, f64> {
+    let known = provider.and_then(ProviderConfig::flavours);
+    let measured = space.values_of("hs23").into_iter().filter_map(|(flavour, name_at, written)| {
+        let is_unknown = known.is_some_and(|known| !known.contains(&flavour));
+        if let (true, Some(known)) = (is_unknown, known) {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let right = match nearest(&flavour, &known) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => one_of(&known),
+            };
+            let wrong = Wrong::new("this space makes no machine of this type", right);
+            let problem = Problem::at_place(&name_at, written.key.as_str(), wrong);
+            space.problems().add(problem.as_warning());
+        }
+        match values::above_zero(written.value) {
+            Ok(hs23) => Some((flavour, hs23)),
+            Err(Wrong { wrong, .. }) => {
+                let right =
+                    "HS23 of the whole machine, above zero: \"NAME\" = 86, the name in quotes";
+                space.problems().add(Problem::at_value(&written, Wrong::new(wrong, right)));
+                None
+            }
+        }
+    });
+    measured.collect()
 }
 
 fn read_blast_radius(space: &Reader<'_>) -> BlastRadius {

@@ -140,6 +140,8 @@ pub struct SpaceConfig {
     pub delete_pause: Duration,
     /// As in [`crate::model::SpacePolicy`].
     pub delete_pause_max: Duration,
+    /// As in [`crate::model::SpacePolicy`].
+    pub hs23: BTreeMap<String, f64>,
     /// Whether its machines cost money.
     pub metering: Metering,
     /// How much longer than to its hard end a machine here is reserved. `None`: as `[spending]` says.
@@ -182,6 +184,15 @@ impl ProviderConfig {
             Self::OpenStack(openstack) => openstack.region.as_deref().unwrap_or_default(),
             Self::Aws(aws) => &aws.region,
             Self::Gcp(gcp) => &gcp.region,
+        }
+    }
+
+    /// The flavours that it can have, where the configuration names them.
+    pub fn flavours(&self) -> Option<&[String]> {
+        match self {
+            Self::Local(_) | Self::Sim(_) | Self::OpenStack(_) => None,
+            Self::Aws(aws) => Some(&aws.instance_types),
+            Self::Gcp(gcp) => Some(&gcp.machine_types),
         }
     }
 

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::defaults;
 use super::problem::Wrong;
 use super::tree::Value;
-use crate::model::{Market, Pace, Share, Timestamp};
+use crate::model::{Market, Pace, Ranking, Share, Timestamp};
 use vcycle_api::InvalidName;
 
 /// What a reader of values gives.
@@ -326,6 +327,24 @@ pub fn markets(value: &Value) -> Read<Vec<Market>> {
         (false, true) => Err(Wrong::new("the same market twice", RIGHT)),
         (false, false) => Ok(markets),
     }
+}
+
+/// What decides which offering comes first.
+pub fn ranking(value: &Value) -> Read<Ranking> {
+    const RIGHT: &str = "\"listed\" (the order of `markets`, `flavors` and `zones`) or \"price\" (the cheapest work first)";
+    match text(value)?.as_str() {
+        "listed" => Ok(Ranking::Listed),
+        "price" => Ok(Ranking::Price { spreading: defaults::SPREADING }),
+        other => Err(Wrong::new(format!("{other:?} is no such order"), RIGHT)),
+    }
+}
+
+/// How strongly machines are spread over offerings.
+pub fn spreading(value: &Value) -> Read<f64> {
+    const RIGHT: &str = "a number from 0 (the cheapest first) to 4, without quotes";
+    let number = number(value, RIGHT)?;
+    let is_right = (0.0..=4.0).contains(&number);
+    if is_right { Ok(number) } else { Err(Wrong::new("out of range", RIGHT)) }
 }
 
 /// The name of a file that a machine puts: one path segment.

@@ -92,11 +92,12 @@ fn complete(
         entries.extend(read_entry(&texts, problems).map(|entry| (name, entry)));
     }
     let files = read_files((&config, &entries), watched, &mut digest);
+    let spending = config.spending.as_ref();
     let spaces = config
         .spaces
         .iter()
         .map(|(name, space)| {
-            (name.clone(), Arc::new(resolve_space(space, &entries, &files, problems)))
+            (name.clone(), Arc::new(resolve_space((space, spending), &entries, &files, problems)))
         })
         .collect();
     Setup { config, spaces, digest: short_hex(&digest.finalize()) }

@@ -14,19 +14,20 @@ use crate::config::public_key::key_of;
 use crate::config::reader::{nearest, one_of};
 use crate::config::settings::Settings;
 use crate::config::{
-    Collector, Finding, MachinetypeConfig, Placed, Problem, PublicKey, SpaceConfig, WrittenFile,
-    WrittenOption, Wrong, defaults,
+    Collector, Finding, MachinetypeConfig, Placed, Problem, PublicKey, SpaceConfig,
+    SpendingSettings, WrittenFile, WrittenOption, Wrong, defaults,
 };
 use crate::model::{
-    Breaker, EntryName, EntryRef, HeartbeatRule, MachinetypePolicy, Share, SpacePolicy,
+    Breaker, EntryName, EntryRef, HeartbeatRule, MachinetypePolicy, Ranking, Share, SpacePolicy,
 };
 
 /// Contents of the files named in `[...files]`, by path; or why one could not be read.
 pub type FileContents = BTreeMap<PathBuf, Result<Arc<str>, String>>;
 
 /// Resolves one space. Machinetypes with problems are left out, after their problems are noted.
+/// `spending`: whether prices are known at all.
 pub fn resolve_space(
-    space: &SpaceConfig,
+    (space, spending): (&SpaceConfig, Option<&SpendingSettings>),
     entries: &BTreeMap<EntryName, Entry>,
     files: &FileContents,
     problems: &Collector,
@@ -37,7 +38,17 @@ pub fn resolve_space(
         // An entry that is missing or broken has been reported where it was looked for.
         let Some(entry) = entries.get(&machinetype.entry.value) else { continue };
         let settings = machinetype.settings.over(&entry.defaults);
-        let policy = policy(space, machinetype, entry, &settings, problems);
+        let policy = policy(space, machinetype, entry, &settings);
+        Settle {
+            policy: &policy,
+            settings: &settings,
+            machinetype,
+            entry,
+            space,
+            spending,
+            problems,
+        }
+        .check();
         policies.insert(name.clone(), policy);
         let definition = definition(machinetype, entry, &settings, files, problems);
         definitions.insert(name.clone(), definition);
@@ -54,6 +65,7 @@ pub fn resolve_space(
         taken_back_after: space.provider.taken_back_after(),
         delete_pause: space.delete_pause,
         delete_pause_max: space.delete_pause_max,
+        hs23: space.hs23.clone(),
         machinetypes: policies,
     };
     SpaceSetup { policy, machinetypes: definitions }
@@ -88,14 +100,12 @@ fn policy(
     space: &SpaceConfig,
     machinetype: &MachinetypeConfig,
     entry: &Entry,
-    settings: &Settings,
-    problems: &Collector,
+    s: &Settings,
 ) -> MachinetypePolicy {
-    let s = settings;
     let fizzle = or(s.fizzle.as_ref(), defaults::FIZZLE);
     let max_wallclock = or(s.max_wallclock.as_ref(), defaults::MAX_WALLCLOCK);
     let standard = defaults::BREAKER;
-    let policy = MachinetypePolicy {
+    MachinetypePolicy {
         name: machinetype.name.clone(),
         entry: entry.name.clone(),
         entry_version: entry.version.clone(),
@@ -108,6 +118,7 @@ fn policy(
         flavors: or(s.flavors.as_ref(), Vec::new()),
         markets: or(s.markets.as_ref(), space.markets.clone()),
         zones: or(s.zones.as_ref(), Vec::new()),
+        ranking: ranking(s),
         mb_per_processor: or(s.mb_per_processor.as_ref(), defaults::MB_PER_PROCESSOR),
         processors_limit: value(s.processors_limit.as_ref()),
         max_starting_processors: value(s.max_starting_processors.as_ref()),
@@ -126,9 +137,16 @@ fn policy(
             pause_max: or(s.breaker_pause_max.as_ref(), standard.pause_max),
         },
         grace: or(s.grace.as_ref(), defaults::GRACE),
-    };
-    Settle { policy: &policy, settings, machinetype, entry, space, problems }.check();
-    policy
+    }
+}
+
+fn ranking(settings: &Settings) -> Ranking {
+    match or(settings.rank.as_ref(), Ranking::Listed) {
+        Ranking::Listed => Ranking::Listed,
+        Ranking::Price { spreading } => {
+            Ranking::Price { spreading: or(settings.spreading.as_ref(), spreading) }
+        }
+    }
 }
 
 /// The heartbeat: a file named in neither place, or emptied in the configuration, means none.

@@ -5,9 +5,10 @@ use super::entry::Entry;
 use crate::config::settings::Settings;
 use crate::config::values::show_duration;
 use crate::config::{
-    Collector, Finding, MachinetypeConfig, Place, Placed, Problem, SpaceConfig, Wrong,
+    Collector, Finding, MachinetypeConfig, Metering, Place, Placed, Problem, SpaceConfig,
+    SpendingSettings, Wrong,
 };
-use crate::model::MachinetypePolicy;
+use crate::model::{MachinetypePolicy, Ranking};
 
 /// A machinetype with everything that its settings must agree with.
 pub(super) struct Settle<'a> {
@@ -21,6 +22,8 @@ pub(super) struct Settle<'a> {
     pub(super) entry: &'a Entry,
     /// The space.
     pub(super) space: &'a SpaceConfig,
+    /// `[spending]`, with which prices are known.
+    pub(super) spending: Option<&'a SpendingSettings>,
     /// Where problems go.
     pub(super) problems: &'a Collector,
 }
@@ -39,6 +42,7 @@ impl Settle<'_> {
         self.check_times();
         self.check_heartbeat();
         self.check_lists();
+        self.check_ranking();
     }
 
     /// A problem of two settings: at the first that is written, naming the other.
@@ -160,6 +164,35 @@ impl Settle<'_> {
             let wall = spot(s.max_wallclock.as_ref());
             let problem = self.problem(spot(s.heartbeat.as_ref()), wall, wrong);
             self.problems.add(problem.as_warning());
+        }
+    }
+
+    /// An order by price where no price is known would be an order by nothing.
+    fn check_ranking(&self) {
+        let s = self.settings;
+        let (rank, spreading) = (spot(s.rank.as_ref()), spot(s.spreading.as_ref()));
+        let wrong = match (self.policy.ranking, self.spending) {
+            (Ranking::Listed, _) => spreading.map(|_| {
+                Wrong::new("`spreading` without an order by price", "`rank = \"price\"` as well")
+            }),
+            (Ranking::Price { spreading: _ }, None) => Some(Wrong::new(
+                "no price is known: there is no [spending] that can be used",
+                "[spending] with price lists, or `rank = \"listed\"`",
+            )),
+            (Ranking::Price { spreading: _ }, Some(_)) => match self.space.metering() {
+                Metering::Priced => None,
+                Metering::Unmetered => Some(Wrong::new(
+                    "machines of this space cost nothing by the hour, so no price tells them apart",
+                    "`rank = \"listed\"`, or prices for this space in place of `price = \"unmetered\"`",
+                )),
+            },
+        };
+        if let Some(wrong) = wrong {
+            let (first, second) = match self.policy.ranking {
+                Ranking::Listed => (spreading, rank),
+                Ranking::Price { spreading: _ } => (rank, None),
+            };
+            self.problems.add(self.problem(first, second, wrong));
         }
     }
 

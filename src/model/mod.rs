@@ -13,7 +13,9 @@ pub mod view;
 
 pub use outcome::{Effect, EndKind, Ended, OutcomeRules, ShutdownMessage};
 pub use phase::{Phase, phase_of};
-pub use policy::{BlastRadius, Breaker, HeartbeatRule, MachinetypePolicy, Pace, SpacePolicy};
+pub use policy::{
+    BlastRadius, Breaker, HeartbeatRule, MachinetypePolicy, Pace, Ranking, SpacePolicy,
+};
 pub use record::{
     DeleteReason, Deletion, Drain, DrainReason, EndFact, EndState, EntryRef, Evidence, Gone,
     LateRejection, MachineRecord, Rejection,

@@ -34,6 +34,8 @@ pub struct SpacePolicy {
     pub delete_pause: Duration,
     /// Longest pause between two deletes of one machine (ancestor: 60 minutes).
     pub delete_pause_max: Duration,
+    /// What a whole machine delivers, in HS23, of flavours of which that was measured.
+    pub hs23: BTreeMap<String, f64>,
     /// Its machinetypes.
     pub machinetypes: BTreeMap<MachinetypeName, MachinetypePolicy>,
 }
@@ -55,6 +57,19 @@ pub struct BlastRadius {
     pub machines: u32,
     /// Hold back when more than this fraction of the running machines looks dead in one cycle.
     pub fraction: f64,
+}
+
+/// What decides which offering comes first, among those that a machinetype may be made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Ranking {
+    /// The order of its lists.
+    Listed,
+    /// What an hour of work costs; its lists only say what may be used.
+    Price {
+        /// How strongly machines are spread over offerings. 0: the cheapest first; 1: what is used twice as much must
+        /// cost half as much.
+        spreading: f64,
+    },
 }
 
 /// When failures stop a machinetype, per offering, and when it is tried again.
@@ -99,6 +114,8 @@ pub struct MachinetypePolicy {
     pub markets: Vec<Market>,
     /// Zones that may be used, best first; empty: any, each as good as the others.
     pub zones: Vec<String>,
+    /// Whether the order of these lists counts.
+    pub ranking: Ranking,
     /// Memory that each processor needs.
     pub mb_per_processor: Megabytes,
     /// Most processors of this machinetype in this space.

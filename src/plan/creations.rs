@@ -12,7 +12,7 @@ use crate::model::{
 use super::gates::Gatekeeper;
 use super::judge::Judged;
 use super::limits::{Budget, Full, check_limits};
-use super::offerings::{Candidate, Choosing, Scarcity, Usable, best, candidates, spread};
+use super::offerings::{Candidate, Choosing, Scarcity, Usable, best, candidates, spread, why_this};
 use super::rng::Stream;
 use super::spending::{Pays, Purse};
 use super::usage::Usage;
@@ -295,7 +295,7 @@ impl<'a> Wave<'_, 'a> {
         let because = if is_probe {
             format!("one probe of {} after failures in a row", offering.id)
         } else {
-            because(contender, self)
+            because(contender, self, &offering.id)
         };
         self.machines.push(NewMachine {
             tags,
@@ -311,7 +311,7 @@ impl<'a> Wave<'_, 'a> {
     }
 }
 
-fn because(contender: &Contender<'_>, wave: &Wave<'_, '_>) -> String {
+fn because(contender: &Contender<'_>, wave: &Wave<'_, '_>, offering: &OfferingId) -> String {
     let policies = || wave.input.policy.machinetypes.values();
     let weights: f64 = policies()
         .filter_map(|policy| Some(wave.usage.types.get(&policy.name)?.weight(policy)))
@@ -320,11 +320,13 @@ fn because(contender: &Contender<'_>, wave: &Wave<'_, '_>) -> String {
     let policy = contender.policy;
     let own = wave.usage.types.get(&policy.name).map_or(0.0, |own| own.weight(policy));
     let share = if weights > 0.0 { own / weights } else { 0.0 };
+    let why_this = why_this(&contender.candidates, offering);
     format!(
-        "{} has {:.0} % of the running weight, its target is {:.0} %",
+        "{} has {:.0} % of the running weight, its target is {:.0} %{}",
         policy.name,
         100.0 * share,
-        100.0 * policy.target_share.weight() / shares
+        100.0 * policy.target_share.weight() / shares,
+        why_this.map(|why| format!("; {why}")).unwrap_or_default()
     )
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Reading order: `judge` and `learn` (what follows from a sighting), `blast` (when to suspect
 //! ourselves), `deletions`, `drains`, `housekeeping`, `side`; then for creations `usage`, `history`,
-//! `breaker`, `offerings`, `gates`, `limits`, `spending`, `creations`; last `alarms`, `doubt`, `check`, `snapshot`.
+//! `breaker`, `ranking`, `offerings`, `gates`, `limits`, `spending`, `creations`; last `alarms`, `doubt`, `check`, `snapshot`.
 
 mod alarms;
 mod blast;
@@ -21,6 +21,7 @@ mod judge;
 mod learn;
 mod limits;
 mod offerings;
+mod ranking;
 mod rng;
 mod side;
 mod snapshot;

@@ -1,18 +1,21 @@
 //! What a machinetype can be made of now: what fits, in the order of preference, without what is
 //! out of stock or behind an open breaker. A pure memory: it is folded from past ends.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{
-    Availability, MachinetypePolicy, Market, Megabytes, Offering, OfferingId, Processors,
+    Availability, MachinetypePolicy, Market, Megabytes, Offering, OfferingId, Processors, Ranking,
     SpacePolicy, Timestamp,
 };
 
 use super::breaker::{Allows, Breakers, Witness};
 use super::history::History;
 use super::judge::Judged;
+use super::ranking::{Appraisal, Appraiser};
 use super::rng::fnv;
+use super::spending::Costs;
 use super::{PlanInput, Reason};
 
 /// First pause after a stock-out: stock usually returns within minutes.
@@ -83,12 +86,38 @@ pub(super) enum Usable {
     No(Reason),
 }
 
+impl Usable {
+    fn is_now(&self) -> bool {
+        match self {
+            Self::Yes | Self::OneProbe => true,
+            Self::No(_) => false,
+        }
+    }
+}
+
 /// An offering that fits a machinetype.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate<'a> {
     pub(super) offering: &'a Offering,
     pub(super) usable: Usable,
     rank: Rank<'a>,
+    /// Where the price decides: what it is worth now. `rank` is then the order of those that are equally good.
+    appraisal: Option<Appraisal>,
+}
+
+impl Candidate<'_> {
+    /// Whether it is used sooner than another that stands behind it in the list.
+    fn before(&self, other: &Self) -> Ordering {
+        cheaper((&self.rank, self.appraisal.as_ref()), (&other.rank, other.appraisal.as_ref()))
+    }
+}
+
+/// A place in an order by price. Equal where the lists decide: then the places in the list count alone.
+type Priced<'r, 'a> = (&'r Rank<'a>, Option<&'r Appraisal>);
+
+fn cheaper((a, one): Priced<'_, '_>, (b, other): Priced<'_, '_>) -> Ordering {
+    let (Some(one), Some(other)) = (one, other) else { return Ordering::Equal };
+    a.first_taken_back.cmp(&b.first_taken_back).then_with(|| one.merit().total_cmp(&other.merit()))
 }
 
 /// How good an offering is for a machinetype: the least is the best. Those that differ only in a zone that
@@ -96,8 +125,8 @@ pub(super) struct Candidate<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank<'a> {
     market: usize,
-    /// Taken back lately, where somebody named the flavors: each will do.
-    named_taken_back: bool,
+    /// Taken back lately, where somebody named the flavors or the price decides: each will do.
+    first_taken_back: bool,
     flavor: usize,
     processors: Processors,
     memory: Megabytes,
@@ -117,16 +146,22 @@ impl<'a> Rank<'a> {
     ) -> Option<Self> {
         let Offering { id, processors, memory, attached: _, price: _, availability: _ } = offering;
         let taken_back = scarcity.taken_back.contains(id);
+        let is_listed = match policy.ranking {
+            Ranking::Listed => true,
+            Ranking::Price { spreading: _ } => false,
+        };
+        // Without an order of preference all that is allowed is equally good.
+        let ranked = |place: usize| if is_listed { place } else { 0 };
         Some(Self {
-            market: place(&policy.markets, &id.market)?,
-            named_taken_back: taken_back && !policy.flavors.is_empty(),
-            flavor: place(&policy.flavors, &id.flavour)?,
+            market: ranked(place(&policy.markets, &id.market)?),
+            first_taken_back: taken_back && !(is_listed && policy.flavors.is_empty()),
+            flavor: ranked(place(&policy.flavors, &id.flavour)?),
             processors: *processors,
             memory: *memory,
             taken_back,
             kind: id.market,
             flavour: &id.flavour,
-            zone: place(&policy.zones, &id.zone)?,
+            zone: ranked(place(&policy.zones, &id.zone)?),
         })
     }
 }
@@ -150,9 +185,12 @@ pub(super) struct Choosing<'h, 'a> {
 /// Everything that fits a machinetype, best first, with whether it can be used now.
 pub(super) fn candidates<'a>(
     input: &PlanInput<'a>,
-    policy: &MachinetypePolicy,
+    policy: &'a MachinetypePolicy,
     choosing: &Choosing<'_, 'a>,
 ) -> Vec<Candidate<'a>> {
+    let costs = input.spending.map(|spending| spending.costs);
+    let machines = choosing.machines.iter().map(|machine| &machine.view.record.offering);
+    let appraiser = Appraiser::of(input.policy, policy, costs, machines);
     let mut fitting: Vec<(Rank<'_>, &Offering)> = input
         .offerings
         .iter()
@@ -170,31 +208,41 @@ pub(super) fn candidates<'a>(
             offering,
             usable: usable(input, policy, offering, choosing),
             rank,
+            appraisal: appraiser.as_ref().map(|appraiser| appraiser.appraise(offering)),
         })
         .collect()
 }
 
-/// A machine is made of this offering: the next one goes to another zone, if there is one that is as good.
+/// A machine is made of this offering: it is fuller now, and the next one goes to another zone, if there is one that is as
+/// good.
 pub(super) fn spread(candidates: &mut [Candidate<'_>], used: &OfferingId) {
     let Some(from) = candidates.iter().position(|c| c.offering.id == *used) else { return };
+    if let Some(appraisal) = &mut candidates[from].appraisal {
+        appraisal.fill();
+    }
     let rank = candidates[from].rank;
     let alike = candidates[from..].iter().take_while(|c| c.rank == rank).count();
     candidates[from..from + alike].rotate_left(1);
 }
 
-/// What a machinetype would be made of first, were everything in stock; or why nothing of all this will do.
+/// What a machinetype would be made of first, were everything in stock and nothing made yet; or why nothing of all this
+/// will do. `costs`: what is known of prices.
 pub fn first_choice<'o>(
     space: &SpacePolicy,
     policy: &MachinetypePolicy,
-    offerings: &'o [Offering],
+    (offerings, costs): (&'o [Offering], Option<&Costs>),
 ) -> Result<&'o Offering, Reason> {
-    let fitting = offerings.iter().filter(|o| fits(space, policy, o));
+    let appraiser = Appraiser::of(space, policy, costs, std::iter::empty());
     let nothing = Scarcity::default();
-    let ranked = fitting.filter_map(|offering| {
-        Some(((Rank::of(policy, offering, &nothing)?, &offering.id), offering))
+    let ranked = offerings.iter().filter(|o| fits(space, policy, o)).filter_map(|offering| {
+        let appraisal = appraiser.as_ref().map(|appraiser| appraiser.appraise(offering));
+        Some((Rank::of(policy, offering, &nothing)?, appraisal, offering))
     });
-    let first = ranked.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, offering)| offering);
-    first.ok_or_else(|| Reason::NothingFits { needs: needs(policy) })
+    let first = ranked.min_by(|(a, one, first), (b, other, second)| {
+        let by_rank = || (a, &first.id).cmp(&(b, &second.id));
+        cheaper((a, one.as_ref()), (b, other.as_ref())).then_with(by_rank)
+    });
+    first.map(|(.., offering)| offering).ok_or_else(|| Reason::NothingFits { needs: needs(policy) })
 }
 
 /// Whether a machine of this offering suits the machinetype, and can exist within the limits at
@@ -256,20 +304,29 @@ pub(super) fn best<'c, 'a>(
     policy: &MachinetypePolicy,
     candidates: &'c [Candidate<'a>],
 ) -> Result<&'c Candidate<'a>, Reason> {
+    // Of those that are equally good the first in the list.
+    let usable = candidates.iter().filter(|candidate| candidate.usable.is_now());
+    if let Some(best) = usable.min_by(|one, other| one.before(other)) {
+        return Ok(best);
+    }
     let mut why_not: Option<(&Reason, Option<Timestamp>)> = None;
     for candidate in candidates {
-        match &candidate.usable {
-            Usable::Yes | Usable::OneProbe => return Ok(candidate),
-            Usable::No(reason) => {
-                let until = ends_at(reason);
-                if why_not.is_none_or(|(_, first)| until < first) {
-                    why_not = Some((reason, until));
-                }
+        if let Usable::No(reason) = &candidate.usable {
+            let until = ends_at(reason);
+            if why_not.is_none_or(|(_, first)| until < first) {
+                why_not = Some((reason, until));
             }
         }
     }
     Err(why_not
         .map_or_else(|| Reason::NothingFits { needs: needs(policy) }, |(reason, _)| reason.clone()))
+}
+
+/// Where the price decides: why a machine is made of this offering and of no other.
+pub(super) fn why_this(candidates: &[Candidate<'_>], chosen: &OfferingId) -> Option<String> {
+    let appraisal = candidates.iter().find(|c| c.offering.id == *chosen)?.appraisal?;
+    let usable = candidates.iter().filter(|candidate| candidate.usable.is_now()).count();
+    Some(appraisal.words(chosen, usable))
 }
 
 /// When a reason ends by itself, if that is known. A running probe (`None`) may end at any time.

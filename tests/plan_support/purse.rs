@@ -28,16 +28,10 @@ pub(crate) struct Purse {
 /// An hour of the flavour `m1` costs one pound, to the second; a machine may be there an hour longer than its hard end; one
 /// cap is on everything.
 pub(crate) fn purse(cap: Cap) -> Purse {
-    let costs = Costs {
-        metering: Metering::Priced,
-        provider: ProviderName::parse("sim").unwrap(),
-        communities: BTreeMap::new(),
-        prices: BTreeMap::from([(offering("m1", 1).id, priced(1))]),
-        overstay: Duration::from_secs(3600),
-    };
-    let book =
-        written(Book::default(), vec![Event::CapsSet { caps: vec![cap], source: String::new() }]);
-    Purse { costs, book, to_end: ToEnd::new(), orders: Vec::new(), stopped: None }
+    let mut purse = Purse::open();
+    purse.costs.prices.insert(offering("m1", 1).id, priced(1));
+    let caps = Event::CapsSet { caps: vec![cap], source: String::new() };
+    Purse { book: written(Book::default(), vec![caps]), ..purse }
 }
 
 /// A cap for the year of the tests.
@@ -88,10 +82,15 @@ pub(crate) fn wanted(community: &str) -> Orders {
 /// So many pounds an hour.
 pub(crate) fn priced(pounds: i64) -> OfferingPrice {
     let hourly = Amount::from_units(pounds);
+    usually((hourly, hourly))
+}
+
+/// Reserved at so much an hour; it usually costs so much.
+pub(crate) fn usually((hourly, expected): (Amount, Amount)) -> OfferingPrice {
     OfferingPrice::Priced(Box::new(PricedOffering {
         tariff: Tariff { hourly, minimum: Duration::ZERO, granularity: Duration::from_secs(1) },
         quoted: Money { amount: hourly, currency: gbp() },
-        expected: hourly,
+        expected,
         spot_ceiling: None,
         parts: Vec::new(),
     }))
@@ -126,6 +125,19 @@ pub(crate) fn written(mut book: Book, events: Vec<Event>) -> Book {
 }
 
 impl Purse {
+    /// Without a cap and without a price; a machine may be there an hour longer than its hard end.
+    pub(crate) fn open() -> Self {
+        let costs = Costs {
+            metering: Metering::Priced,
+            provider: ProviderName::parse("sim").unwrap(),
+            communities: BTreeMap::new(),
+            prices: BTreeMap::new(),
+            overstay: Duration::from_secs(3600),
+        };
+        let (book, to_end, orders) = (Book::default(), ToEnd::new(), Vec::new());
+        Self { costs, book, to_end, orders, stopped: None }
+    }
+
     /// As a plan sees it.
     pub(crate) fn view(&self) -> Spending<'_> {
         Spending {

@@ -1,5 +1,7 @@
 //! The line language of `tests/scenarios`: reads a story, asks the planner, writes its answers.
 
+mod money;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -60,7 +62,9 @@ impl Story {
                 self.world.quota_stop = Some(QuotaStop { at: self.world.now, used });
             }
             ["offering", flavour, processors, rest @ ..] => {
-                let new = read_offering(self.world.now, flavour, number(processors)?, rest)?;
+                let (price, rest) = money::split(rest);
+                let new = read_offering(self.world.now, flavour, number(processors)?, &rest)?;
+                money::set_price(&mut self.world, &new.id, &price)?;
                 self.world.offerings.retain(|old| old.id != new.id);
                 self.world.offerings.push(new);
             }
@@ -213,6 +217,13 @@ impl Story {
                 "hs06" => policy.hs06_per_processor = Some(Hs06(decimal(value)?)),
                 "mb_per_processor" => policy.mb_per_processor = Megabytes(number(value)?.into()),
                 "flavors" => policy.flavors = value.split(',').map(str::to_owned).collect(),
+                "zones" => policy.zones = value.split(',').map(str::to_owned).collect(),
+                "markets" => {
+                    let markets: Result<_, String> = value.split(',').map(money::market).collect();
+                    policy.markets = markets?;
+                }
+                "rank" => policy.ranking = money::ranking(value)?,
+                "spreading" => policy.ranking = Ranking::Price { spreading: decimal(value)? },
                 "backoff" => policy.backoff = duration(value)?,
                 "fizzle" => policy.fizzle = duration(value)?,
                 "start_timeout" => policy.start_timeout = duration(value)?,
@@ -237,7 +248,7 @@ impl Story {
         let since = duration(since)?;
         let offering = rest.iter().find_map(|word| word.strip_prefix("on="));
         let made_of = match offering {
-            Some(flavour) => self.world.offerings.iter().find(|o| o.id.flavour == flavour).cloned(),
+            Some(what) => self.world.offerings.iter().find(|o| money::is(&o.id, what)).cloned(),
             None => None,
         };
         let view = match state {
@@ -301,8 +312,8 @@ impl Story {
     }
 
     fn past(&mut self, name: &str, ago: &str, words: &[&str]) -> Outcome {
-        let (words, flavour) = match words {
-            [words @ .., "on", flavour] => (words, Some(*flavour)),
+        let (words, what) = match words {
+            [words @ .., "on", what] => (words, Some(*what)),
             words => (words, None),
         };
         let kind = match words {
@@ -317,9 +328,10 @@ impl Story {
             _ => return Err("not an end".into()),
         };
         self.world.past(name, duration(ago)?, kind);
-        if let Some(flavour) = flavour {
-            let ended = self.world.past.last_mut().expect("just added");
-            ended.offering.flavour = flavour.to_owned();
+        if let Some(what) = what {
+            let known = self.world.offerings.iter().find(|o| money::is(&o.id, what));
+            let id = known.ok_or("that is not offered")?.id.clone();
+            self.world.past.last_mut().expect("just added").offering = id;
         }
         Ok(())
     }

@@ -456,6 +456,7 @@ fn setup_of(state_dir: PathBuf, server: ServerConfig) -> Arc<Setup> {
         taken_back_after: None,
         delete_pause: Duration::from_secs(60),
         delete_pause_max: Duration::from_secs(3600),
+        hs23: BTreeMap::new(),
         machinetypes: BTreeMap::new(),
     };
     let definition = |dns: &[&str]| Definition {

@@ -12,6 +12,38 @@ use super::Rate;
 /// Work of a processor in an hour where nobody measured: about 10 HS23.
 pub const HS23_OF_A_PROCESSOR: f64 = 10.0;
 
+/// What a machine of an offering costs, and the work that it does for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Worth {
+    /// What it costs.
+    pub price: Rate,
+    /// Its processors.
+    pub processors: u32,
+    /// What all its processors deliver, where that was measured.
+    pub hs23: Option<f64>,
+}
+
+impl Worth {
+    /// What all its processors deliver, in HS23: as measured, or assumed from their number.
+    pub fn work(self) -> f64 {
+        let assumed = f64::from(self.processors) * HS23_OF_A_PROCESSOR;
+        self.hs23.filter(|hs23| *hs23 > 0.0).unwrap_or(assumed)
+    }
+
+    /// Price for a unit of work, in the ledger's currency for an HS23 hour; infinite where no work is done.
+    pub fn price_of_work(self) -> f64 {
+        let work = self.work();
+        let price = self.price.in_an_hour().nanos() as f64 / 1e9;
+        if work > 0.0 { price / work } else { f64::INFINITY }
+    }
+
+    /// `price of work * filled ^ spreading`: the smaller, the better. `filled` is how full the offering is with one machine
+    /// more: a part of the most that it can hold; where that is the same for all that are compared, so many machines.
+    pub fn merit(self, filled: f64, spreading: f64) -> f64 {
+        self.price_of_work() * filled.powf(spreading)
+    }
+}
+
 /// An offering that a machine could be made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
@@ -30,27 +62,19 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// What all its processors deliver, in HS23: as measured, or assumed from their number.
-    pub fn work(&self) -> f64 {
-        let assumed = f64::from(self.processors) * HS23_OF_A_PROCESSOR;
-        self.hs23.filter(|hs23| *hs23 > 0.0).unwrap_or(assumed)
-    }
-
-    /// Price for a unit of work, in the ledger's currency for an HS23 hour; infinite where no work is done.
-    pub fn price_of_work(&self) -> f64 {
-        let work = self.work();
-        let price = self.price.in_an_hour().nanos() as f64 / 1e9;
-        if work > 0.0 { price / work } else { f64::INFINITY }
+    /// What a machine of it costs, and does.
+    pub fn worth(&self) -> Worth {
+        Worth { price: self.price, processors: self.processors, hs23: self.hs23 }
     }
 
     /// `price of work * ((running + 1) / most) ^ spreading`: the smaller, the better; infinite when it is full.
     pub fn merit(&self, spreading: f64) -> f64 {
-        let Some(most) = self.most else { return self.price_of_work() };
+        let Some(most) = self.most else { return self.worth().price_of_work() };
         if self.running >= most {
             return f64::INFINITY;
         }
         let filled = (f64::from(self.running) + 1.0) / f64::from(most);
-        self.price_of_work() * filled.powf(spreading)
+        self.worth().merit(filled, spreading)
     }
 }
 
@@ -62,7 +86,7 @@ pub fn best<'a, K>(offers: impl Iterator<Item = (K, &'a Offer)>, spreading: f64)
 }
 
 fn order((a, one): (f64, &Offer), (b, other): (f64, &Offer)) -> Ordering {
-    let by_price = || one.price_of_work().total_cmp(&other.price_of_work());
+    let by_price = || one.worth().price_of_work().total_cmp(&other.worth().price_of_work());
     let by_name = || one.offering.cmp(&other.offering);
     a.total_cmp(&b).then_with(by_price).then_with(by_name)
 }

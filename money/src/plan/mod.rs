@@ -27,7 +27,7 @@ pub use advice::{Advice, CommunityAdvice, Forecast, Landing, Pace, Role, Why};
 pub use budget::{Budget, InvalidBudget, Priority, Term};
 pub use controller::Controller;
 pub use ledger::{GUARANTEED, Habit, Orders, Standpoint};
-pub use merit::{HS23_OF_A_PROCESSOR, Offer, best, rank};
+pub use merit::{HS23_OF_A_PROCESSOR, Offer, Worth, best, rank};
 pub use projection::{Assumed, DayAhead, Outlook, Projection};
 pub use rate::Rate;
 pub use recent::Recent;

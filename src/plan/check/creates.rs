@@ -66,6 +66,8 @@ fn one(input: &PlanInput<'_>, new: &NewMachine) -> Verdict {
     let in_time =
         tags.deadline > input.now && input.ends_at().is_none_or(|end| tags.deadline <= end);
     ensure(in_time, "a machine ends before its space does", detail)?;
+    let is_allowed = policy.is_some_and(|policy| is_listed(policy, &new.offering.id));
+    ensure(is_allowed, "only what the lists of its machinetype allow is made", detail)?;
     let needs = policy.map(|policy| input.now + policy.min_wallclock);
     let has_time = input.ends_at().is_none_or(|end| needs.is_none_or(|at| at <= end));
     ensure(has_time, "a machine has min_wallclock before its space ends", detail)?;
@@ -80,6 +82,14 @@ fn one(input: &PlanInput<'_>, new: &NewMachine) -> Verdict {
         && tags.space == input.policy.space
         && tags.generation == input.generation;
     ensure(identity, "a new machine carries our identity", detail)
+}
+
+/// Whatever their order means, nothing is made that is in a list of others only.
+fn is_listed(policy: &MachinetypePolicy, id: &OfferingId) -> bool {
+    let MachinetypePolicy { flavors, markets, zones, .. } = policy;
+    (flavors.is_empty() || flavors.contains(&id.flavour))
+        && (markets.is_empty() || markets.contains(&id.market))
+        && (zones.is_empty() || zones.contains(&id.zone))
 }
 
 /// Backoff, the gate after it, and the breakers.

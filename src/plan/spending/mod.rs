@@ -78,6 +78,17 @@ impl Costs {
         }
     }
 
+    /// What an hour of a machine will probably cost, disks and addresses included; `None`: nobody knows. Of what may be
+    /// taken back it is the usual price, and not the ceiling or the price on demand at which it is reserved.
+    pub(super) fn usual(&self, offering: &OfferingId) -> Option<Rate> {
+        match self.prices.get(offering) {
+            _ if self.metering == Metering::Unmetered => Some(Rate::ZERO),
+            Some(OfferingPrice::Unmetered) => Some(Rate::ZERO),
+            Some(OfferingPrice::Priced(priced)) => Some(Rate::hourly(priced.expected)),
+            Some(OfferingPrice::Unpriced(_)) | None => None,
+        }
+    }
+
     /// What is reserved for a machine that may cost from a time on.
     ///
     /// # Errors

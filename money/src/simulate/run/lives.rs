@@ -118,7 +118,7 @@ impl World<'_> {
             crowd.working -= 1;
             if ending == Ending::Done {
                 let offer = &self.offers[machine.offering];
-                crowd.work_done += offer.work() * now.since(since).as_secs_f64() / 3600.0;
+                crowd.work_done += offer.worth().work() * now.since(since).as_secs_f64() / 3600.0;
             }
         }
         if ending == Ending::NoWork {
