@@ -304,9 +304,13 @@ pub(super) fn best<'c, 'a>(
     policy: &MachinetypePolicy,
     candidates: &'c [Candidate<'a>],
 ) -> Result<&'c Candidate<'a>, Reason> {
-    // Of those that are equally good the first in the list.
-    let usable = candidates.iter().filter(|candidate| candidate.usable.is_now());
-    if let Some(best) = usable.min_by(|one, other| one.before(other)) {
+    let mut usable = candidates.iter().filter(|candidate| candidate.usable.is_now());
+    let best = match policy.ranking {
+        Ranking::Listed => usable.next(),
+        // Of those that are equally good the first in the list.
+        Ranking::Price { spreading: _ } => usable.min_by(|one, other| one.before(other)),
+    };
+    if let Some(best) = best {
         return Ok(best);
     }
     let mut why_not: Option<(&Reason, Option<Timestamp>)> = None;
