@@ -475,6 +475,9 @@ impl World {
         let mut view = Self::unseen(record);
         view.sighting = Sighting::Seen(Box::new(vm));
         self.machines.push(view);
+        if let Some(purse) = &mut self.purse {
+            purse.pay(&new.pays);
+        }
     }
 
     fn archive(&mut self, machine: &MachineName) {
@@ -487,6 +490,9 @@ impl World {
             .get(view.record.machinetype())
             .map_or(Duration::ZERO, |policy| policy.fizzle);
         self.past.extend(view.record.how_it_ended(fizzle));
+        if let Some(purse) = &mut self.purse {
+            purse.settle(&view.record, self.now);
+        }
         self.archived.push((machine.clone(), self.now));
     }
 

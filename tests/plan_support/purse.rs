@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vcycle::config::{Metering, OfferingPrice};
-use vcycle::model::{Generation, IntentToken, SpaceName, Timestamp};
-use vcycle::plan::{Costs, Spending};
+use vcycle::model::{Generation, IntentToken, MachineRecord, SpaceName, Timestamp};
+use vcycle::plan::{Books, Costs, Known, Pays, Spending, bookings};
 use vcycle_money::book::ToEnd;
 use vcycle_money::plan::{Budget, Orders, Priority, Rate, Standpoint};
 use vcycle_money::{
@@ -103,9 +103,10 @@ fn gbp() -> Currency {
 /// The book with one entry more.
 pub(crate) fn written(mut book: Book, events: Vec<Event>) -> Book {
     let author = match &events[..] {
-        [Event::Reserved(reservation), ..] => Author::Owner {
+        [Event::Reserved(_) | Event::Settled { .. } | Event::Released { .. }, ..]
+        | [Event::Extended { .. }, ..] => Author::Owner {
             manager: "one".parse().unwrap(),
-            space: reservation.account.space.clone(),
+            space: SpaceName::parse("cloud.example").unwrap(),
             generation: Generation(4),
         },
         _ => Author::Manager { manager: "one".parse().unwrap() },
@@ -136,6 +137,37 @@ impl Purse {
         };
         let (book, to_end, orders) = (Book::default(), ToEnd::new(), Vec::new());
         Self { costs, book, to_end, orders, stopped: None }
+    }
+
+    /// What is made is reserved before.
+    pub(crate) fn pay(&mut self, pays: &Pays) {
+        match pays {
+            Pays::Nothing => {}
+            Pays::Reserve(reservation) => {
+                let reserved = vec![Event::Reserved((**reservation).clone())];
+                self.book = written(self.book.clone(), reserved);
+            }
+        }
+    }
+
+    /// What a machine has cost that is proven to be gone is settled.
+    pub(crate) fn settle(&mut self, gone: &MachineRecord, now: Timestamp) {
+        let known = |of: &vcycle_money::Reservation| {
+            if of.intent == *gone.intent() { Known::Record(gone) } else { Known::NotYet }
+        };
+        let events = bookings(&Books {
+            book: &self.book,
+            space: &gone.tags.space,
+            generation: Generation(4),
+            now,
+            believed_since: super::NOON - super::hours(24),
+            known: &known,
+            tariff: &|_| None,
+            late: Vec::new(),
+        });
+        if !events.is_empty() {
+            self.book = written(self.book.clone(), events);
+        }
     }
 
     /// As a plan sees it.

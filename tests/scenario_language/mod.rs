@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use vcycle::model::*;
 use vcycle::plan::{Orphan, Plan, QuotaStop, Step, processors_in_use};
+use vcycle_money::plan::Budget;
 
 use crate::plan_support::{World, machine_name, machinetype, machinetype_name, offering, vm_of};
 
@@ -19,13 +20,19 @@ pub(crate) struct Story {
     /// Full names of machines, with what the story calls them.
     short: BTreeMap<String, String>,
     new: u32,
+    budgets: Vec<Budget>,
 }
 
 impl Story {
     /// The story with the planner's answers of today.
     pub(crate) fn tell(text: &str) -> Result<String, String> {
-        let mut story =
-            Self { world: World::new(Vec::new()), plan: None, short: BTreeMap::new(), new: 0 };
+        let mut story = Self {
+            world: World::new(Vec::new()),
+            plan: None,
+            short: BTreeMap::new(),
+            new: 0,
+            budgets: Vec::new(),
+        };
         story.world.offerings.clear();
         let mut told = String::new();
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('|')) {
@@ -67,6 +74,10 @@ impl Story {
                 money::set_price(&mut self.world, &new.id, &price)?;
                 self.world.offerings.retain(|old| old.id != new.id);
                 self.world.offerings.push(new);
+            }
+            ["budget", name, amount, "for", time, rest @ ..] => {
+                let to = (&mut self.world, &mut self.budgets);
+                money::add_budget(to, (name, amount, time), rest)?;
             }
             ["machinetype", name, rest @ ..] => self.machinetype(name, rest)?,
             ["machine", name, state, since, rest @ ..] => self.machine(name, state, since, rest)?,
@@ -116,6 +127,7 @@ impl Story {
 
     /// Plans, and shows steps, reasons, alarms.
     fn answer(&mut self) -> Vec<String> {
+        money::give_orders(&mut self.world, &self.budgets);
         let plan = self.world.plan();
         for step in &plan.steps {
             if let Step::Create(new) = step {
@@ -222,6 +234,7 @@ impl Story {
                     let markets: Result<_, String> = value.split(',').map(money::market).collect();
                     policy.markets = markets?;
                 }
+                "community" => money::works_for(&mut self.world, &machinetype_name(name), value)?,
                 "rank" => policy.ranking = money::ranking(value)?,
                 "spreading" => policy.ranking = Ranking::Price { spreading: decimal(value)? },
                 "backoff" => policy.backoff = duration(value)?,
