@@ -146,7 +146,7 @@ pub enum Found {
 pub enum SettleReason {
     /// It worked, and ended.
     Worked,
-    /// It ended at once without having worked.
+    /// It ended without having worked: at once without a word, or with one that says so, as "300 No work" does.
     Fizzled,
     /// It never started, though the cloud took it.
     NeverStarted,

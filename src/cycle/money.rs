@@ -14,7 +14,7 @@ use crate::config::OfferingPrice;
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{
     ClockTrust, Generation, IntentToken, ListingState, MachineName, MachineRecord, Offering,
-    Sighting, SpaceName, Timestamp,
+    Sighting, SpaceName, SpacePolicy, Timestamp,
 };
 use crate::observe::{Observation, SpaceMemory};
 use crate::plan::{Books, Costs, Known, Late, Spending, bookings};
@@ -192,7 +192,7 @@ impl Money {
             return Ok(());
         };
         let desk = Desk {
-            space: proof.space(),
+            policy: &context.space.policy,
             generation: proof.generation(),
             believed_since,
             seen: look.seen,
@@ -292,7 +292,7 @@ impl Money {
 
 /// What is known while the books of a space are kept.
 struct Desk<'a> {
-    space: &'a SpaceName,
+    policy: &'a SpacePolicy,
     generation: Generation,
     believed_since: Timestamp,
     seen: &'a Observation,
@@ -310,7 +310,7 @@ impl<'a> Desk<'a> {
         let unbooked = living.filter(|record| book.reservation(record.intent()).is_none());
         bookings(&Books {
             book,
-            space: self.space,
+            policy: self.policy,
             generation: self.generation,
             now: self.seen.now,
             believed_since: self.believed_since,

@@ -10,7 +10,7 @@ use vcycle::plan::Step;
 use vcycle::store::Ledger;
 use vcycle_api::Market;
 use vcycle_money::{Amount, Book, Cap};
-use vcycle_sim::{LogEvent, Settings, SimOffering, WorldFault};
+use vcycle_sim::{LogEvent, Script, Settings, SimOffering, Span, WorldFault};
 
 use crate::support::money::{OVERSTAY, grant, prices, watched};
 use crate::support::mortal::{Fate, STRIKES, Strike};
@@ -157,6 +157,26 @@ fn what_has_ended_is_settled_and_what_it_did_not_spend_is_free_for_another() {
         set(&world, vec![grant(2 * WORST + 2)]).await;
         cycle(&mut world, &mut one).await;
         assert_eq!(machines(&world), 2);
+    });
+}
+
+#[test]
+fn a_machine_that_says_that_it_found_no_work_or_fizzled_is_settled_so() {
+    run(async {
+        let at_once = Script { life: Span::exactly(Duration::ZERO), ..Script::dies_silently() };
+        for script in [Script::finds_no_work(), at_once] {
+            let mut world = world(9);
+            world.script("batch", script.clone());
+            set(&world, vec![grant(100 * WORST)]).await;
+            let mut one = world.start("one", Fate::kind()).await.unwrap();
+            for _ in 0..20 {
+                cycle(&mut world, &mut one).await;
+            }
+            let book = book(&world).await;
+            let told: Vec<_> = book.told().map(|(_, told)| told).collect();
+            assert!(told.iter().any(|told| told.no_work.is_some()), "{script:?}: {told:?}");
+            assert!(told.iter().all(|told| told.work.is_none()), "{script:?}: {told:?}");
+        }
     });
 }
 

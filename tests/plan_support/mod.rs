@@ -491,7 +491,7 @@ impl World {
             .map_or(Duration::ZERO, |policy| policy.fizzle);
         self.past.extend(view.record.how_it_ended(fizzle));
         if let Some(purse) = &mut self.purse {
-            purse.settle(&view.record, self.now);
+            purse.settle(&self.policy, &view.record, self.now);
         }
         self.archived.push((machine.clone(), self.now));
     }

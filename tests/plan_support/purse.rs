@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vcycle::config::{Metering, OfferingPrice};
-use vcycle::model::{Generation, IntentToken, MachineRecord, SpaceName, Timestamp};
+use vcycle::model::{Generation, IntentToken, MachineRecord, SpaceName, SpacePolicy, Timestamp};
 use vcycle::plan::{Books, Costs, Known, Pays, Spending, bookings};
 use vcycle_money::book::ToEnd;
 use vcycle_money::plan::{Budget, Orders, Priority, Rate, Standpoint};
@@ -151,13 +151,13 @@ impl Purse {
     }
 
     /// What a machine has cost that is proven to be gone is settled.
-    pub(crate) fn settle(&mut self, gone: &MachineRecord, now: Timestamp) {
+    pub(crate) fn settle(&mut self, policy: &SpacePolicy, gone: &MachineRecord, now: Timestamp) {
         let known = |of: &vcycle_money::Reservation| {
             if of.intent == *gone.intent() { Known::Record(gone) } else { Known::NotYet }
         };
         let events = bookings(&Books {
             book: &self.book,
-            space: &gone.tags.space,
+            policy,
             generation: Generation(4),
             now,
             believed_since: super::NOON - super::hours(24),

@@ -8,7 +8,8 @@ use vcycle_money::book::Open;
 use vcycle_money::{Book, Event, Found, ReleaseReason, Reservation, SettleReason, Tariff};
 
 use crate::model::{
-    EndKind, Evidence, Generation, IntentToken, MachineRecord, SpaceName, Timestamp,
+    Effect, EndKind, Evidence, Generation, IntentToken, MachineRecord, OutcomeRules, SpacePolicy,
+    Timestamp,
 };
 
 /// A reservation that is too short is made longer by so much at a time.
@@ -45,8 +46,8 @@ pub struct Late<'a> {
 pub struct Books<'a> {
     /// The ledger.
     pub book: &'a Book,
-    /// The space.
-    pub space: &'a SpaceName,
+    /// The space, and what ends of its machines mean.
+    pub policy: &'a SpacePolicy,
     /// Ours.
     pub generation: Generation,
     /// By the clock of this cycle, which is believed.
@@ -64,7 +65,7 @@ pub struct Books<'a> {
 /// Everything that must be booked now, by intent; then what was found.
 pub fn bookings(books: &Books<'_>) -> Vec<Event> {
     let open = books.book.reservations();
-    let own = open.filter(|open| open.reservation.account.space == *books.space);
+    let own = open.filter(|open| open.reservation.account.space == books.policy.space);
     let mut events: Vec<Event> = own.flat_map(|open| of_open(books, open)).collect();
     events.extend(books.late.iter().filter_map(|late| found(books.book, late)));
     events
@@ -98,7 +99,7 @@ fn of_open(books: &Books<'_>, open: &Open) -> Vec<Event> {
             // A time that was written before our clock was believed may be another clock's.
             let is_ours = gone.at >= books.believed_since && gone.at <= books.now;
             let end = if is_ours { gone.at } else { books.now };
-            settled(books, open, (end, use_of(record)))
+            settled(books, open, (end, use_of(books.policy, record)))
         }
     }
 }
@@ -131,10 +132,21 @@ fn clocks_apart(books: &Books<'_>, open: &Open) -> Duration {
     if is_ours { Duration::ZERO } else { CLOCKS_APART }
 }
 
-/// Whether what a machine cost was of use.
-fn use_of(record: &MachineRecord) -> SettleReason {
-    match record.how_it_ended(Duration::ZERO).map(|ended| ended.kind) {
-        Some(EndKind::Message { message: _ } | EndKind::Silent) | None => SettleReason::Worked,
+/// Whether what a machine cost was of use. Budgets see from it whether a community has work: an abort, for example "300 No
+/// work", says that it has none.
+fn use_of(policy: &SpacePolicy, record: &MachineRecord) -> SettleReason {
+    let policy = policy.machinetypes.get(record.machinetype());
+    let fizzle = policy.map_or(Duration::ZERO, |policy| policy.fizzle);
+    let effect = |kind: &EndKind| match policy {
+        Some(policy) => kind.effect(&policy.outcomes),
+        None => kind.effect(&OutcomeRules::default()),
+    };
+    match record.how_it_ended(fizzle).map(|ended| ended.kind) {
+        Some(kind @ EndKind::Message { message: _ }) => match effect(&kind) {
+            Effect::Abort => SettleReason::Fizzled,
+            Effect::Normal => SettleReason::Worked,
+        },
+        Some(EndKind::Silent) | None => SettleReason::Worked,
         Some(EndKind::Fizzled) => SettleReason::Fizzled,
         Some(
             EndKind::NeverStarted
