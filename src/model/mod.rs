@@ -25,7 +25,7 @@ pub use snapshot::{
     Board, ConfigStatus, Decision, MachineRow, MachinetypeRow, PhaseCounts, ReasonSince,
     SpaceSnapshot,
 };
-pub use spending::{CapRow, SpendingBoard};
+pub use spending::{BudgetRow, CapRow, SpendingBoard};
 pub use tenancy::SpaceTenancy;
 pub use view::{ClockTrust, Doors, Hearing, ListingState, MachineView, Sighting, Strangers};
 

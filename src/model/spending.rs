@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use vcycle_money::book::Stage;
+use vcycle_money::plan::{Budget, BudgetStanding, Pace, Term};
 use vcycle_money::{Amount, Book, CapName, Currency, Span, Standing};
 
 use super::Timestamp;
@@ -29,6 +30,9 @@ pub struct SpendingBoard {
     pub rate_24h: Amount,
     /// Every cap in force, by name.
     pub caps: Vec<CapRow>,
+    /// Every budget, each of which is among the caps, too.
+    #[serde(default)]
+    pub budgets: Vec<BudgetRow>,
 }
 
 /// A cap in its present window.
@@ -52,9 +56,47 @@ pub struct CapRow {
     pub stage: Stage,
 }
 
+/// A budget.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BudgetRow {
+    /// Its name.
+    pub budget: CapName,
+    /// Where in its time it is.
+    pub term: Term,
+    /// How much is to be spent, its reserve included.
+    pub amount: Amount,
+    /// Spent until now, by machines that have ended and by those that may exist.
+    pub spent: Amount,
+    /// The most that those may still cost.
+    pub committed: Amount,
+    /// The rate in an hour that lands on the budget.
+    pub target: Amount,
+    /// What runs now costs in an hour.
+    pub rate: Amount,
+    /// Where it lands if what runs now runs to the end; no cap is thought of.
+    pub lands: Amount,
+    /// The same by the mean of the last six hours; `None`: it is younger.
+    pub lands_6h: Option<Amount>,
+    /// The same by the mean of the last day.
+    pub lands_24h: Option<Amount>,
+    /// When the amount is reached by what runs now, if that is before the end.
+    pub exhausted: Option<Timestamp>,
+    /// Whether it is on its line.
+    pub pace: Pace,
+    /// When nothing of it runs any more.
+    pub stop: Timestamp,
+    /// Days until then.
+    pub days_left: f64,
+}
+
 impl SpendingBoard {
     /// As the ledger shows it at a time.
-    pub fn of(book: &Book, currency: Currency, at: Timestamp, problem: Option<String>) -> Self {
+    pub fn of(
+        (book, budgets): (&Book, &[Budget]),
+        currency: Currency,
+        at: Timestamp,
+        problem: Option<String>,
+    ) -> Self {
         let hour = std::time::Duration::from_secs(3600);
         Self {
             format: 1,
@@ -67,13 +109,21 @@ impl SpendingBoard {
             rate_6h: book.rate(at, 6 * hour),
             rate_24h: book.rate(at, 24 * hour),
             caps: book.standings(at).iter().map(CapRow::of).collect(),
+            budgets: budgets
+                .iter()
+                .map(|budget| BudgetRow::of(budget.standing(book, at), at))
+                .collect(),
         }
     }
 
     /// Whether it says nothing that another one does not, but for the time that passes.
     pub fn is_old_news(&self, before: &Self) -> bool {
         let state = |row: &CapRow| (row.cap.clone(), row.window, row.limit, row.stage);
-        let same = |a: &Self, b: &Self| a.caps.iter().map(state).eq(b.caps.iter().map(state));
+        let of_budget = |row: &BudgetRow| (row.budget.clone(), row.term, row.stop);
+        let same = |a: &Self, b: &Self| {
+            a.caps.iter().map(state).eq(b.caps.iter().map(state))
+                && a.budgets.iter().map(of_budget).eq(b.budgets.iter().map(of_budget))
+        };
         let is_young = self.at.since(before.at) < std::time::Duration::from_secs(60);
         is_young
             && self.entry == before.entry
@@ -93,6 +143,29 @@ impl CapRow {
             running: standing.run_up,
             left: standing.left(),
             stage: standing.stage,
+        }
+    }
+}
+
+impl BudgetRow {
+    fn of(standing: BudgetStanding, at: Timestamp) -> Self {
+        let BudgetStanding { budget, term, amount, spent, committed, .. } = standing;
+        let BudgetStanding { target, burn, landing, pace, stop, .. } = standing;
+        Self {
+            budget,
+            term,
+            amount,
+            spent,
+            committed,
+            target: target.in_an_hour(),
+            rate: burn.in_an_hour(),
+            lands: landing.now.lands,
+            lands_6h: landing.six_hours.map(|forecast| forecast.lands),
+            lands_24h: landing.day.map(|forecast| forecast.lands),
+            exhausted: landing.now.exhausted,
+            pace,
+            stop,
+            days_left: stop.since(at).as_secs_f64() / 86_400.0,
         }
     }
 }

@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vcycle_money::Amount;
 
-use crate::model::{CapRow, SpendingBoard};
+use crate::model::{BudgetRow, CapRow, SpendingBoard};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Cap {
@@ -27,6 +27,24 @@ struct CapStage {
 struct Over {
     over: &'static str,
     currency: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Budget {
+    budget: String,
+    currency: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BudgetLanding {
+    budget: String,
+    over: &'static str,
+    currency: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BudgetAlone {
+    budget: String,
 }
 
 type Float = Gauge<f64, AtomicU64>;
@@ -60,6 +78,7 @@ pub(super) fn register(registry: &mut Registry, board: &SpendingBoard) {
         stages.get_or_create(&labels).set(1);
     }
     registry.register("vcycle_cap_stage", "1 for the stage that a cap is in", stages);
+    register_budgets(registry, board);
     let rates = Family::<Over, Float>::default();
     for (over, rate) in [("1h", board.rate_1h), ("6h", board.rate_6h), ("24h", board.rate_24h)] {
         let labels = Over { over, currency: board.currency.to_string() };
@@ -87,6 +106,49 @@ pub(super) fn register(registry: &mut Registry, board: &SpendingBoard) {
         "1 while the ledger cannot be used, or newer caps are not taken up",
         number(i64::from(board.problem.is_some())),
     );
+}
+
+/// What is known of budgets.
+fn register_budgets(registry: &mut Registry, board: &SpendingBoard) {
+    let currency = board.currency.to_string();
+    let mut of_budgets = |name: &str, help: &str, field: fn(&BudgetRow) -> Amount| {
+        let family = Family::<Budget, Float>::default();
+        for row in &board.budgets {
+            let labels = Budget { budget: row.budget.to_string(), currency: currency.clone() };
+            family.get_or_create(&labels).set(float(field(row)));
+        }
+        registry.register(name, help, family);
+    };
+    of_budgets("vcycle_budget_amount", "What a budget is to spend, its reserve included", |row| {
+        row.amount
+    });
+    of_budgets("vcycle_budget_spent", "Spent from it until now", |row| row.spent);
+    of_budgets("vcycle_budget_committed", "The most that what runs may still cost", |row| {
+        row.committed
+    });
+    of_budgets("vcycle_budget_target_rate", "The rate in an hour that lands on it", |row| {
+        row.target
+    });
+    of_budgets("vcycle_budget_rate", "What runs now costs in an hour", |row| row.rate);
+    let lands = Family::<BudgetLanding, Float>::default();
+    let left = Family::<BudgetAlone, Float>::default();
+    for row in &board.budgets {
+        let forecasts = [("now", Some(row.lands)), ("6h", row.lands_6h), ("24h", row.lands_24h)];
+        for (over, amount) in forecasts {
+            let Some(amount) = amount else { continue };
+            let (budget, currency) = (row.budget.to_string(), currency.clone());
+            let labels = BudgetLanding { budget, over, currency };
+            lands.get_or_create(&labels).set(float(amount));
+        }
+        let labels = BudgetAlone { budget: row.budget.to_string() };
+        left.get_or_create(&labels).set(row.days_left);
+    }
+    registry.register(
+        "vcycle_budget_lands",
+        "What will be spent at its end, by what runs now and by the last hours",
+        lands,
+    );
+    registry.register("vcycle_budget_days_left", "Days until nothing of it runs any more", left);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for dashboards")]

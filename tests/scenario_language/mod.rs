@@ -69,11 +69,7 @@ impl Story {
                 self.world.quota_stop = Some(QuotaStop { at: self.world.now, used });
             }
             ["offering", flavour, processors, rest @ ..] => {
-                let (price, rest) = money::split(rest);
-                let new = read_offering(self.world.now, flavour, number(processors)?, &rest)?;
-                money::set_price(&mut self.world, &new.id, &price)?;
-                self.world.offerings.retain(|old| old.id != new.id);
-                self.world.offerings.push(new);
+                self.offering(flavour, number(processors)?, rest)?;
             }
             ["budget", name, amount, "for", time, rest @ ..] => {
                 let to = (&mut self.world, &mut self.budgets);
@@ -156,6 +152,15 @@ impl Story {
             line = line.replace(&format!("i-{name}"), &format!("i-{short}")).replace(name, short);
         }
         line.replace("2026-01-01T", "").replace("2026-01-02T", "tomorrow ").replace(".000Z", "")
+    }
+
+    fn offering(&mut self, flavour: &str, processors: u32, settings: &[&str]) -> Outcome {
+        let (price, rest) = money::split(settings);
+        let new = read_offering(self.world.now, flavour, processors, &rest)?;
+        money::set_price(&mut self.world, &new.id, &price)?;
+        self.world.offerings.retain(|old| old.id != new.id);
+        self.world.offerings.push(new);
+        Ok(())
     }
 
     fn name(&mut self, name: &str) -> Result<MachineName, String> {

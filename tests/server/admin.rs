@@ -432,6 +432,26 @@ async fn a_cycle_that_appears_on_the_board_is_counted_with_its_duration() {
     .await;
 }
 
+fn of_a_budget() -> vcycle::model::BudgetRow {
+    let pounds = vcycle_money::Amount::from_units;
+    vcycle::model::BudgetRow {
+        budget: "year".parse().unwrap(),
+        term: vcycle_money::plan::Term::Open,
+        amount: pounds(100),
+        spent: pounds(60),
+        committed: pounds(25),
+        target: pounds(3),
+        rate: pounds(2),
+        lands: pounds(98),
+        lands_6h: Some(pounds(97)),
+        lands_24h: None,
+        exhausted: None,
+        pace: vcycle_money::plan::Pace::OnLine,
+        stop: Timestamp::from_secs(NOW),
+        days_left: 12.5,
+    }
+}
+
 #[tokio::test]
 async fn money_is_shown_as_json_and_as_metrics() {
     let site = site().await;
@@ -459,6 +479,7 @@ async fn money_is_shown_as_json_and_as_metrics() {
         rate_6h: pounds(2),
         rate_24h: pounds(1),
         caps: vec![row],
+        budgets: vec![of_a_budget()],
     };
     let board = Board { spending: Some(Arc::new(spending)), ..board() };
     site.board.send_replace(Arc::new(board));
@@ -468,12 +489,23 @@ async fn money_is_shown_as_json_and_as_metrics() {
         (&"GBP".into(), &"warned".into())
     );
     assert_eq!(answer["caps"][0]["left"], "15.00");
+    let budget = &answer["budgets"][0];
+    assert_eq!((&budget["lands"], &budget["term"]), (&"98.00".into(), &"open".into()));
+    assert_eq!((&budget["lands_24h"], &budget["pace"]["pace"]), (&().into(), &"on-line".into()));
     let metrics = reqwest::get(site.admin("/metrics")).await.unwrap().text().await.unwrap();
     for line in [
         "vcycle_cap_limit{cap=\"year\",currency=\"GBP\"} 100.0",
         "vcycle_cap_left{cap=\"year\",currency=\"GBP\"} 15.0",
         "vcycle_cap_stage{cap=\"year\",stage=\"warned\"} 1",
         "vcycle_spending_rate{over=\"6h\",currency=\"GBP\"} 2.0",
+        "vcycle_budget_amount{budget=\"year\",currency=\"GBP\"} 100.0",
+        "vcycle_budget_spent{budget=\"year\",currency=\"GBP\"} 60.0",
+        "vcycle_budget_committed{budget=\"year\",currency=\"GBP\"} 25.0",
+        "vcycle_budget_target_rate{budget=\"year\",currency=\"GBP\"} 3.0",
+        "vcycle_budget_rate{budget=\"year\",currency=\"GBP\"} 2.0",
+        "vcycle_budget_lands{budget=\"year\",over=\"now\",currency=\"GBP\"} 98.0",
+        "vcycle_budget_lands{budget=\"year\",over=\"6h\",currency=\"GBP\"} 97.0",
+        "vcycle_budget_days_left{budget=\"year\"} 12.5",
         "vcycle_ledger_entry 77",
         "vcycle_spending_problem 0",
     ] {

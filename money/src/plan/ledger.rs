@@ -10,14 +10,12 @@ use std::time::Duration;
 
 use vcycle_api::{IntentToken, SpaceName, Timestamp};
 
-use super::{
-    Advice, Budget, CommunityView, Controller, Means, PlanView, Rate, Recent, Term, Why, Work,
-};
+use super::standing::Part;
+use super::{Advice, Budget, CommunityView, Controller, PlanView, Rate, Recent, Term, Why, Work};
 use crate::book::{Book, Open, Span, Told};
-use crate::{Amount, CapName, Community, Scope};
+use crate::{CapName, Community, Scope};
 
 const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
 /// For so long every machine is left alone: what IRIS promises to work that may be ended for other work.
 pub const GUARANTEED: Duration = HOUR;
 /// A community that has work and for which nothing was made in so long cannot have machines now, or needs none: no room is
@@ -103,10 +101,12 @@ struct Looked<'a> {
 }
 
 impl<'a> Looked<'a> {
-    /// Machines that may exist and spend from the budget.
+    fn part(&self) -> Part<'a> {
+        Part { budget: self.budget, book: self.book, now: self.from.now }
+    }
+
     fn open(&self) -> impl Iterator<Item = &'a Open> + use<'a> {
-        let (scope, book) = (&self.budget.scope, self.book);
-        book.reservations().filter(move |open| scope.covers(&open.reservation.account))
+        self.part().open()
     }
 
     fn is_own(&self, open: &Open) -> bool {
@@ -118,21 +118,17 @@ impl<'a> Looked<'a> {
     }
 
     fn rate(&self, open: &Open) -> Rate {
-        Rate::hourly(open.tariff_at(self.from.now).hourly)
-    }
-
-    fn whole(&self) -> Span {
-        Span { from: self.budget.from, to: self.budget.to }
+        self.part().rate(open)
     }
 
     fn view(&self) -> PlanView {
         let Standpoint { now, unit, longest, overstay, .. } = *self.from;
-        let (settled, reserved) = self.sums();
-        let whole = self.whole();
+        let part = self.part();
+        let (settled, reserved) = part.sums();
         PlanView {
             now,
             settled,
-            accrued: self.open().map(|open| open.run_up(whole, now)).sum(),
+            accrued: part.accrued(),
             reserved,
             communities: self.communities(),
             other: self
@@ -143,22 +139,9 @@ impl<'a> Looked<'a> {
             unit,
             longest,
             overstay,
-            means: self.means(),
+            means: part.means(),
             planners: self.planners(),
         }
-    }
-
-    /// What is settled and reserved of it. The book keeps that for the budgets in force; of others it is reckoned.
-    fn sums(&self) -> (Amount, Amount) {
-        let Self { budget, book, .. } = self;
-        if book.cap(&budget.name) == Some(&budget.cap()) {
-            let sum = book.sums(&budget.name).first().map(|(_, sum)| *sum).unwrap_or_default();
-            return (sum.settled(), sum.reserved());
-        }
-        let whole = self.whole();
-        let lines = book.lines(whole).filter(|line| budget.scope.covers(line.account));
-        let settled = lines.map(|line| line.within(whole)).sum();
-        (settled, self.open().map(|open| open.worst_within(whole)).sum())
     }
 
     /// Spaces that may grow at once: those that are configured, or those that spend, if these are more.
@@ -237,29 +220,6 @@ impl<'a> Looked<'a> {
             Some((since, community, open.run_up(Span { from: since, to: now }, now)))
         });
         Recent::from_hours(half_life, now, settled.chain(running))
-    }
-
-    fn means(&self) -> Means {
-        let now = self.from.now;
-        let mean = |over: Duration| {
-            let from = now - over;
-            let within = Span { from, to: now };
-            (from >= self.budget.from).then(|| Rate::spending(self.spent_in(within), over))
-        };
-        Means { six_hours: mean(6 * HOUR), day: mean(DAY) }
-    }
-
-    /// Of the hour that is cut the part by its length.
-    fn spent_in(&self, within: Span) -> Amount {
-        let settled = self.book.lines(within).filter(|line| self.budget.scope.covers(line.account));
-        let settled: Amount = settled
-            .map(|line| {
-                let part = line.hour.span().overlap(within);
-                let part = part.map_or(Duration::ZERO, |part| part.to.since(part.from));
-                Rate::hourly(line.amount).over(part)
-            })
-            .sum();
-        settled + self.open().map(|open| open.run_up(within, within.to)).sum()
     }
 
     /// What this space has made in this very cycle is a part of its step.

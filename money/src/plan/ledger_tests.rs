@@ -233,6 +233,24 @@ fn what_was_spent_and_what_runs_is_seen_of_all_spaces() {
 }
 
 #[test]
+fn where_a_budget_stands_is_what_its_planners_see() {
+    let mut deployment = Deployment::new();
+    let first = deployment.make("aws", "SKA", at(0));
+    deployment.make_many(3, "gcp", "LHCb", at(30));
+    deployment.end(first, at(90), SettleReason::Worked);
+    for now in [at(30), at(100), at(500)] {
+        let view = deployment.view(now);
+        let advice = Controller::new(budget()).advise(&view);
+        let standing = budget().standing(&deployment.book, now);
+        assert_eq!(standing.spent, view.spent());
+        assert_eq!(standing.spent + standing.committed, view.settled + view.reserved);
+        assert_eq!((standing.target, standing.burn), (advice.target, advice.burn));
+        assert_eq!((standing.landing, standing.pace), (advice.landing, advice.pace));
+        assert_eq!((standing.term, standing.stop), (advice.term, advice.latest_end));
+    }
+}
+
+#[test]
 fn several_planners_do_not_grow_by_as_many_times() {
     let mut deployment = Deployment::new();
     for place in ["a", "b", "c", "d"] {

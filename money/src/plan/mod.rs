@@ -14,6 +14,7 @@ mod merit;
 mod projection;
 mod rate;
 mod recent;
+mod standing;
 mod view;
 
 #[cfg(test)]
@@ -31,4 +32,5 @@ pub use merit::{HS23_OF_A_PROCESSOR, Offer, Worth, best, rank};
 pub use projection::{Assumed, DayAhead, Outlook, Projection};
 pub use rate::Rate;
 pub use recent::Recent;
+pub use standing::BudgetStanding;
 pub use view::{CommunityView, Means, PlanView, Work};

@@ -120,11 +120,12 @@ impl Purse {
 
     /// What people see of the money.
     fn board(&self, currency: Currency, now: Timestamp) -> SpendingBoard {
-        let problem = self.ledger.problem().or_else(|| match self.caps() {
-            CapsRead::NotYet { why } => Some(why),
-            CapsRead::Yes { problem, budgets: _ } => problem,
-            CapsRead::Unwatched => None,
-        });
-        SpendingBoard::of(&self.ledger.book(), currency, now, problem)
+        let (problem, budgets) = match self.caps() {
+            CapsRead::NotYet { why } => (Some(why), Arc::default()),
+            CapsRead::Yes { problem, budgets } => (problem, budgets),
+            CapsRead::Unwatched => (None, Arc::default()),
+        };
+        let problem = self.ledger.problem().or(problem);
+        SpendingBoard::of((&self.ledger.book(), &budgets), currency, now, problem)
     }
 }
