@@ -339,7 +339,7 @@ fn about_creates() -> Vec<Case> {
         made("only what the lists of its machinetype allow is made", "the markets", |world| {
             let dune = world.policy_of("dune");
             dune.markets = vec![Market::Preemptible];
-            dune.ranking = Ranking::Price { spreading: 1.0 };
+            dune.ranking = Ranking::Price { spreading: Some(1.0) };
         }),
         made("only what the lists of its machinetype allow is made", "the zones", |world| {
             world.policy_of("dune").zones = vec!["a".into()];

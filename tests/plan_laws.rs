@@ -126,8 +126,8 @@ fn world(spec: &Spec) -> World {
         every: (every > 0).then(|| minutes(every)),
     });
     if spec.flags & 128 != 0 {
-        types[0].ranking = Ranking::Price { spreading: 0.0 };
-        types[2].ranking = Ranking::Price { spreading: 1.0 };
+        types[0].ranking = Ranking::Price { spreading: Some(0.0) };
+        types[2].ranking = Ranking::Price { spreading: Some(1.0) };
     }
     let mut world = World::new(types);
     world.seed = spec.seed;

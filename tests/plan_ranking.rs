@@ -26,7 +26,7 @@ fn spec() -> impl Strategy<Value = Spec> {
 /// A machinetype that looks at the price, in a shop of these offerings.
 fn world(specs: &[Spec], spreading: f64) -> World {
     let mut dune = machinetype("dune", 1.0);
-    dune.ranking = Ranking::Price { spreading };
+    dune.ranking = Ranking::Price { spreading: Some(spreading) };
     let mut world = World::new(vec![dune]);
     world.policy.processors_limit = None;
     let mut purse = Purse::open();

@@ -131,8 +131,6 @@ pub const GCP_SETTLE_SHORT: Duration = minutes(1);
 pub const TARGET_SHARE: f64 = 0.0;
 /// Fewest processors of a machine.
 pub const MIN_PROCESSORS: Processors = Processors(1);
-/// Spreading: the cheapest first, which is what somebody wants who asks for an order by price.
-pub const SPREADING: f64 = 0.0;
 /// Memory per processor: what grid jobs are promised, and the ancestor's default.
 pub const MB_PER_PROCESSOR: Megabytes = Megabytes(2048);
 /// After an abort: as the ancestor's examples; a task queue may have work again by then.

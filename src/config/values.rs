@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::defaults;
 use super::problem::Wrong;
 use super::tree::Value;
 use crate::model::{Market, Pace, Ranking, Share, Timestamp};
@@ -334,7 +333,7 @@ pub fn ranking(value: &Value) -> Read<Ranking> {
     const RIGHT: &str = "\"listed\" (the order of `markets`, `flavors` and `zones`) or \"price\" (the cheapest work first)";
     match text(value)?.as_str() {
         "listed" => Ok(Ranking::Listed),
-        "price" => Ok(Ranking::Price { spreading: defaults::SPREADING }),
+        "price" => Ok(Ranking::Price { spreading: None }),
         other => Err(Wrong::new(format!("{other:?} is no such order"), RIGHT)),
     }
 }

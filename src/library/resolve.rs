@@ -143,8 +143,8 @@ fn policy(
 fn ranking(settings: &Settings) -> Ranking {
     match or(settings.rank.as_ref(), Ranking::Listed) {
         Ranking::Listed => Ranking::Listed,
-        Ranking::Price { spreading } => {
-            Ranking::Price { spreading: or(settings.spreading.as_ref(), spreading) }
+        Ranking::Price { spreading: _ } => {
+            Ranking::Price { spreading: settings.spreading.as_ref().map(|own| own.value) }
         }
     }
 }

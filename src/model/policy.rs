@@ -67,8 +67,8 @@ pub enum Ranking {
     /// What an hour of work costs; its lists only say what may be used.
     Price {
         /// How strongly machines are spread over offerings. 0: the cheapest first; 1: what is used twice as much must
-        /// cost half as much.
-        spreading: f64,
+        /// cost half as much. `None`: as the budget says that pays for them, else 0.
+        spreading: Option<f64>,
     },
 }
 

@@ -13,7 +13,7 @@ use crate::model::{
 use super::breaker::{Allows, Breakers, Witness};
 use super::history::History;
 use super::judge::Judged;
-use super::ranking::{Appraisal, Appraiser};
+use super::ranking::{Appraisal, Appraiser, spread_by_budget};
 use super::rng::fnv;
 use super::spending::Costs;
 use super::{PlanInput, Reason};
@@ -190,7 +190,8 @@ pub(super) fn candidates<'a>(
 ) -> Vec<Candidate<'a>> {
     let costs = input.spending.map(|spending| spending.costs);
     let machines = choosing.machines.iter().map(|machine| &machine.view.record.offering);
-    let appraiser = Appraiser::of(input.policy, policy, costs, machines);
+    let appraiser =
+        Appraiser::of(input.policy, policy, (costs, spread_by_budget(input, policy)), machines);
     let mut fitting: Vec<(Rank<'_>, &Offering)> = input
         .offerings
         .iter()
@@ -232,7 +233,7 @@ pub fn first_choice<'o>(
     policy: &MachinetypePolicy,
     (offerings, costs): (&'o [Offering], Option<&Costs>),
 ) -> Result<&'o Offering, Reason> {
-    let appraiser = Appraiser::of(space, policy, costs, std::iter::empty());
+    let appraiser = Appraiser::of(space, policy, (costs, None), std::iter::empty());
     let nothing = Scarcity::default();
     let ranked = offerings.iter().filter(|o| fits(space, policy, o)).filter_map(|offering| {
         let appraisal = appraiser.as_ref().map(|appraiser| appraiser.appraise(offering));

@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 
 use vcycle_money::plan::Worth;
 
+use super::PlanInput;
 use super::spending::Costs;
 use crate::model::{MachinetypePolicy, Offering, OfferingId, Ranking, SpacePolicy};
+
+/// Where neither the machinetype nor a budget says it: the cheapest first, which is what somebody wants who asks for an
+/// order by price.
+const SPREADING: f64 = 0.0;
 
 /// What the offerings of a machinetype are compared by.
 #[derive(Debug)]
@@ -26,12 +31,12 @@ impl<'a> Appraiser<'a> {
     pub(super) fn of(
         space: &'a SpacePolicy,
         policy: &'a MachinetypePolicy,
-        costs: Option<&'a Costs>,
+        (costs, spread_by_budget): (Option<&'a Costs>, Option<f64>),
         machines: impl Iterator<Item = &'a OfferingId>,
     ) -> Option<Self> {
         let spreading = match policy.ranking {
             Ranking::Listed => return None,
-            Ranking::Price { spreading } => spreading,
+            Ranking::Price { spreading } => spreading.or(spread_by_budget).unwrap_or(SPREADING),
         };
         let mut count: BTreeMap<&OfferingId, u32> = BTreeMap::new();
         machines.for_each(|offering| *count.entry(offering).or_default() += 1);
@@ -51,6 +56,17 @@ impl<'a> Appraiser<'a> {
             spreading: self.spreading,
         }
     }
+}
+
+/// How strongly the budget that pays for a machinetype spreads its machines; of several the first by name.
+pub(super) fn spread_by_budget(input: &PlanInput<'_>, policy: &MachinetypePolicy) -> Option<f64> {
+    let spending = input.spending?;
+    let account = |offering: &Offering| {
+        spending.costs.account(&input.policy.space, &policy.name, &offering.id)
+    };
+    let accounts: Vec<_> = input.offerings.iter().map(account).collect();
+    let pays = |scope: &vcycle_money::Scope| accounts.iter().any(|account| scope.covers(account));
+    spending.orders.iter().find(|orders| pays(&orders.scope)).map(|orders| orders.spreading)
 }
 
 /// What an offering is worth to a machinetype now.

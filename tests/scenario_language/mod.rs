@@ -241,7 +241,7 @@ impl Story {
                 }
                 "community" => money::works_for(&mut self.world, &machinetype_name(name), value)?,
                 "rank" => policy.ranking = money::ranking(value)?,
-                "spreading" => policy.ranking = Ranking::Price { spreading: decimal(value)? },
+                "spreading" => policy.ranking = Ranking::Price { spreading: Some(decimal(value)?) },
                 "backoff" => policy.backoff = duration(value)?,
                 "fizzle" => policy.fizzle = duration(value)?,
                 "start_timeout" => policy.start_timeout = duration(value)?,

@@ -54,7 +54,7 @@ pub(super) fn market(word: &str) -> Result<Market, String> {
 pub(super) fn ranking(word: &str) -> Result<Ranking, String> {
     match word {
         "listed" => Ok(Ranking::Listed),
-        "price" => Ok(Ranking::Price { spreading: 0.0 }),
+        "price" => Ok(Ranking::Price { spreading: None }),
         _ => Err(format!("not an order: {word}")),
     }
 }
@@ -105,6 +105,9 @@ pub(super) fn add_budget(
                 budget.backfill = names?;
             }
             "stop_margin" => budget.stop_margin = duration(value)?,
+            "spreading" => {
+                budget.spreading = value.parse().map_err(|_| format!("not a number: {value}"))?;
+            }
             "maximum_rate" => budget.maximum_rate = Some(Rate::hourly(amount(value)?)),
             "market" => budget.scope.markets = BTreeSet::from([market(value)?]),
             _ => return Err(format!("not a setting of a budget: {key}")),

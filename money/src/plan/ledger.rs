@@ -68,6 +68,8 @@ pub struct Orders {
     pub budget: CapName,
     /// On what it is.
     pub scope: Scope,
+    /// How strongly machines that it pays for are spread over offerings, unless their machinetype says otherwise.
+    pub spreading: f64,
     /// How much each community may grow in this space, and why.
     pub advice: Advice,
     /// Machines of this space that are to be told to end, each with why.
@@ -82,7 +84,8 @@ impl Orders {
         let mut advice = controller.advise(&view);
         looked.keep_to_the_step(&mut advice);
         let to_end = looked.to_end(&advice, &controller.to_go(&view));
-        Self { budget: budget.name.clone(), scope: budget.scope.clone(), advice, to_end }
+        let (spreading, scope) = (budget.spreading, budget.scope.clone());
+        Self { budget: budget.name.clone(), scope, spreading, advice, to_end }
     }
 }
 
