@@ -40,6 +40,20 @@ pub enum Kind {
     Act,
 }
 
+/// A file server that is overloaded writes much at a time: at whole numbers of these milliseconds.
+const BURST: u64 = 5_000;
+
+/// What is wrong with one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hitch {
+    /// It never arrives.
+    Lost,
+    /// It has taken effect, and nobody hears of it.
+    ReplyLost,
+    /// It waits for so many milliseconds before it.
+    Late(u64),
+}
+
 /// One process in one space: a stream of chances of its own, and what is in store for it.
 pub struct Line {
     state: Mutex<LineState>,
@@ -219,11 +233,39 @@ impl GatedFs {
         operation: impl Future<Output = io::Result<T>> + Send,
     ) -> io::Result<T> {
         self.mount().await?;
-        let result = self.of(path).0.pass(&self.process, kind, operation).await;
+        let line = self.of(path).0.clone();
+        let hitch = self.hitch((kind, path), &line);
+        if let Some(Hitch::Late(millis)) = hitch {
+            sleep(Duration::from_millis(millis)).await;
+            line.turn(&self.process).await;
+        }
+        let failed = || Err(io::ErrorKind::TimedOut.into());
+        if hitch == Some(Hitch::Lost) {
+            return failed();
+        }
+        let result = line.pass(&self.process, kind, operation).await;
+        let result = if hitch == Some(Hitch::ReplyLost) { failed() } else { result };
         // The reply comes through the mount, too.
         self.process.wait_for(&self.process.host.store_hangs).await;
         self.of(path).0.turn(&self.process).await;
         result
+    }
+
+    /// What is wrong with an operation on a ledger that is frail.
+    fn hitch(&self, (kind, path): (Kind, &StatePath), line: &Line) -> Option<Hitch> {
+        let world = &self.process.world;
+        let is_frail = world.shape.purse.as_ref().is_some_and(|purse| purse.frail);
+        if !is_frail || world.is_calm() || !path.relative().starts_with("ledger") {
+            return None;
+        }
+        match line.draw(100) {
+            0..2 => Some(Hitch::Lost),
+            2..4 => Some(Hitch::ReplyLost),
+            4..10 => Some(Hitch::Late(line.draw(3_000))),
+            // So that of those who have read the same state several write at once.
+            10..60 if kind == Kind::Act => Some(Hitch::Late(BURST - world.trace.now() % BURST)),
+            _ => None,
+        }
     }
 
     /// A record is about to be written: its writer has just proven that it may. The place of a record that was

@@ -14,7 +14,8 @@ use vcycle_sim::{LogEntry, LogEvent, SimMachine};
 use super::gate::space_of;
 use super::host::Process;
 use super::meter::Meter;
-use super::purse::{BEGIN, CapsFile};
+use super::purse::BEGIN;
+use super::rules::CapsFile;
 use super::trace::{Trace, Who};
 use super::weather::{Clocks, HEARTBEAT, MAX_WALLCLOCK, Shape};
 use super::world::{size, space_name};
@@ -307,9 +308,10 @@ impl Judge {
         let Some(meter) = &mut self.meter else { return Ok(()) };
         let where_and_when = (space, entry.at.as_millis());
         match &entry.event {
-            LogEvent::Created { instance, tags, processors, .. } => {
+            LogEvent::Created { instance, tags, offering, processors, .. } => {
                 let late = self.spaces[space].late.contains_key(instance);
-                meter.created(where_and_when, (instance, tags, processors.0), late)?;
+                let made_of = (processors.0, offering.market);
+                meter.created(where_and_when, (instance, tags, made_of), late)?;
                 self.stats.paid += 1;
                 self.stats.tight = meter.tight;
             }

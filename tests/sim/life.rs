@@ -20,7 +20,8 @@ use vcycle_sim::{CallFault, FaultPlan, SimMachine, Stranger, WorldFault};
 use super::host::{Host, HostClock};
 use super::judge::Stats;
 use super::managers::Running;
-use super::purse::{CapsFile, Prices};
+use super::purse::{Prices, Purse};
+use super::rules::CapsFile;
 use super::trace::Who;
 use super::weather::{Ask, CYCLE, Event, MachineFate, Shape, TTL};
 use super::world::{World, ours, space_name};
@@ -135,6 +136,9 @@ impl Life {
         }
         if let Some(purse) = &shape.purse {
             setup = site::priced(&setup, purse, purse.prices);
+            if let Some(spot) = purse.spot {
+                setup = site::with_spot(&setup, spot);
+            }
             world.write_caps(&purse.file);
         }
         for cloud in &world.clouds {
@@ -389,7 +393,9 @@ impl Life {
                 WorldFault::StopTimer(id)
             }
             MachineFate::HoldsOn => {
-                WorldFault::HoldOn { instance: id, deletes: 3 + pick as u32 % 6 }
+                let longer = self.world.shape.purse.as_ref().is_some_and(Purse::is_short);
+                let deletes = if longer { 8 + pick as u32 % 12 } else { 3 + pick as u32 % 6 };
+                WorldFault::HoldOn { instance: id, deletes }
             }
         });
     }
@@ -506,7 +512,10 @@ impl Life {
     fn settle_money(&mut self) {
         let world = self.world.clone();
         let Some(purse) = &world.shape.purse else { return };
-        let meant = world.judge().meter.as_ref().map(super::meter::Meter::meant);
+        let meant = world.judge().meter.as_mut().map(|meter| {
+            meter.calm_down(world.trace.now());
+            meter.meant()
+        });
         world.write_caps(&CapsFile::Holds(purse.at_last(&meant.unwrap_or_default())));
         self.set_prices(self.prices.map(|prices| purse.prices_at_last(prices)));
     }

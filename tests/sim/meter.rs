@@ -2,14 +2,16 @@
 //!
 //! What they cost is read off the logs of the clouds, and reckoned by the bill's rules (`purse`), by nothing of ours. A
 //! machine costs from its creation to its removal. While it is there it counts to its hard end and the overstay: its guest
-//! may ignore its timer, and deletes may be refused.
+//! may ignore its timer, and deletes may be refused. One that is there even longer is no longer what was promised: it counts against
+//! those who make more of its space, for they must know.
 
 use std::collections::BTreeMap;
 
-use vcycle::model::{InstanceId, IntentToken, Tags};
+use vcycle::model::{InstanceId, IntentToken, Market, Tags};
 
 use super::paid::Paid;
-use super::purse::{CapsFile, Prices, Purse, Rule, windows};
+use super::purse::{Prices, Purse};
+use super::rules::{CapsFile, Place, Rule, windows};
 use super::site::MACHINETYPES;
 use super::weather::Clocks;
 
@@ -47,6 +49,8 @@ pub struct Meter {
     machines: BTreeMap<(usize, InstanceId), Metered>,
     /// What a window of a cap came to when it was last looked at: after a cap was lowered it may not become more.
     accepted: BTreeMap<(&'static str, i64), i64>,
+    /// Since when nothing goes wrong any more.
+    calm_since: Option<i64>,
     /// What stands in the ledger.
     pub paid: Paid,
     pub tight: u64,
@@ -64,8 +68,7 @@ struct Asked {
 #[derive(Debug, Clone)]
 pub struct Metered {
     pub intent: IntentToken,
-    pub space: usize,
-    pub machinetype: usize,
+    pub place: Place,
     pub processors: u32,
     /// Of the whole machine; `None`: nobody knows.
     pub hourly: Option<i64>,
@@ -77,9 +80,18 @@ pub struct Metered {
 }
 
 impl Metered {
-    /// From when to when it costs, at the worst.
-    fn life(&self, now: i64) -> (i64, i64) {
-        (self.begin, self.removed.unwrap_or(self.hard_end.max(now)))
+    /// From when to when it costs at the worst, if it keeps to its hard end and the overstay.
+    fn promised(&self) -> (i64, i64) {
+        self.until(self.hard_end)
+    }
+
+    /// The same, as its own manager knows now.
+    fn known(&self, now: i64) -> (i64, i64) {
+        self.until(self.hard_end.max(now - EARLIER - CLOCK))
+    }
+
+    fn until(&self, end: i64) -> (i64, i64) {
+        (self.begin, self.removed.map_or(end, |removed| removed.min(end)).max(self.begin))
     }
 }
 
@@ -98,6 +110,7 @@ impl Meter {
             asked: BTreeMap::new(),
             machines: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            calm_since: None,
             paid: Paid::default(),
             tight: 0,
         }
@@ -112,6 +125,11 @@ impl Meter {
             CapsFile::Deleted if self.paid.caps_were_set => {}
             CapsFile::Deleted => self.files.push((now, Some(Vec::new()))),
         }
+    }
+
+    /// The trouble is over.
+    pub fn calm_down(&mut self, now: u64) {
+        self.calm_since = Some(self.purse.begin.as_millis() + i64::try_from(now).unwrap());
     }
 
     /// The caps as they are meant now.
@@ -137,7 +155,7 @@ impl Meter {
     pub fn created(
         &mut self,
         (space, at): (usize, i64),
-        (instance, tags, processors): (&InstanceId, &Tags, u32),
+        (instance, tags, (processors, market)): (&InstanceId, &Tags, (u32, Market)),
         late: bool,
     ) -> Result<(), String> {
         let asked = self.asked.get(&tags.intent).cloned();
@@ -146,10 +164,9 @@ impl Meter {
         let overstay = i64::try_from(self.purse.overstay.as_millis()).unwrap();
         let machine = Metered {
             intent: tags.intent,
-            space,
-            machinetype: machinetype.expect("there are two"),
+            place: Place { space, machinetype: machinetype.expect("there are two"), market },
             processors,
-            hourly: asked.prices.iter().filter_map(|prices| prices.of(processors)).min(),
+            hourly: asked.prices.iter().filter_map(|prices| prices.of(processors, market)).min(),
             begin: at,
             hard_end: tags.deadline.as_millis() + overstay - CLOCK,
             removed: None,
@@ -185,41 +202,71 @@ impl Meter {
             (Some(_), _) => {}
         }
         self.paid.must_be_open(&machine.intent)?;
-        self.would_be_allowed_at_new_prices(machine, asked)?;
+        self.others_are_reserved(machine)?;
+        self.is_within_what_its_maker_knows(machine, asked)?;
         for rule in covering {
             let Some(limit) = self.limit(rule.name, now) else { continue };
-            for window in windows(rule.each, machine.life(0)) {
-                let sum = self.sum(&rule, window, machine.begin);
-                let one_more = self.cost(machine, window, machine.begin);
+            for window in windows(rule.each, machine.promised()) {
+                let sum = self.sum(&rule, window);
+                let one_more = self.cost(machine, window);
                 self.tight += u64::from(sum + one_more > limit);
             }
         }
         Ok(())
     }
 
-    /// After a rise its maker knows what its other machines cost from now on.
-    fn would_be_allowed_at_new_prices(
+    /// Whoever makes a machine has booked before, in the same cycle, what has become of its others: none of them is there longer than
+    /// it is reserved.
+    fn others_are_reserved(&self, machine: &Metered) -> Result<(), String> {
+        let since = machine.begin - self.longest_cycle(machine.begin);
+        let own = self.machines.values().filter(|other| {
+            let is_there = !other.late && other.hourly.is_some() && other.removed.is_none();
+            is_there && other.place.space == machine.place.space && other.begin < since
+        });
+        let mut over = own.filter(|other| {
+            self.paid.reserved_until(&other.intent).is_some_and(|until| until < since)
+        });
+        over.next().map_or(Ok(()), |other| {
+            Err(format!("while {} is there longer than it is reserved", other.intent))
+        })
+    }
+
+    /// From the beginning of a cycle, by its manager's clock, to a machine that it makes.
+    fn longest_cycle(&self, now: i64) -> i64 {
+        let is_calm = self.calm_since.is_some_and(|since| since + EARLIER + CLOCK < now);
+        if is_calm { CLOCK } else { EARLIER + CLOCK }
+    }
+
+    /// Its maker knows what the other machines of its space cost from now on after a rise, and which of them are there longer than they
+    /// were to be.
+    fn is_within_what_its_maker_knows(
         &self,
         machine: &Metered,
         asked: &Asked,
     ) -> Result<(), String> {
-        let [prices] = asked.prices[..] else { return Ok(()) };
-        let now = machine.begin;
+        let prices = match asked.prices[..] {
+            [prices] => Some(prices),
+            _ => None,
+        };
+        let (now, space) = (machine.begin, machine.place.space);
         for rule in self.rules_on(machine) {
             let Some(limit) = self.limit(rule.name, self.since_begin(now)) else { continue };
-            for window in windows(rule.each, machine.life(now)) {
+            for window in windows(rule.each, machine.promised()) {
                 let all = self.machines.values().filter(|other| self.is_on(&rule, other));
                 let sum: i64 = all
-                    .map(|other| match prices.of(other.processors) {
-                        Some(new) if other.space == machine.space && other.removed.is_none() => {
-                            self.repriced(other, window, (now, new))
+                    .map(|other| {
+                        let known = prices.filter(|_| other.removed.is_none());
+                        let new = known.and_then(|of| of.of(other.processors, other.place.market));
+                        match new {
+                            _ if other.place.space != space => self.cost(other, window),
+                            Some(new) => self.repriced(other, window, (now, new)),
+                            None => self.cost_of(other, other.known(now), window),
                         }
-                        Some(_) | None => self.cost(other, window, now),
                     })
                     .sum();
                 if sum > limit {
                     return Err(format!(
-                        "after prices had risen: {sum} of {limit} are taken by {} from {}",
+                        "although, by what its maker knows, {sum} of {limit} are taken by {} from {}",
                         rule.name, window.0
                     ));
                 }
@@ -234,18 +281,18 @@ impl Meter {
         for rule in self.all_rules() {
             let limit = self.limit(rule.name, now);
             let own = self.machines.values().filter(|machine| self.is_on(&rule, machine));
-            let lives: Vec<(i64, i64)> = own.map(|machine| machine.life(at)).collect();
+            let lives: Vec<(i64, i64)> = own.map(Metered::promised).collect();
             let first = lives.iter().map(|(begin, _)| *begin).min().unwrap_or(at);
             let last = lives.iter().map(|(_, end)| *end).max().unwrap_or(at);
             for window in windows(rule.each, (first - EARLIER, last + CLOCK)) {
-                let sum = self.sum(&rule, window, at);
+                let sum = self.sum(&rule, window);
                 let before = self.accepted.insert((rule.name, window.0), sum).unwrap_or(0);
                 if limit.is_some_and(|limit| sum > limit.max(before)) {
                     return Err(format!(
                         "{} is passed in its window from {}: {sum} of {limit:?}, {before} before: {}",
                         rule.name,
                         window.0 - self.purse.begin.as_millis(),
-                        self.told(&rule, window, at)
+                        self.told(&rule, window)
                     ));
                 }
             }
@@ -253,17 +300,17 @@ impl Meter {
         Ok(())
     }
 
-    fn told(&self, rule: &Rule, window: (i64, i64), at: i64) -> String {
+    fn told(&self, rule: &Rule, window: (i64, i64)) -> String {
         let own = self.machines.iter().filter(|(_, machine)| self.is_on(rule, machine));
         let mut text = format!("{rule:?}");
         for ((_, instance), machine) in own {
-            let cost = self.cost(machine, window, at);
+            let cost = self.cost(machine, window);
             let since = |at: i64| at - self.purse.begin.as_millis();
             let end = machine.removed.map(since);
             text += &format!(
                 "\n  {instance} of {} in {}: {cost}, from {} to {} ({end:?})",
                 machine.intent,
-                machine.space,
+                machine.place.space,
                 since(machine.begin),
                 since(machine.hard_end)
             );
@@ -295,7 +342,7 @@ impl Meter {
 
     fn rules_on(&self, machine: &Metered) -> Vec<Rule> {
         let rules = self.all_rules().into_iter();
-        rules.filter(|rule| rule.covers(machine.space, machine.machinetype)).collect()
+        rules.filter(|rule| rule.covers(machine.place)).collect()
     }
 
     /// The highest limit of a cap that anybody may still obey; `None`: there may be none.
@@ -311,20 +358,23 @@ impl Meter {
         limits.max().filter(|limit| *limit < i64::MAX)
     }
 
-    fn sum(&self, rule: &Rule, window: (i64, i64), now: i64) -> i64 {
+    fn sum(&self, rule: &Rule, window: (i64, i64)) -> i64 {
         let own = self.machines.values().filter(|machine| self.is_on(rule, machine));
-        own.map(|machine| self.cost(machine, window, now)).sum()
+        own.map(|machine| self.cost(machine, window)).sum()
     }
 
     /// Not what nobody of ours could ever know of: what came late.
     fn is_on(&self, rule: &Rule, machine: &Metered) -> bool {
-        !machine.late && rule.covers(machine.space, machine.machinetype)
+        !machine.late && rule.covers(machine.place)
     }
 
     /// What a machine costs at least within a window, wherever its boundaries are on the clock of whoever booked it.
-    fn cost(&self, machine: &Metered, window: (i64, i64), now: i64) -> i64 {
+    fn cost(&self, machine: &Metered, window: (i64, i64)) -> i64 {
+        self.cost_of(machine, machine.promised(), window)
+    }
+
+    fn cost_of(&self, machine: &Metered, life: (i64, i64), window: (i64, i64)) -> i64 {
         let Some(hourly) = machine.hourly else { return 0 };
-        let life = machine.life(now);
         least(life, window, |life| self.purse.charging.within(hourly, life, window))
     }
 
@@ -333,7 +383,7 @@ impl Meter {
         let Some(hourly) = machine.hourly else { return 0 };
         let (charging, (from, to)) = (self.purse.charging, window);
         let turn = now.clamp(from, to);
-        least(machine.life(now), window, |life| {
+        least(machine.known(now), window, |life| {
             charging.within(hourly, life, (from, turn))
                 + charging.within(new.max(hourly), life, (turn, to))
         })

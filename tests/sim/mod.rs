@@ -12,6 +12,7 @@ pub mod meter;
 pub mod paid;
 pub mod peace;
 pub mod purse;
+pub mod rules;
 pub mod site;
 pub mod trace;
 pub mod weather;

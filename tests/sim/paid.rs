@@ -62,8 +62,12 @@ impl Paid {
                 }
                 Event::Released { intent, reason: _ } => self.end(&intent, End::Released)?,
                 Event::CapsSet { .. } => self.caps_were_set = true,
+                Event::Extended { intent, until } => {
+                    let booked = self.booked.get_mut(&intent);
+                    let booked = booked.ok_or(format!("{intent} is extended, and not open"))?;
+                    booked.reservation.until = until;
+                }
                 Event::CurrencySet { .. }
-                | Event::Extended { .. }
                 | Event::Repriced { .. }
                 | Event::Corrected { .. }
                 | Event::StageChanged { .. } => {}
@@ -86,6 +90,12 @@ impl Paid {
             Some(Booked { end: Some(end), .. }) => Err(format!("although its money was {end:?}")),
             None => Err("without a reservation".to_owned()),
         }
+    }
+
+    /// Until when what is open is reserved, in milliseconds.
+    pub fn reserved_until(&self, intent: &IntentToken) -> Option<i64> {
+        let booked = self.booked.get(intent).filter(|booked| booked.end.is_none())?;
+        Some(booked.reservation.until.as_millis())
     }
 
     fn open(&self) -> BTreeSet<IntentToken> {

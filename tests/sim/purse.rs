@@ -1,7 +1,6 @@
 //! What money is like in a life: prices, how they are charged, the caps of the spend manager, and what becomes of all that.
 //! Drawn from streams of its own, so that lives without money are what they were before there was any.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +8,15 @@ use rand::RngExt;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use vcycle::config::SpendingSettings;
-use vcycle::model::Timestamp;
+use vcycle::model::{Market, Timestamp};
 use vcycle_money::prices::{Charged, Granularity, InForce, Item, PriceRow};
 use vcycle_money::{
     Amount, Currency, ExchangeRates, Money, Permille, PriceBook, PriceList, ProviderName,
 };
 
+use super::rules::{CapsFile, Each, HOUR, MONTHS, On, Rule};
 use super::site::MACHINETYPES;
-use super::weather::{Event, MachineFate, SPACES, Shape};
+use super::weather::{Event, MachineFate, Shape};
 
 /// The stream that decides whether a life has money. It is one by which the lives that were kept before there was any have
 /// none.
@@ -25,26 +25,27 @@ const HAS_MONEY: u64 = 90;
 const PURSE: u64 = 190;
 /// Of what happens.
 const EVENTS: u64 = 191;
+/// Whether it is one of those lives that have more kinds of everything; not in the lives that were kept before there were any.
+const IS_VARIED: u64 = 194;
+/// Of those.
+const VARIETY: u64 = 195;
 
 /// The longest that a machine is given: `start_timeout` and `max_wallclock` of all machinetypes.
 const LONGEST_LIFE: Duration = Duration::from_secs(8 * 60);
 
-/// For whom the machinetypes work, in their order.
-pub const COMMUNITIES: [&str; 2] = ["ska", "lhcb"];
-
 /// The file of the spend manager.
 pub const CAPS_FILE: &str = "caps.d/x.toml";
-
-const HOUR: i64 = 3_600_000;
 
 /// When lives without money begin: the new year of 2026.
 pub const BEGIN: Timestamp = Timestamp::from_secs(1_767_225_600);
 
-/// The beginnings of months around it.
-pub const MONTHS: [i64; 4] = [1_764_547_200, 1_767_225_600, 1_769_904_000, 1_772_323_200];
-
 /// Boundaries of an hour, of a day, of a month: lives with money begin some minutes before one of them.
 const BOUNDARIES: [i64; 3] = [1_768_482_000, 1_768_521_600, 1_769_904_000];
+
+/// Midnights of a month, a week, a day: varied lives begin some minutes before one of them, on some meridian.
+const MIDNIGHTS: [i64; 3] = [1_769_904_000, 1_768_780_800, 1_768_521_600];
+
+const NAMES: [&str; 4] = ["cap0", "cap1", "cap2", "cap3"];
 
 /// How time is charged.
 #[derive(Debug, Clone, Copy)]
@@ -60,103 +61,67 @@ pub struct Charging {
 pub struct Prices {
     /// Of one processor, in billionths.
     pub hourly: i64,
-    /// The flavour that no list has: so many processors.
+    /// The flavour whose price nobody knows: so many processors.
     pub unknown: Option<u32>,
+    /// What the lists say of that.
+    pub gap: Gap,
+    /// The most that is asked for what may be taken back, in thousandths of the price on demand; `None`: that price.
+    pub ceiling: Option<i64>,
+}
+
+/// How a price is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    Missing,
+    /// Nobody gives machines away: somebody has not filled it in.
+    Zero,
 }
 
 impl Prices {
     /// Of a machine of so many processors; `None`: nobody knows.
-    pub fn of(&self, processors: u32) -> Option<i64> {
-        (self.unknown != Some(processors)).then_some(self.hourly * i64::from(processors))
+    pub fn of(&self, processors: u32, market: Market) -> Option<i64> {
+        let on_demand = self.hourly * i64::from(processors);
+        let price = match (market, self.ceiling) {
+            (Market::Preemptible, Some(ceiling)) => on_demand / 1_000 * ceiling,
+            (Market::Preemptible, None) | (Market::OnDemand, _) => on_demand,
+        };
+        (self.unknown != Some(processors)).then_some(price)
     }
-}
 
-/// What a cap is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum On {
-    Everything,
-    Space(usize),
-    Machinetype(usize),
-    Community(usize),
-}
-
-/// In which time it counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Each {
-    Hour,
-    Day,
-    Month,
-    /// Both in milliseconds.
-    Grant {
-        from: i64,
-        to: i64,
-    },
-}
-
-/// A cap as the spend manager means it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rule {
-    pub name: &'static str,
-    /// In billionths.
-    pub limit: i64,
-    pub on: On,
-    pub each: Each,
-}
-
-impl Rule {
-    /// Whether machines of a machinetype in a space count.
-    pub fn covers(&self, space: usize, machinetype: usize) -> bool {
-        match self.on {
-            On::Everything => true,
-            On::Space(own) => own == space,
-            // Each community has one machinetype.
-            On::Machinetype(own) | On::Community(own) => own == machinetype,
+    /// What the lists say of a flavour.
+    fn rows(&self, processors: u32, spot: Option<Spot>) -> Vec<(Item, i64)> {
+        let flavour = format!("sim.{processors}");
+        let said = |market| match (self.of(processors, market), self.gap) {
+            (Some(price), _) => Some(price),
+            (None, Gap::Zero) => Some(0),
+            (None, Gap::Missing) => None,
+        };
+        let mut rows = vec![(Item::OnDemand(flavour.clone()), said(Market::OnDemand))];
+        if spot.is_some() {
+            let usual = self.hourly * i64::from(processors) / 3;
+            rows.push((Item::Spot(flavour.clone()), Some(usual)));
+            let ceiling = self.ceiling.and_then(|_| said(Market::Preemptible));
+            rows.push((Item::SpotCeiling(flavour), ceiling));
         }
+        rows.into_iter().filter_map(|(item, price)| Some((item, price?))).collect()
     }
 }
 
-/// What the file of the spend manager comes to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CapsFile {
-    Holds(Vec<Rule>),
-    /// No TOML, or a cap that is none.
-    Broken,
-    /// Somebody has removed it.
-    Deleted,
+/// That there is a market of machines that may be taken back, and which is tried first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spot {
+    First,
+    Last,
 }
 
-impl CapsFile {
-    /// Its text; `None`: it is not there.
-    pub fn text(&self) -> Option<String> {
+impl Spot {
+    /// The markets of all machinetypes, in their order.
+    pub fn markets(self) -> Vec<Market> {
         match self {
-            Self::Holds(rules) => Some(rules.iter().map(text).collect()),
-            Self::Broken => Some("[cap.cap0]\nlimit = \"much\"\nwindow = \"ho".to_owned()),
-            Self::Deleted => None,
+            Self::First => vec![Market::Preemptible, Market::OnDemand],
+            Self::Last => vec![Market::OnDemand, Market::Preemptible],
         }
     }
-}
-
-fn text(rule: &Rule) -> String {
-    let Rule { name, limit, on, each } = rule;
-    let mut text = format!("[cap.{name}]\nlimit = \"{} GBP\"\n", Amount::from_nanos(*limit));
-    let on = match on {
-        On::Everything => String::new(),
-        On::Space(space) => format!("spaces = [\"{}\"]\n", SPACES[*space]),
-        On::Machinetype(one) => format!("machinetypes = [\"{}\"]\n", MACHINETYPES[*one]),
-        On::Community(one) => format!("communities = [\"{}\"]\n", COMMUNITIES[*one]),
-    };
-    text += &on;
-    match each {
-        Each::Hour => text += "window = \"hour\"\n",
-        Each::Day => text += "window = \"day\"\n",
-        Each::Month => text += "window = \"month\"\n",
-        Each::Grant { from, to } => {
-            let time = |millis: &i64| Timestamp::from_millis(*millis);
-            writeln!(text, "window = \"grant\"\nfrom = \"{}\"\nto = \"{}\"", time(from), time(to))
-                .unwrap();
-        }
-    }
-    text
 }
 
 /// What becomes of the caps when the trouble is over.
@@ -174,6 +139,10 @@ pub struct Purse {
     pub begin: Timestamp,
     pub charging: Charging,
     pub overstay: Duration,
+    /// Whether the ledger, of all files, is slow, and fails now and then.
+    pub frail: bool,
+    /// `None`: only machines that are ours until we end them.
+    pub spot: Option<Spot>,
     /// At first.
     pub prices: Prices,
     /// After prices have risen, if they do.
@@ -189,7 +158,11 @@ impl Purse {
     /// That of a life, if it has one.
     pub fn of(shape: &Shape) -> Option<Self> {
         let has_money = shape.dice(HAS_MONEY).random_bool(0.5);
-        has_money.then(|| Self::drawn(shape, &mut shape.dice(PURSE)))
+        let mut purse = has_money.then(|| Self::drawn(shape, &mut shape.dice(PURSE)))?;
+        if shape.dice(IS_VARIED).random_bool(0.6) {
+            purse.vary(shape, &mut shape.dice(VARIETY));
+        }
+        Some(purse)
     }
 
     fn drawn(shape: &Shape, dice: &mut ChaCha8Rng) -> Self {
@@ -200,20 +173,22 @@ impl Purse {
         let minimum = *[0, 60_000, 600_000].choose(dice).unwrap();
         let overstay = Duration::from_secs(60 * *[15, 20, 30, 60].choose(dice).unwrap());
         let unknown = dice.random_bool(0.15).then(|| *[1, 1, 2].choose(dice).unwrap());
-        let prices = Prices { hourly: dice.random_range(1_000_000..200_000_000), unknown };
+        let hourly = dice.random_range(1_000_000..200_000_000);
+        let prices = Prices { hourly, unknown, gap: Gap::Missing, ceiling: None };
         let rise = dice.random_range(1_100..3_000);
-        let dearer = Prices { hourly: prices.hourly / 1_000 * rise, unknown };
+        let dearer = Prices { hourly: hourly / 1_000 * rise, ..prices };
         let mut purse = Self {
             begin,
             charging: Charging { minimum, granule },
             overstay,
+            frail: false,
+            spot: None,
             prices,
             dearer,
             file: CapsFile::Broken,
             ending: if dice.random_bool(0.5) { Ending::Stay } else { Ending::Raised },
             rules: Vec::new(),
         };
-        const NAMES: [&str; 4] = ["cap0", "cap1", "cap2", "cap3"];
         let count = dice.random_range(1..=NAMES.len());
         purse.rules =
             NAMES[..count].iter().map(|name| purse.rule(name, boundary, shape, dice)).collect();
@@ -246,20 +221,59 @@ impl Purse {
         let each = *[
             Each::Hour,
             Each::Hour,
-            Each::Day,
-            Each::Month,
+            Each::Day(0),
+            Each::Month(0),
             Each::Grant { from: hour - 24 * HOUR, to: hour },
             Each::Grant { from: hour, to: hour + HOUR },
             Each::Grant { from: hour - HOUR, to: hour + 24 * HOUR },
         ]
         .choose(dice)
         .unwrap();
+        Rule { name, limit: self.limit(on, shape, dice), on, each }
+    }
+
+    fn limit(&self, on: On, shape: &Shape, dice: &mut ChaCha8Rng) -> i64 {
         let fleet: u32 = match on {
-            On::Space(space) => shape.limits[space],
-            On::Everything | On::Machinetype(_) | On::Community(_) => shape.limits.iter().sum(),
+            On::Space(space) | On::CommunityInSpace(_, space) => shape.limits[space],
+            On::Everything
+            | On::Provider
+            | On::OtherProvider
+            | On::Market(_)
+            | On::Machinetype(_)
+            | On::Community(_) => shape.limits.iter().sum(),
         };
         let limit = dice.random_range(1_000..=i64::from(fleet) * 1_200 + 500);
-        Rule { name, limit: self.worst_of_one() / 1_000 * limit, on, each }
+        self.worst_of_one() / 1_000 * limit
+    }
+
+    /// What was not in the first lives with money: other calendars, other scopes, prices of zero, a market of machines that may be
+    /// taken back, and machines that are reserved for hardly longer than to their hard ends.
+    fn vary(&mut self, shape: &Shape, dice: &mut ChaCha8Rng) {
+        let east = dice.random_range(-8..=10);
+        let boundary = *MIDNIGHTS.choose(dice).unwrap() - i64::from(east) * 3_600;
+        self.begin = Timestamp::from_secs(boundary - dice.random_range(0..480));
+        self.overstay = Duration::from_secs(60 * *[0, 0, 2, 5, 15, 60].choose(dice).unwrap());
+        self.frail = dice.random_bool(0.5);
+        self.spot = *[None, Some(Spot::First), Some(Spot::Last)].choose(dice).unwrap();
+        let unknown = dice.random_bool(0.3).then(|| *[1, 1, 2].choose(dice).unwrap());
+        let gap = *[Gap::Missing, Gap::Zero].choose(dice).unwrap();
+        let ceiling = dice.random_bool(0.5).then(|| dice.random_range(300..=1_000));
+        let ceiling = ceiling.filter(|_| self.spot.is_some());
+        for prices in [&mut self.prices, &mut self.dearer] {
+            *prices = Prices { unknown, gap, ceiling, ..*prices };
+        }
+        let count = dice.random_range(1..=NAMES.len());
+        self.rules = NAMES[..count]
+            .iter()
+            .map(|name| {
+                let on = any_scope(shape, dice);
+                let each = any_window((east, boundary * 1_000), dice);
+                Rule { name, limit: self.limit(on, shape, dice), on, each }
+            })
+            .collect();
+        if let CapsFile::Holds(rules) = &mut self.file {
+            rules.clone_from(&self.rules);
+        }
     }
 
     /// What a machine of one processor may cost.
@@ -272,13 +286,12 @@ impl Purse {
     pub fn settings(&self, prices: Prices) -> SpendingSettings {
         let long_ago = Timestamp::from_secs(MONTHS[0]);
         let money = |nanos| Money { amount: Amount::from_nanos(nanos), currency: Currency::GBP };
-        let row = |processors: u32| {
-            let item = Item::OnDemand(format!("sim.{processors}"));
+        let row = |(item, price): (Item, i64)| {
             let in_force = InForce { from: long_ago, until: None };
-            let written = format!("prices/sim.toml:{processors}").into();
-            let price = money(prices.of(processors)?);
-            Some(PriceRow { item, price, in_force, confirmed: long_ago, written })
+            let written = format!("prices/sim.toml: {item}").into();
+            PriceRow { item, price: money(price), in_force, confirmed: long_ago, written }
         };
+        let flavours = [1, 2, 4, 8].into_iter();
         let list = PriceList {
             file: "prices/sim.toml".into(),
             provider: ProviderName::parse("sim").unwrap(),
@@ -292,7 +305,7 @@ impl Purse {
             },
             disks: Charged::Included,
             addresses: Charged::Included,
-            rows: [1, 2, 4, 8].into_iter().filter_map(row).collect(),
+            rows: flavours.flat_map(|of| prices.rows(of, self.spot)).map(row).collect(),
         };
         let age = Duration::from_secs(400 * 86_400);
         SpendingSettings {
@@ -302,6 +315,11 @@ impl Purse {
             hook: None,
             overstay: self.overstay,
         }
+    }
+
+    /// Whether machines are there longer than they are reserved when deletes do not stick for some minutes.
+    pub fn is_short(&self) -> bool {
+        self.overstay < Duration::from_secs(600)
     }
 
     /// What happens to the caps, to prices, and to machines that cost more than they should.
@@ -376,6 +394,45 @@ impl Purse {
     }
 }
 
+fn any_scope(shape: &Shape, dice: &mut ChaCha8Rng) -> On {
+    let space = dice.random_range(0..shape.spaces);
+    let one = dice.random_range(0..MACHINETYPES.len());
+    *[
+        On::Everything,
+        On::Everything,
+        On::Provider,
+        On::OtherProvider,
+        On::Space(space),
+        On::Machinetype(one),
+        On::Community(one),
+        On::Market(Market::OnDemand),
+        On::Market(Market::Preemptible),
+        On::CommunityInSpace(one, space),
+    ]
+    .choose(dice)
+    .unwrap()
+}
+
+fn any_window((east, boundary): (i8, i64), dice: &mut ChaCha8Rng) -> Each {
+    let grant =
+        |from: i64, to: i64| Each::Grant { from: boundary + from * HOUR, to: boundary + to * HOUR };
+    *[
+        Each::Hour,
+        Each::Hour,
+        Each::Day(east),
+        Each::Day(0),
+        Each::Week(east),
+        Each::Week(east),
+        Each::Month(east),
+        Each::Month(east),
+        grant(-24, 0),
+        grant(0, 1),
+        grant(-1, 24),
+    ]
+    .choose(dice)
+    .unwrap()
+}
+
 impl Charging {
     /// The bill for a machine that is there for so many milliseconds.
     pub fn cost(self, hourly: i64, life: i64) -> i64 {
@@ -398,30 +455,6 @@ impl Charging {
     }
 }
 
-/// The windows that lie in a time, each from its first moment to the first after it.
-pub fn windows(each: Each, (from, to): (i64, i64)) -> Vec<(i64, i64)> {
-    let grid = |step: i64| {
-        let first = from.div_euclid(step) * step;
-        (0..)
-            .map(|n| first + n * step)
-            .take_while(|at| *at < to)
-            .map(|at| (at, at + step))
-            .collect()
-    };
-    match each {
-        Each::Hour => grid(HOUR),
-        Each::Day => grid(24 * HOUR),
-        Each::Month => MONTHS
-            .windows(2)
-            .map(|pair| (pair[0] * 1_000, pair[1] * 1_000))
-            .filter(|(first, last)| *first < to && from < *last)
-            .collect(),
-        Each::Grant { from: first, to: last } => {
-            [(first, last)].into_iter().filter(|_| first < to && from < last).collect()
-        }
-    }
-}
-
 #[test]
 fn the_meter_reckons_as_a_bill_does() {
     let by_the_minute = Charging { minimum: 60_000, granule: 60_000 };
@@ -432,10 +465,4 @@ fn the_meter_reckons_as_a_bill_does() {
     let parts = [(-5, 0), (0, 1), (1, 60_000), (60_000, 60_001), (60_001, 900_000)];
     let parts = parts.map(|part| by_the_minute.within(hourly, life, part) / 1_000_000_000);
     assert_eq!(parts, [0, 1, 0, 1, 1]);
-    let new_year = BEGIN.as_millis();
-    assert_eq!(windows(Each::Month, (new_year - 1, new_year + 1)).len(), 2);
-    assert_eq!(windows(Each::Hour, (new_year, new_year + 1)), [(new_year, new_year + HOUR)]);
-    assert_eq!(windows(Each::Day, (new_year - 1, new_year)).len(), 1);
-    let grant = Each::Grant { from: new_year, to: new_year + HOUR };
-    assert_eq!(windows(grant, (new_year - 5, new_year)), []);
 }

@@ -7,7 +7,8 @@ use vcycle::library::Setup;
 use vcycle::model::{MachinetypeName, Processors, Share};
 use vcycle_money::Community;
 
-use super::purse::{COMMUNITIES, Prices, Purse};
+use super::purse::{Prices, Purse, Spot};
+use super::rules::COMMUNITIES;
 use super::weather::SPACES;
 use super::world::space_name;
 use crate::support::site::{Site, space, with_twin};
@@ -58,6 +59,19 @@ pub fn configured(setup: &Setup, space: usize, (limit, shares): (u32, (u32, u32)
         policy.target_share = Share::new(f64::from(share)).unwrap();
     }
     setup.spaces.insert(name, Arc::new(changed));
+    setup
+}
+
+/// With machines that may be taken back.
+pub fn with_spot(setup: &Setup, spot: Spot) -> Setup {
+    let mut setup = setup.clone();
+    for space in setup.spaces.values_mut() {
+        let mut changed = (**space).clone();
+        for policy in changed.policy.machinetypes.values_mut() {
+            policy.markets = spot.markets();
+        }
+        *space = Arc::new(changed);
+    }
     setup
 }
 

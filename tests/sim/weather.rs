@@ -10,7 +10,8 @@ use vcycle::store::testing::Rates as DiskRates;
 use vcycle_api::{Idempotency, Processors};
 use vcycle_sim::{Heartbeats, Rates, Refusing, Script, Settings, Span};
 
-use super::purse::{CapsFile, Purse};
+use super::purse::Purse;
+use super::rules::CapsFile;
 
 /// Cycle of all managers.
 pub const CYCLE: Duration = Duration::from_secs(10);
@@ -247,6 +248,10 @@ impl Shape {
         settings.tombstone = secs(seed % 2 * 60);
         settings.tenancy = (self.seed.is_multiple_of(2)).then(|| format!("project-{space}"));
         settings.faults.rates = self.rates;
+        if self.purse.as_ref().is_some_and(|purse| purse.spot.is_some()) {
+            settings = settings.with_preemptible();
+            settings.faults.rates.preempted = 0.15;
+        }
         if self.seed % 3 == 1 {
             settings.refusing = Refusing::Late;
         }

@@ -15,7 +15,8 @@ use vcycle_sim::{SimCloud, SimMachine};
 use super::gate::space_of;
 use super::host::{Process, TrueClock};
 use super::judge::Judge;
-use super::purse::{BEGIN, CAPS_FILE, CapsFile};
+use super::purse::{BEGIN, CAPS_FILE};
+use super::rules::CapsFile;
 use super::trace::Trace;
 use super::weather::{SPACES, Shape};
 
