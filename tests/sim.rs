@@ -84,13 +84,14 @@ fn explore() {
     let longest = outcomes.iter().map(|outcome| outcome.peace).max();
     let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
     println!(
-        "{} lives: {} generations, {} machines ({} paid for in {} lives, {} times to the brim), {} deletes, {} late arrivals, {} events; longest way to peace {longest:?} ms",
+        "{} lives: {} generations, {} machines ({} paid for in {} lives, {} times to the brim, {} by a plan), {} deletes, {} late arrivals, {} events; longest way to peace {longest:?} ms",
         outcomes.len(),
         sum(|o| o.stats.generations),
         sum(|o| o.stats.machines),
         sum(|o| o.stats.paid),
         sum(|o| u64::from(o.shape.purse.is_some())),
         sum(|o| o.stats.tight),
+        sum(|o| o.stats.planned),
         sum(|o| o.stats.deletes),
         sum(|o| o.stats.late),
         sum(|o| o.events),

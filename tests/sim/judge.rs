@@ -55,6 +55,8 @@ pub struct Stats {
     pub paid: u64,
     /// After so many of them no further one had room in some window.
     pub tight: u64,
+    /// Machines that budgets have paid for.
+    pub planned: u64,
 }
 
 /// What is known of one space.
@@ -217,9 +219,10 @@ impl Judge {
     }
 
     fn booked(&mut self, line: &[u8]) {
-        let now = self.begin + std::time::Duration::from_millis(self.trace.now());
+        let now = self.trace.now();
+        let at = self.begin + std::time::Duration::from_millis(now);
         let Some(meter) = &mut self.meter else { return };
-        if let Err(law) = meter.paid.written(now.as_millis(), line) {
+        if let Err(law) = meter.booked((now, at.as_millis()), line) {
             self.breaks(format!("the ledger: {law}"));
         }
     }
@@ -313,7 +316,7 @@ impl Judge {
                 let made_of = (processors.0, offering.market);
                 meter.created(where_and_when, (instance, tags, made_of), late)?;
                 self.stats.paid += 1;
-                self.stats.tight = meter.tight;
+                (self.stats.tight, self.stats.planned) = (meter.tight, meter.planned);
             }
             LogEvent::Removed { instance } => meter.removed(where_and_when, instance),
             LogEvent::CreatedAlready { .. }

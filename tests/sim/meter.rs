@@ -11,7 +11,7 @@ use vcycle::model::{InstanceId, IntentToken, Market, Tags};
 
 use super::paid::Paid;
 use super::purse::{Prices, Purse};
-use super::rules::{CapsFile, Place, Rule, windows};
+use super::rules::{CapsFile, Each, Place, Rule, windows};
 use super::site::MACHINETYPES;
 use super::weather::Clocks;
 
@@ -30,6 +30,9 @@ const STEP: usize = 15_000;
 /// that may be 55 seconds old, and may be stopped for a minute between its reservation and its create. The settle
 /// time comes on top.
 const CAPS_GRACE: u64 = 150_000;
+
+/// For how long a file stands before a cap is raised or taken away, in milliseconds.
+const STAND: u64 = 118_000;
 
 /// For how long after a process was told of other prices it may create by those before.
 const PRICES_GRACE: u64 = 120_000;
@@ -54,6 +57,8 @@ pub struct Meter {
     /// What stands in the ledger.
     pub paid: Paid,
     pub tight: u64,
+    /// Machines that budgets have paid for.
+    pub planned: u64,
 }
 
 /// By which prices a machine was asked for.
@@ -73,6 +78,8 @@ pub struct Metered {
     /// Of the whole machine; `None`: nobody knows.
     pub hourly: Option<i64>,
     pub begin: i64,
+    /// By when it is to end itself.
+    pub deadline: i64,
     pub hard_end: i64,
     pub removed: Option<i64>,
     /// It came when nobody could know of it any more.
@@ -113,6 +120,7 @@ impl Meter {
             calm_since: None,
             paid: Paid::default(),
             tight: 0,
+            planned: 0,
         }
     }
 
@@ -135,6 +143,15 @@ impl Meter {
     /// The caps as they are meant now.
     pub fn meant(&self) -> Vec<Rule> {
         self.files.iter().rev().find_map(|(_, rules)| rules.clone()).unwrap_or_default()
+    }
+
+    /// Whether some file before [`STAND`] has said so of a cap; `None`: that there is none.
+    pub fn has_stood(&self, now: u64, name: &str, limit: Option<i64>) -> bool {
+        let old = self.files.iter().filter(|(at, _)| at + STAND <= now);
+        old.filter_map(|(_, rules)| rules.as_ref()).any(|rules| {
+            let own = rules.iter().find(|rule| rule.name == name);
+            own.map(|rule| rule.limit) == limit
+        })
     }
 
     /// A process has these price lists from now on.
@@ -168,6 +185,7 @@ impl Meter {
             processors,
             hourly: asked.prices.iter().filter_map(|prices| prices.of(processors, market)).min(),
             begin: at,
+            deadline: tags.deadline.as_millis(),
             hard_end: tags.deadline.as_millis() + overstay - CLOCK,
             removed: None,
             late,
@@ -202,6 +220,7 @@ impl Meter {
             (Some(_), _) => {}
         }
         self.paid.must_be_open(&machine.intent)?;
+        self.is_in_its_plan(machine, asked.at)?;
         self.others_are_reserved(machine)?;
         self.is_within_what_its_maker_knows(machine, asked)?;
         for rule in covering {
@@ -213,6 +232,35 @@ impl Meter {
             }
         }
         Ok(())
+    }
+
+    /// A machine that a budget pays for is for a community that it names, and ends in its time.
+    fn is_in_its_plan(&mut self, machine: &Metered, asked: u64) -> Result<(), String> {
+        for rule in self.rules_on(machine) {
+            let (Some(plan), Each::Grant { from, to }) = (rule.plan, rule.each) else { continue };
+            if !self.is_in_every_file(rule.name, asked) {
+                continue;
+            }
+            self.planned += 1;
+            let stop = to - plan.margin * 60_000;
+            if !plan.names(machine.place.machinetype) {
+                return Err("for a community that its budget does not name".to_owned());
+            }
+            let deadline = machine.deadline;
+            if machine.begin < from - CLOCK || deadline > stop {
+                return Err(format!(
+                    "to end at {deadline}, and its budget is from {from} to {stop}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all files that anybody may still obey have a rule of that name.
+    fn is_in_every_file(&self, name: &str, now: u64) -> bool {
+        self.standing(now).iter().all(|(_, rules)| {
+            rules.as_ref().is_some_and(|rules| rules.iter().any(|rule| rule.name == name))
+        })
     }
 
     /// Whoever makes a machine has booked before, in the same cycle, what has become of its others: none of them is there longer than
@@ -345,12 +393,17 @@ impl Meter {
         rules.filter(|rule| rule.covers(machine.place)).collect()
     }
 
-    /// The highest limit of a cap that anybody may still obey; `None`: there may be none.
-    fn limit(&self, name: &str, now: u64) -> Option<i64> {
+    /// The files that anybody may still obey.
+    fn standing(&self, now: u64) -> &[(u64, Option<Vec<Rule>>)] {
         let since = now.saturating_sub(CAPS_GRACE + self.settle);
         let standing = self.files.iter().rposition(|(from, _)| *from <= since).unwrap_or(0);
+        &self.files[standing..]
+    }
+
+    /// The highest limit of a cap that anybody may still obey; `None`: there may be none.
+    fn limit(&self, name: &str, now: u64) -> Option<i64> {
         // What nobody could read has no caps, and makes nothing.
-        let files = self.files[standing..].iter().filter_map(|(_, rules)| rules.as_ref());
+        let files = self.standing(now).iter().filter_map(|(_, rules)| rules.as_ref());
         let limits = files.map(|rules| {
             let own = rules.iter().find(|rule| rule.name == name);
             own.map_or(i64::MAX, |rule| rule.limit)

@@ -17,6 +17,10 @@ pub struct Paid {
     booked: BTreeMap<IntentToken, Booked>,
     seen: BTreeSet<u64>,
     pub caps_were_set: bool,
+    /// Of the caps in force.
+    limits: BTreeMap<String, i64>,
+    /// Those that were raised since the last look, to how much, or taken away.
+    wider: Vec<(String, Option<i64>)>,
 }
 
 /// What is booked for a machine. Times are of the true clock, but for those of the life.
@@ -61,7 +65,16 @@ impl Paid {
                     self.end(&intent, End::Settled { life, at: now })?;
                 }
                 Event::Released { intent, reason: _ } => self.end(&intent, End::Released)?,
-                Event::CapsSet { .. } => self.caps_were_set = true,
+                Event::CapsSet { caps, source: _ } => {
+                    self.caps_were_set = true;
+                    let limits = caps.iter().map(|cap| (cap.name.to_string(), cap.limit.nanos()));
+                    let before = std::mem::replace(&mut self.limits, limits.collect());
+                    let wider = before.into_iter().map(|(name, before)| {
+                        let now = self.limits.get(&name).copied();
+                        (now.is_none_or(|now| now > before), (name, now))
+                    });
+                    self.wider.extend(wider.filter(|(is_so, _)| *is_so).map(|(_, cap)| cap));
+                }
                 Event::Extended { intent, until } => {
                     let booked = self.booked.get_mut(&intent);
                     let booked = booked.ok_or(format!("{intent} is extended, and not open"))?;
@@ -105,6 +118,17 @@ impl Paid {
 }
 
 impl Meter {
+    /// An entry came to the disk. A cap is raised to what its file has said for two minutes, or taken away as that has.
+    pub fn booked(&mut self, (now, at): (u64, i64), line: &[u8]) -> Result<(), String> {
+        self.paid.written(at, line)?;
+        let wider = std::mem::take(&mut self.paid.wider);
+        match wider.iter().find(|(name, limit)| !self.has_stood(now, name, *limit)) {
+            Some((name, Some(limit))) => Err(format!("{name} is raised at once, to {limit}")),
+            Some((name, None)) => Err(format!("{name} is taken away at once")),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the ledger, as it was read from its beginning, says what has happened.
     pub fn audit(&self, book: &Book) -> Result<(), Wrong> {
         let broken = |why: String| Err(Wrong::Broken(why));

@@ -14,7 +14,7 @@ use vcycle_money::{
     Amount, Currency, ExchangeRates, Money, Permille, PriceBook, PriceList, ProviderName,
 };
 
-use super::rules::{CapsFile, Each, HOUR, MONTHS, On, Rule};
+use super::rules::{CapsFile, Each, HOUR, MONTHS, On, Other, Plan, Rule};
 use super::site::MACHINETYPES;
 use super::weather::{Event, MachineFate, Shape};
 
@@ -29,6 +29,8 @@ const EVENTS: u64 = 191;
 const IS_VARIED: u64 = 194;
 /// Of those.
 const VARIETY: u64 = 195;
+/// Of budgets, which some of them have.
+const PLAN: u64 = 196;
 
 /// The longest that a machine is given: `start_timeout` and `max_wallclock` of all machinetypes.
 const LONGEST_LIFE: Duration = Duration::from_secs(8 * 60);
@@ -139,6 +141,8 @@ pub struct Purse {
     pub begin: Timestamp,
     pub charging: Charging,
     pub overstay: Duration,
+    /// Whether it has more kinds of everything.
+    is_varied: bool,
     /// Whether the ledger, of all files, is slow, and fails now and then.
     pub frail: bool,
     /// `None`: only machines that are ours until we end them.
@@ -181,6 +185,7 @@ impl Purse {
             begin,
             charging: Charging { minimum, granule },
             overstay,
+            is_varied: false,
             frail: false,
             spot: None,
             prices,
@@ -229,7 +234,7 @@ impl Purse {
         ]
         .choose(dice)
         .unwrap();
-        Rule { name, limit: self.limit(on, shape, dice), on, each }
+        Rule { name, limit: self.limit(on, shape, dice), on, each, plan: None }
     }
 
     fn limit(&self, on: On, shape: &Shape, dice: &mut ChaCha8Rng) -> i64 {
@@ -253,6 +258,7 @@ impl Purse {
         let boundary = *MIDNIGHTS.choose(dice).unwrap() - i64::from(east) * 3_600;
         self.begin = Timestamp::from_secs(boundary - dice.random_range(0..480));
         self.overstay = Duration::from_secs(60 * *[0, 0, 2, 5, 15, 60].choose(dice).unwrap());
+        self.is_varied = true;
         self.frail = dice.random_bool(0.5);
         self.spot = *[None, Some(Spot::First), Some(Spot::Last)].choose(dice).unwrap();
         let unknown = dice.random_bool(0.3).then(|| *[1, 1, 2].choose(dice).unwrap());
@@ -268,12 +274,40 @@ impl Purse {
             .map(|name| {
                 let on = any_scope(shape, dice);
                 let each = any_window((east, boundary * 1_000), dice);
-                Rule { name, limit: self.limit(on, shape, dice), on, each }
+                Rule { name, limit: self.limit(on, shape, dice), on, each, plan: None }
             })
             .collect();
+        let mut dice = shape.dice(PLAN);
+        if dice.random_bool(0.4) {
+            self.rules.push(self.plan(boundary * 1_000, shape, &mut dice));
+            // How fast machines come by a plan is another matter.
+            self.ending = Ending::Stay;
+        }
         if let CapsFile::Holds(rules) = &mut self.file {
             rules.clone_from(&self.rules);
         }
+    }
+
+    /// A budget whose line allows from less than a machine to more than all.
+    fn plan(&self, boundary: i64, shape: &Shape, dice: &mut ChaCha8Rng) -> Rule {
+        let space = dice.random_range(0..shape.spaces);
+        let scopes = [On::Everything, On::Everything, On::Provider, On::Space(space)];
+        let on = *scopes.choose(dice).unwrap();
+        let hours = *[(-24, 0), (-1, 1), (-1, 2), (-1, 24), (0, 24)].choose(dice).unwrap();
+        let (from, to) = (boundary + hours.0 * HOUR, boundary + hours.1 * HOUR);
+        let fleet: u32 = shape.limits.iter().sum();
+        let machines = dice.random_range(500..=i64::from(fleet) * 1_500);
+        let one = self.prices.hourly * hours.1.max(1) + self.worst_of_one();
+        let plan = Plan {
+            margin: *[0, 1, 10, 30].choose(dice).unwrap(),
+            first: dice.random_range(0..MACHINETYPES.len()),
+            other: *[Other::AsGood, Other::Backfill, Other::Backfill, Other::Unnamed]
+                .choose(dice)
+                .unwrap(),
+            holds_rate: dice.random_bool(0.7),
+        };
+        let (limit, each) = (one / 1_000 * machines, Each::Grant { from, to });
+        Rule { name: "plan", limit, on, each, plan: Some(plan) }
     }
 
     /// What a machine of one processor may cost.
@@ -336,6 +370,12 @@ impl Purse {
                 break;
             }
             let event = self.one(&mut dice, &mut rules);
+            if self.is_varied && !matches!(event, Event::Caps(CapsFile::Holds(_))) {
+                // Nobody repairs it for a while.
+                events.push((at, event));
+                at += 150_000;
+                continue;
+            }
             events.push((at, event));
         }
         if dice.random_bool(0.4) {

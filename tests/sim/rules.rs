@@ -59,6 +59,49 @@ pub struct Rule {
     pub limit: i64,
     pub on: On,
     pub each: Each,
+    /// A budget: a grant that is to be spent by a plan.
+    pub plan: Option<Plan>,
+}
+
+/// How a budget is to be spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Before the end of its grant nothing runs for so many minutes.
+    pub margin: i64,
+    /// The community that comes first.
+    pub first: usize,
+    pub other: Other,
+    /// Whether the first one, too, keeps to the line.
+    pub holds_rate: bool,
+}
+
+/// What the other community is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Other {
+    AsGood,
+    Backfill,
+    /// Nothing may be made for it.
+    Unnamed,
+}
+
+impl Plan {
+    /// Whether it pays for machines of a machinetype.
+    pub fn names(&self, machinetype: usize) -> bool {
+        self.first == machinetype || self.other != Other::Unnamed
+    }
+
+    fn text(&self) -> String {
+        let Self { margin, first, other, holds_rate } = *self;
+        let (first, second) = (COMMUNITIES[first], COMMUNITIES[1 - first]);
+        let named = match other {
+            Other::AsGood => format!("priorities = {{ {first} = 1, {second} = 1 }}\n"),
+            Other::Backfill => {
+                format!("priorities = {{ {first} = 1 }}\nbackfill = [\"{second}\"]\n")
+            }
+            Other::Unnamed => format!("priorities = {{ {first} = 1 }}\n"),
+        };
+        format!("{named}stop_margin = \"{margin}m\"\nhold_rate = {holds_rate}\n")
+    }
 }
 
 /// Where a machine is booked.
@@ -108,8 +151,9 @@ impl CapsFile {
 }
 
 fn text(rule: &Rule) -> String {
-    let Rule { name, limit, on, each } = rule;
-    let mut text = format!("[cap.{name}]\nlimit = \"{} GBP\"\n", Amount::from_nanos(*limit));
+    let Rule { name, limit, on, each, plan } = rule;
+    let (kind, much) = if plan.is_some() { ("budget", "amount") } else { ("cap", "limit") };
+    let mut text = format!("[{kind}.{name}]\n{much} = \"{} GBP\"\n", Amount::from_nanos(*limit));
     let on = match on {
         On::Everything => String::new(),
         On::Provider => "providers = [\"sim\"]\n".to_owned(),
@@ -138,11 +182,13 @@ fn text(rule: &Rule) -> String {
         Each::Month(offset) => calendar("month", offset),
         Each::Grant { from, to } => {
             let time = |millis: &i64| Timestamp::from_millis(*millis);
-            writeln!(text, "window = \"grant\"\nfrom = \"{}\"\nto = \"{}\"", time(from), time(to))
-                .unwrap();
+            if plan.is_none() {
+                text += "window = \"grant\"\n";
+            }
+            writeln!(text, "from = \"{}\"\nto = \"{}\"", time(from), time(to)).unwrap();
         }
     }
-    text
+    text + &plan.as_ref().map_or(String::new(), Plan::text)
 }
 
 /// The windows that lie in a time, each from its first moment to the first after it.
