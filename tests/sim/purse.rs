@@ -293,13 +293,14 @@ impl Purse {
         let space = dice.random_range(0..shape.spaces);
         let scopes = [On::Everything, On::Everything, On::Provider, On::Space(space)];
         let on = *scopes.choose(dice).unwrap();
-        let hours = *[(-24, 0), (-1, 1), (-1, 2), (-1, 24), (0, 24)].choose(dice).unwrap();
+        let hours = *[(-24, 0), (-1, 1), (-1, 1), (-1, 2), (-1, 24), (0, 24)].choose(dice).unwrap();
         let (from, to) = (boundary + hours.0 * HOUR, boundary + hours.1 * HOUR);
         let fleet: u32 = shape.limits.iter().sum();
         let machines = dice.random_range(500..=i64::from(fleet) * 1_500);
         let one = self.prices.hourly * hours.1.max(1) + self.worst_of_one();
         let plan = Plan {
-            margin: *[0, 1, 10, 30].choose(dice).unwrap(),
+            // The last two end it within the life where it ends an hour after the boundary.
+            margin: *[0, 1, 30, 50, 56].choose(dice).unwrap(),
             first: dice.random_range(0..MACHINETYPES.len()),
             other: *[Other::AsGood, Other::Backfill, Other::Backfill, Other::Unnamed]
                 .choose(dice)
