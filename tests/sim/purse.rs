@@ -274,7 +274,8 @@ impl Purse {
             .map(|name| {
                 let on = any_scope(shape, dice);
                 let each = any_window((east, boundary * 1_000), dice);
-                Rule { name, limit: self.limit(on, shape, dice), on, each, plan: None }
+                let limit = self.limit(on, shape, dice) / *[1, 1, 2, 4].choose(dice).unwrap();
+                Rule { name, limit, on, each, plan: None }
             })
             .collect();
         let mut dice = shape.dice(PLAN);
