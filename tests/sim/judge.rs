@@ -268,13 +268,13 @@ impl Judge {
         let book = &mut self.spaces[space];
         book.seen += 1;
         match &entry.event {
-            LogEvent::Created { instance, tags, processors, .. } => {
+            LogEvent::Created { instance, tags, offering, processors, .. } => {
                 self.stats.machines += 1;
                 let asked = book.asked.get(&tags.intent).copied().unwrap_or(0);
                 let late = at - asked > settle / 2 + 1_000;
                 trace.note(Who { space: Some(space), ..Who::WORLD }, || {
                     let late = if late { " LATE" } else { "" };
-                    format!("there is {instance} of {} at {at}{late}", tags.machine)
+                    format!("there is {instance} of {}, {offering}, at {at}{late}", tags.machine)
                 });
                 if late {
                     self.stats.late += 1;

@@ -69,6 +69,13 @@ struct Asked {
     at: u64,
 }
 
+impl Asked {
+    /// Whether all lists that its maker had lately have the price of a machine.
+    fn knew(&self, Metered { processors, place, .. }: &Metered) -> bool {
+        self.prices.iter().all(|prices| prices.of(*processors, place.market).is_some())
+    }
+}
+
 /// A machine. Times are in milliseconds of the true clock since 1970.
 #[derive(Debug, Clone)]
 pub struct Metered {
@@ -217,6 +224,8 @@ impl Meter {
                 return Err(format!("at an unknown price under {}", rule.name));
             }
             (None, None) => return Ok(()),
+            // Its maker may have gone by lists that did not have its price yet.
+            (Some(_), None) if !asked.knew(machine) => return Ok(()),
             (Some(_), _) => {}
         }
         self.paid.must_be_open(&machine.intent)?;
