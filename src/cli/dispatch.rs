@@ -47,7 +47,7 @@ fn carry_out(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Prices(command) => return on_one_thread(prices::run(config, &command)),
         Command::Spend(args) => on_one_thread(spend::run(config, &args)),
         Command::Library(command) => return library::run(config, &command),
-        Command::Simulate(args) => simulate::run(&args),
+        Command::Simulate(args) => simulate::run(config, &args),
         Command::Completions { shell } => completions::run(shell),
         Command::Man => man::run(),
     };

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use vcycle_money::bills::Day;
 
 use super::super::ReadArgs;
 
@@ -17,6 +18,19 @@ pub struct SimulateArgs {
     /// Which budget, where the files have several
     #[arg(long, value_name = "NAME")]
     pub budget: Option<String>,
+
+    /// Take what the files do not say from the configuration (--config): currency, price lists, how long machines of a
+    /// community live; and, where they have no budget, the budgets and caps of its state directory
+    #[arg(long)]
+    pub site: bool,
+
+    /// First day (of UTC) of the budget, in place of its own
+    #[arg(long, value_name = "DAY")]
+    pub from: Option<Day>,
+
+    /// Last day (of UTC) of the budget, in place of its own
+    #[arg(long, value_name = "DAY")]
+    pub to: Option<Day>,
 
     /// What chance follows from; default: that of the scenario
     #[arg(long, value_name = "N")]

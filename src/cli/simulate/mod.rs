@@ -1,17 +1,20 @@
-//! `vcycle simulate`: a budget spent in virtual time, on communities and clouds as files describe them. Asks no cloud, needs
-//! no state directory, changes nothing but the picture that it is asked for.
+//! `vcycle simulate`: a budget spent in virtual time, on communities and clouds as files describe them, and with `--site` the
+//! configuration. Asks no cloud, changes nothing but the picture that it is asked for.
 
 pub(crate) mod args;
 mod picture;
 mod report;
 mod scale;
+mod site;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use vcycle_money::simulate::{Outcome, Progress, simulate};
+use vcycle_money::bills::Day;
+use vcycle_money::simulate::{Outcome, Progress, Scenario, simulate};
 
 use args::SimulateArgs;
+use site::Site;
 
 use super::error::CliError;
 use super::output::{self, Screen};
@@ -21,17 +24,8 @@ use crate::config::{Collector, TextFile, plain, validate_scenario};
 const BAR: usize = 30;
 
 /// Carries the command out.
-pub(crate) fn run(args: &SimulateArgs) -> Result<(), CliError> {
-    let files = args.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
-    let problems = Collector::default();
-    let scenario = validate_scenario(&files, args.budget.as_deref(), &problems);
-    let (result, warnings) = problems.into_parts();
-    result.map_err(|problems| CliError::Problems(problems.to_string()))?;
-    let mut scenario = scenario.expect("a scenario without problems is complete");
-    for warning in warnings {
-        anstream::eprintln!("{warning}\n");
-    }
-    scenario.seed = args.seed.unwrap_or(scenario.seed);
+pub(crate) fn run(config: &Path, args: &SimulateArgs) -> Result<(), CliError> {
+    let scenario = scenario(config, args)?;
     let is_watched = std::io::stderr().is_terminal();
     let mut show = |progress: Progress| {
         if is_watched {
@@ -52,6 +46,30 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<(), CliError> {
         report::text(&scenario, &outcome, Screen::of_stdout())
     };
     output::print(&text)
+}
+
+/// What the files say, the site, and the command line.
+fn scenario(config: &Path, args: &SimulateArgs) -> Result<Scenario, CliError> {
+    let mut files = args.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+    let site = if args.site { Some(Site::load(config)?) } else { None };
+    let world = site.as_ref().map(Site::world).transpose()?;
+    if let Some(site) = &site {
+        let plans = site.plans(&files)?;
+        files.extend(plans);
+    }
+    let problems = Collector::default();
+    let scenario = validate_scenario(&files, (args.budget.as_deref(), world.as_ref()), &problems);
+    let (result, warnings) = problems.into_parts();
+    result.map_err(|problems| CliError::Problems(problems.to_string()))?;
+    let mut scenario = scenario.expect("a scenario without problems is complete");
+    for warning in warnings {
+        anstream::eprintln!("{warning}\n");
+    }
+    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    let budget = &mut scenario.budget;
+    budget.from = args.from.map_or(budget.from, Day::begin);
+    budget.to = args.to.map_or(budget.to, |last| last.next().unwrap_or(last).begin());
+    Ok(scenario)
 }
 
 /// A file that was named on the command line.

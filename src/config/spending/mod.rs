@@ -15,7 +15,7 @@ mod spaces;
 mod sums;
 
 pub use caps::{CapFile, CapTexts, CapsAndBudgets, LoadedCaps, speaks_of_caps, validate_caps};
-pub use scenario::validate_scenario;
+pub use scenario::{Lives, SiteWorld, validate_scenario};
 pub(super) use settings::NamedFiles;
 pub use settings::SpendingSettings;
 pub(super) use settings::{named_files, read_spending};

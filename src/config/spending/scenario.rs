@@ -1,10 +1,12 @@
 //! Scenarios of `vcycle simulate`: `[simulation]`, `[community.NAME]`, `[offering.NAME]`, with `[budget.NAME]` and
 //! `[cap.NAME]` as the spend manager writes them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use vcycle_api::OfferingId;
+use vcycle_api::{
+    Attached, Availability, Megabytes, Offering, OfferingId, Price, Processors, SpaceName,
+};
 use vcycle_money::plan::Budget;
 use vcycle_money::simulate::{
     CommunityModel, Demand, InvalidScenario, OfferingModel, Scenario, Stock, Storms, Wave,
@@ -13,21 +15,94 @@ use vcycle_money::{Community, Currency, Permille, ProviderName, Tariff};
 
 use super::budgets::{own_money, read_budgets};
 use super::caps::read_plain_caps;
+use super::settings::SpendingSettings;
+use super::spaces::OfferingPrice;
 use super::sums;
 use crate::config::load::TextFile;
 use crate::config::problem::{Collector, Finding, Problem, Wrong};
 use crate::config::reader::Reader;
 use crate::config::tree::{self, Table, Value};
+use crate::config::types::{Config, SpaceConfig};
 use crate::config::values::{self, Read};
 use crate::model::Timestamp;
+
+/// What a scenario takes from the configuration of a site where it does not say it itself.
+#[derive(Debug, Clone)]
+pub struct SiteWorld<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// Its `[spending]`.
+    pub spending: &'a SpendingSettings,
+    /// How machines of each community live: by the slowest of its machinetypes.
+    pub lives: BTreeMap<Community, Lives>,
+    /// At which time prices are asked for.
+    pub now: Timestamp,
+}
+
+/// How machines of a community live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lives {
+    /// When one ends at the latest.
+    pub max_wallclock: Duration,
+    /// Less time than this is of no use to it.
+    pub min_wallclock: Duration,
+    /// How long it may take to end when it is told to.
+    pub grace: Duration,
+    /// After which time it ends when it finds no work.
+    pub fizzle: Duration,
+    /// For how long no other is made then.
+    pub backoff: Duration,
+}
+
+impl Default for Lives {
+    fn default() -> Self {
+        Self {
+            max_wallclock: 24 * HOUR,
+            min_wallclock: 2 * HOUR,
+            grace: HOUR,
+            fizzle: HOUR / 6,
+            backoff: HOUR / 2,
+        }
+    }
+}
+
+impl SiteWorld<'_> {
+    /// What an hour usually costs, by the price lists: in the space that is named, or in the first of the provider.
+    fn price(
+        &self,
+        (provider, space): (&ProviderName, Option<&SpaceName>),
+        offering: &OfferingId,
+    ) -> Result<Tariff, String> {
+        let mut spaces = self.config.spaces.values();
+        let of_it = |own: &&SpaceConfig| {
+            own.biller() == *provider && space.is_none_or(|space| own.name == *space)
+        };
+        let space = spaces.find(of_it).ok_or("the configuration has no such space")?;
+        let offering = Offering {
+            id: offering.clone(),
+            processors: Processors(1),
+            memory: Megabytes(0),
+            attached: Attached::default(),
+            price: Price::Unknown,
+            availability: Availability::Available,
+        };
+        match self.spending.price(space, &offering, (self.now, self.now + 24 * HOUR)) {
+            OfferingPrice::Priced(priced) => {
+                Ok(Tariff { hourly: priced.expected, ..priced.tariff })
+            }
+            OfferingPrice::Unmetered => Err("it costs nothing there".to_owned()),
+            OfferingPrice::Unpriced(unpriced) => Err(unpriced.to_string()),
+        }
+    }
+}
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Makes a scenario of its files, which may share its tables among them: pure. Problems go to the collector; `None` only
-/// when there was one. With several budgets the one of this name is simulated.
+/// when there was one. With several budgets the one of this name is simulated. What the files do not say is as at the site.
 pub fn validate_scenario(
     files: &[TextFile],
-    budget: Option<&str>,
+    (budget, site): (Option<&str>, Option<&SiteWorld<'_>>),
     problems: &Collector,
 ) -> Option<Scenario> {
     let mut together: Option<Table> = None;
@@ -40,24 +115,12 @@ pub fn validate_scenario(
     }
     let root = together?;
     let root = Reader::new(&root, "", problems);
-    let Some(general) = root.table("simulation") else {
-        if root.has("simulation").is_none() {
-            let right = "[simulation] with `currency`: this is no scenario";
-            root.absence(Wrong::new("`[simulation]` is missing", right));
-        }
-        return None;
-    };
-    let currency = general.required("currency", sums::currency, "in what is reckoned");
-    let seed = general.get_or("seed", values::seed, 1).value;
-    let cycle = general.get_or("cycle", values::duration_above_zero, HOUR / 12).value;
-    let overstay = general.get_or("overstay", values::duration, HOUR).value;
-    general.finish();
-    let currency = currency?.value;
+    let General { currency, seed, cycle, overstay } = read_general(&root, site)?;
     let budgets =
         read_budgets(&root, currency, None).into_iter().map(|(budget, _)| budget).collect();
     let caps = read_plain_caps(&root, currency);
-    let communities = read_communities(&root);
-    let offerings = read_offerings(&root, currency);
+    let communities = read_communities(&root, site);
+    let offerings = read_offerings(&root, (currency, site));
     let chosen = choose(&root, budgets, budget);
     let (place, has_offerings) = (root.place().clone(), root.has("offering").is_some());
     root.finish();
@@ -74,6 +137,44 @@ pub fn validate_scenario(
         }
     }
     Some(scenario)
+}
+
+/// `[simulation]`.
+struct General {
+    currency: Currency,
+    seed: u64,
+    cycle: Duration,
+    overstay: Duration,
+}
+
+fn read_general(root: &Reader<'_>, site: Option<&SiteWorld<'_>>) -> Option<General> {
+    let standard = General {
+        currency: site.map_or(Currency::GBP, |site| site.spending.currency),
+        seed: 1,
+        cycle: HOUR / 12,
+        overstay: site.map_or(HOUR, |site| site.spending.overstay),
+    };
+    let Some(general) = root.table("simulation") else {
+        if root.has("simulation").is_some() {
+            return None;
+        }
+        if site.is_none() {
+            let right = "[simulation] with `currency`: this is no scenario; or --site, with a configuration that has [spending]";
+            root.absence(Wrong::new("`[simulation]` is missing", right));
+        }
+        return site.map(|_| standard);
+    };
+    let currency = match site {
+        Some(_) => Some(general.get_or("currency", sums::currency, standard.currency).value),
+        None => general
+            .required("currency", sums::currency, "in what is reckoned")
+            .map(|currency| currency.value),
+    };
+    let seed = general.get_or("seed", values::seed, standard.seed).value;
+    let cycle = general.get_or("cycle", values::duration_above_zero, standard.cycle).value;
+    let overstay = general.get_or("overstay", values::duration, standard.overstay).value;
+    general.finish();
+    Some(General { currency: currency?, seed, cycle, overstay })
 }
 
 fn choose(root: &Reader<'_>, mut budgets: Vec<Budget>, name: Option<&str>) -> Option<Budget> {
@@ -98,22 +199,24 @@ fn choose(root: &Reader<'_>, mut budgets: Vec<Budget>, name: Option<&str>) -> Op
     None
 }
 
-fn read_communities(root: &Reader<'_>) -> Vec<CommunityModel> {
+fn read_communities(root: &Reader<'_>, site: Option<&SiteWorld<'_>>) -> Vec<CommunityModel> {
     let mut models = Vec::new();
     for (written, reader) in root.tables_of("community") {
         let name = sums::label::<Community>(&Value::Text(written));
         let name = name.map_err(|wrong| reader.problem(wrong)).ok();
         let time = |key, standard| reader.get_or(key, values::duration, standard).value;
+        let at_site = name.as_ref().and_then(|name| site?.lives.get(name)).copied();
+        let lives = at_site.unwrap_or_default();
         let model = CommunityModel {
             community: name.clone().unwrap_or_else(|| "unknown".parse().expect("a valid name")),
             demand: read_demand(&reader),
-            life: time("life", 10 * HOUR),
-            max_wallclock: time("max_wallclock", 24 * HOUR),
-            min_wallclock: time("min_wallclock", 2 * HOUR),
+            life: time("life", (10 * HOUR).min(lives.max_wallclock)),
+            max_wallclock: time("max_wallclock", lives.max_wallclock),
+            min_wallclock: time("min_wallclock", lives.min_wallclock),
             guaranteed: time("guaranteed", HOUR),
-            grace: time("grace", HOUR),
-            fizzle: time("fizzle", HOUR / 6),
-            backoff: time("backoff", HOUR / 2),
+            grace: time("grace", lives.grace),
+            fizzle: time("fizzle", lives.fizzle),
+            backoff: time("backoff", lives.backoff),
             fizzles: reader.get_or("fizzles", sums::permille, Permille(0)).value,
             providers: reader
                 .get("providers", |v| sums::set(v, sums::label::<ProviderName>))
@@ -143,29 +246,38 @@ fn read_demand(community: &Reader<'_>) -> Demand {
     Demand { steps, jitter }
 }
 
-fn read_offerings(root: &Reader<'_>, currency: Currency) -> Vec<OfferingModel> {
+/// In what is reckoned, and where prices are known besides.
+type Prices<'a> = (Currency, Option<&'a SiteWorld<'a>>);
+
+fn read_offerings(root: &Reader<'_>, prices: Prices<'_>) -> Vec<OfferingModel> {
     let mut models = Vec::new();
     for (_, reader) in root.tables_of("offering") {
-        let model = read_offering(&reader, currency);
+        let model = read_offering(&reader, prices);
         reader.finish();
         models.extend(model);
     }
     models
 }
 
-fn read_offering(own: &Reader<'_>, currency: Currency) -> Option<OfferingModel> {
+fn read_offering(own: &Reader<'_>, (currency, site): Prices<'_>) -> Option<OfferingModel> {
     let provider = own.required("provider", sums::label::<ProviderName>, "who sends the bill");
     let space = own.get("space", values::name);
     let flavour = own.required("flavour", values::line, "flavour, instance type or machine type");
     let zone = own.get("zone", values::line).map(|zone| zone.value).unwrap_or_default();
     let market = own.required("market", values::market, "\"on-demand\" or \"spot\"");
-    let money = |value: &Value| own_money(value, currency);
-    let hourly = own.required("price", money, &format!("for an hour, such as \"0.31 {currency}\""));
+    let id = flavour.zip(market).map(|(flavour, market)| OfferingId {
+        flavour: flavour.value,
+        zone,
+        market: market.value,
+    });
+    let from = provider.as_ref().map(|own| &own.value).zip(id.as_ref());
+    let listed = site.zip(from).map(|(site, (provider, id))| {
+        site.price((provider, space.as_ref().map(|space| &space.value)), id)
+    });
+    let tariff = read_tariff(own, currency, listed);
     let processors = own.required("processors", values::positive, "how many it has");
     let most = own.required("most", values::positive, "how many there may be");
     let hs23 = own.get("hs23", values::above_zero).map(|hs23| hs23.value);
-    let time = |key, standard| own.get_or(key, sums::seconds, Duration::from_secs(standard)).value;
-    let (minimum, granularity) = (time("minimum", 60), time("granularity", 1));
     let boot = own.get_or("boot", values::duration, Duration::from_secs(180)).value;
     let never_start = own.get_or("never_start", sums::permille, Permille(0)).value;
     let reclaimed = per_hour(own);
@@ -179,8 +291,8 @@ fn read_offering(own: &Reader<'_>, currency: Currency) -> Option<OfferingModel> 
     Some(OfferingModel {
         provider,
         space,
-        offering: OfferingId { flavour: flavour?.value, zone, market: market?.value },
-        tariff: Tariff { hourly: hourly?.value, minimum, granularity },
+        offering: id?,
+        tariff: tariff?,
         processors: processors?.value,
         hs23,
         most: most?.value,
@@ -190,6 +302,34 @@ fn read_offering(own: &Reader<'_>, currency: Currency) -> Option<OfferingModel> 
         waves,
         storms,
     })
+}
+
+/// What is written of the price, else as it is listed.
+fn read_tariff(
+    own: &Reader<'_>,
+    currency: Currency,
+    listed: Option<Result<Tariff, String>>,
+) -> Option<Tariff> {
+    let money = |value: &Value| own_money(value, currency);
+    let hourly = match &listed {
+        Some(Ok(listed)) => Some(own.get_or("price", money, listed.hourly).value),
+        Some(Err(why)) if own.has("price").is_none() => {
+            let wrong = Wrong::new(format!("its price is not known: {why}"), "`price`");
+            own.problem(wrong);
+            None
+        }
+        Some(Err(_)) | None => {
+            let right = format!("for an hour, such as \"0.31 {currency}\"");
+            own.required("price", money, &right).map(|price| price.value)
+        }
+    };
+    let standard = listed.and_then(Result::ok);
+    let time = |key, listed: Option<Duration>, secs| {
+        own.get_or(key, sums::seconds, listed.unwrap_or(Duration::from_secs(secs))).value
+    };
+    let minimum = time("minimum", standard.map(|tariff| tariff.minimum), 60);
+    let granularity = time("granularity", standard.map(|tariff| tariff.granularity), 1);
+    Some(Tariff { hourly: hourly?, minimum, granularity })
 }
 
 fn read_wave(wave: Reader<'_>) -> Option<Wave> {
