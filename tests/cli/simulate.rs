@@ -7,7 +7,7 @@ use serde_json::Value;
 use vcycle_money::Amount;
 
 use super::support::{Answer, call, root};
-use super::{form, golden};
+use super::{Site, form, golden};
 
 /// Two days of one priority and backfill. Whatever is by chance in it has no chance.
 const SMALL: &str = r#"
@@ -235,3 +235,47 @@ to = 2026-12-03
 backfill = ["LHCb"]
 
 "#;
+
+/// The configuration has the prices, how long machines live, and the plan; the file has the demand.
+#[test]
+fn a_site_tries_its_own_plan_on_a_demand() {
+    let site = super::prices::complete();
+    let config = std::fs::read_to_string(site.path("vcycle.toml")).unwrap();
+    std::fs::write(site.path("vcycle.toml"), config + "community = \"LHCb\"\n").unwrap();
+    std::fs::create_dir_all(site.path("shared/caps.d")).unwrap();
+    let budget = "[budget.iris]\namount = \"20 GBP\"\nfrom = 2026-12-01\nto = 2026-12-09\nbackfill = [\"LHCb\"]\n";
+    std::fs::write(site.path("shared/caps.d/iris.toml"), budget).unwrap();
+    let world = |rest: &str| {
+        let text = format!(
+            "[community.LHCb]\ndemand = [{{ from = 2026-11-01, machines = 100 }}]\n\n[offering.a]\nprovider = \"sim\"\nflavour = \"sim.1\"\nmarket = \"on-demand\"\nprocessors = 1\nmost = 100\n{rest}"
+        );
+        std::fs::write(site.path("world.toml"), text).unwrap();
+        site.path("world.toml").display().to_string()
+    };
+    let file = world("");
+    let answer = site.call(&["simulate", &file, "--site", "--json"]);
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    let all = answer.json();
+    assert_eq!((&all["budget"], &all["currency"]), (&"iris".into(), &"GBP".into()));
+    let landing = all["landing_permille"].as_u64().unwrap();
+    assert!((980..=1000).contains(&landing), "{landing}");
+    // 20 pounds in a week are 0.12 an hour: six machines of 1.87 pence at a time, of two hours each at the most.
+    let machines = all["communities"][0]["machines"].as_u64().unwrap();
+    assert!(machines > 500, "{machines}: they live for two hours at the most");
+
+    let other =
+        ["simulate", &file, "--site", "--json", "--from", "2026-12-05", "--to", "2026-12-10"];
+    let shorter = site.call(&other).json();
+    assert_eq!(shorter["from"], "2026-12-05T00:00:00.000Z");
+    assert_eq!(shorter["to"], "2026-12-11T00:00:00.000Z");
+
+    let unknown = world(
+        "[offering.b]\nprovider = \"sim\"\nflavour = \"sim.9\"\nmarket = \"spot\"\nprocessors = 1\nmost = 1\n",
+    );
+    let answer = site.call(&["simulate", &unknown, "--site"]);
+    assert_eq!(answer.code, Some(2), "{answer:?}");
+    assert!(answer.stderr.contains("sim.9") && answer.stderr.contains("world.toml"), "{answer:?}");
+    let answer = Site::new().call(&["simulate", &file, "--site"]);
+    assert_eq!(answer.code, Some(2), "{answer:?}");
+    assert!(answer.stderr.contains("no [spending]"), "{answer:?}");
+}

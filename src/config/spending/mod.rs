@@ -13,11 +13,13 @@ mod scenario;
 mod settings;
 mod spaces;
 mod sums;
+mod world;
 
 pub use caps::{CapFile, CapTexts, CapsAndBudgets, LoadedCaps, speaks_of_caps, validate_caps};
-pub use scenario::{Lives, SiteWorld, validate_scenario};
+pub use scenario::validate_scenario;
 pub(super) use settings::NamedFiles;
 pub use settings::SpendingSettings;
 pub(super) use settings::{named_files, read_spending};
 pub use spaces::{Metering, OfferingPrice};
 pub(super) use spaces::{check_spaces, read_community, read_metering, read_overstay};
+pub use world::{Lives, SiteWorld};
