@@ -12,8 +12,28 @@ pub enum Stood {
     NotYet,
 }
 
-/// The caps that must be set now, if others than those in force must.
-pub fn due(in_force: &[Cap], wanted: &[Cap], stood: Stood) -> Option<Vec<Cap>> {
+/// What somebody has seen: what was in force, and what the files want. Until it is written both may be old: its manager may have
+/// been stopped, and others were not.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    /// What was in force.
+    pub in_force: &'a [Cap],
+    /// What the files want.
+    pub wanted: &'a [Cap],
+    /// Whether both had stood.
+    pub stood: Stood,
+}
+
+impl Look<'_> {
+    /// The caps that must be set, if others than those that are in force when they are written must. Where others have set
+    /// some meanwhile, nothing that was seen has stood.
+    pub fn due(&self, in_force: &[Cap]) -> Option<Vec<Cap>> {
+        let stood = if in_force == self.in_force { self.stood } else { Stood::NotYet };
+        due(in_force, self.wanted, stood)
+    }
+}
+
+fn due(in_force: &[Cap], wanted: &[Cap], stood: Stood) -> Option<Vec<Cap>> {
     let next = match stood {
         Stood::Long => wanted.to_vec(),
         Stood::NotYet => tighter(in_force, wanted),
@@ -94,6 +114,16 @@ mod tests {
         assert_eq!(now, Some(vec![cap("a", 5)]));
         let then = due(&now.unwrap(), std::slice::from_ref(&elsewhere), Stood::Long);
         assert_eq!(then, Some(vec![elsewhere]));
+    }
+
+    #[test]
+    fn who_was_stopped_since_it_looked_raises_nothing_that_others_have_lowered() {
+        let (wanted, lowered) = ([cap("a", 10)], [cap("a", 5)]);
+        for (in_force, stood) in [(vec![], Stood::NotYet), (vec![cap("a", 7)], Stood::Long)] {
+            let look = Look { in_force: &in_force, wanted: &wanted, stood };
+            assert_eq!(look.due(&in_force), Some(wanted.to_vec()));
+            assert_eq!(look.due(&lowered), None);
+        }
     }
 
     fn caps() -> impl Strategy<Value = Vec<Cap>> {

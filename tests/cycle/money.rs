@@ -42,7 +42,7 @@ fn world_of(site: &Site, settings: Settings) -> World {
 async fn set(world: &World, caps: Vec<Cap>) {
     let ledger = Ledger::new(&world.store());
     let manager = ManagerName::parse("treasurer").unwrap();
-    ledger.set_caps(&manager, caps, "test").await.unwrap();
+    ledger.set_caps(&manager, |_| Some(caps.clone()), "test").await.unwrap();
 }
 
 /// A world with a cap, and a manager.

@@ -50,7 +50,8 @@ async fn begin(seed: u64, budget: Budget) -> (World, Manager) {
     let mut world = World::new(&site, strict_cloud(seed));
     world.setup = watched(&world.setup, prices(&[("sim.1", "1")]));
     let ledger = Ledger::new(&world.store());
-    ledger.set_caps(&"treasurer".parse().unwrap(), vec![budget.cap()], "test").await.unwrap();
+    let caps = |_: &[_]| Some(vec![budget.cap()]);
+    ledger.set_caps(&"treasurer".parse().unwrap(), caps, "test").await.unwrap();
     let mut one = world.start("one", Fate::kind()).await.unwrap();
     one.budgets = Arc::from([budget]);
     (world, one)

@@ -97,7 +97,7 @@ fn cap(limit: i64) -> Cap {
 }
 
 async fn set_cap(ledger: &Ledger, limit: i64) {
-    ledger.set_caps(&manager("m1"), vec![cap(limit)], "caps.d/x.toml").await.unwrap();
+    ledger.set_caps(&manager("m1"), |_| Some(vec![cap(limit)]), "caps.d/x.toml").await.unwrap();
 }
 
 async fn reserve(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{info, warn};
-use vcycle_money::caps_change::{Stood, due};
+use vcycle_money::caps_change::{Look, Stood};
 use vcycle_money::plan::Budget;
 use vcycle_money::{Cap, Currency};
 
@@ -76,11 +76,16 @@ impl CapsKeeper {
         let wanted = validate_caps(&texts, currency, config, &problems);
         problems.into_parts().0.map_err(|problems| problems.in_a_line())?;
         self.budgets = wanted.budgets.into();
-        let Some(next) = due(&in_force, &wanted.caps, stood) else { return Ok(()) };
+        let look = Look { in_force: &in_force, wanted: &wanted.caps, stood };
+        if look.due(&in_force).is_none() {
+            return Ok(());
+        }
         let (manager, source) = (&shared.home.manager, source(&texts));
-        let set = shared.purse.ledger.set_caps(manager, next, &source).await;
-        let number = set.map_err(|error| error.to_string())?;
-        info!(entry = number, %source, "other caps are in force");
+        let due = |now: &[Cap]| look.due(now);
+        let set = shared.purse.ledger.set_caps(manager, due, &source).await;
+        if let Some(entry) = set.map_err(|error| error.to_string())? {
+            info!(entry, %source, "other caps are in force");
+        }
         Ok(())
     }
 

@@ -191,20 +191,22 @@ impl Ledger {
         self.write_as(&author, set).await
     }
 
-    /// Sets the caps if others are in force. `source` tells people where they come from.
+    /// Sets the caps that `due` wants in place of those in force, if it wants any: it is asked anew when somebody else was
+    /// quicker. `source` tells people where they come from.
     ///
     /// # Errors
     /// As [`Ledger::write`]; [`LedgerError::Refused`] when one of them cannot be reckoned with.
     pub async fn set_caps(
         &self,
         manager: &ManagerName,
-        caps: Vec<Cap>,
+        due: impl Fn(&[Cap]) -> Option<Vec<Cap>> + Send + Sync,
         source: &str,
     ) -> Result<Option<u64>, LedgerError> {
         let author = Author::Manager { manager: manager.clone() };
         let set = |book: &Book| {
-            let event = Event::CapsSet { caps: caps.clone(), source: source.to_owned() };
-            if book.caps() == caps { Vec::new() } else { vec![event] }
+            let next = due(book.caps()).filter(|next| next != book.caps());
+            let event = |caps| Event::CapsSet { caps, source: source.to_owned() };
+            next.map(event).into_iter().collect()
         };
         self.write_as(&author, set).await
     }

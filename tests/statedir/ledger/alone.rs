@@ -166,7 +166,7 @@ async fn who_slept_for_days_does_not_write_into_a_hole() {
         fill(&ledger, &owner, 20..23).await;
         assert!(bench.content("ledger/packed/000001.jsonl").is_some());
         let caps = || vec![cap(77)];
-        let written = sleeper.set_caps(&manager("m1"), caps(), "").await;
+        let written = sleeper.set_caps(&manager("m1"), |_| Some(caps()), "").await;
         if let Err(error) = written {
             // Its looks are so old that it can do nothing; nor does it do harm.
             assert!(matches!(error, LedgerError::Damaged(_)), "{error}");
@@ -176,7 +176,7 @@ async fn who_slept_for_days_does_not_write_into_a_hole() {
                 "slept at {slept_at}"
             );
             caches.thaw();
-            sleeper.set_caps(&manager("m1"), caps(), "").await.unwrap();
+            sleeper.set_caps(&manager("m1"), |_| Some(caps()), "").await.unwrap();
         }
         assert_eq!(ledger.refresh().await.unwrap(), sleeper.book(), "slept at {slept_at}");
         assert_eq!(ledger.book().caps()[0].limit, units(77));
