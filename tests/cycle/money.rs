@@ -346,18 +346,19 @@ fn a_higher_price_is_booked_for_what_runs_from_then_on() {
 }
 
 #[test]
-fn a_machine_that_cannot_be_deleted_is_booked_longer() {
+fn a_machine_whose_delete_is_refused_for_a_day_is_booked_longer() {
     run(async {
         let (mut world, mut one) = begin(9, WORST).await;
         cycle(&mut world, &mut one).await;
         one.fate.refuse(Some(("delete", vcycle_api::ErrorKind::Unavailable)));
-        for _ in 0..60 * 8 {
+        // A day after its hard end.
+        for _ in 0..60 * 30 {
             one.cycle().await.unwrap().unwrap();
             world.pass(CYCLE).await;
         }
         assert_eq!(machines(&world), 1);
         let reserved = sums(&*book(&world).await).1;
-        assert!(reserved >= Amount::from_units(8), "{reserved} for eight hours and more");
+        assert!(reserved >= Amount::from_units(30), "{reserved} for thirty hours and more");
         one.fate.refuse(None);
         // Deletes are repeated at longer and longer pauses.
         for _ in 0..100 {
@@ -370,7 +371,7 @@ fn a_machine_that_cannot_be_deleted_is_booked_longer() {
         let (settled, reserved) = sums(&*book(&world).await);
         assert_eq!(reserved, Amount::ZERO);
         let metered = true_worst(&world);
-        assert!(settled > Amount::from_units(8) && settled >= metered, "{settled} of {metered}");
+        assert!(settled > Amount::from_units(30) && settled >= metered, "{settled} of {metered}");
     });
 }
 
