@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use vcycle_money::book::Stage;
-use vcycle_money::plan::{Budget, BudgetStanding, Pace, Term};
+use vcycle_money::plan::{Budget, BudgetStanding, Forecast, Pace, Term};
 use vcycle_money::{Amount, Book, CapName, Currency, Span, Standing};
 
 use super::Timestamp;
@@ -54,6 +54,9 @@ pub struct CapRow {
     pub left: Amount,
     /// What follows.
     pub stage: Stage,
+    /// Where it leads if what runs now goes on to the end of the window.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
 }
 
 /// A budget.
@@ -108,7 +111,7 @@ impl SpendingBoard {
             rate_1h: book.rate(at, hour),
             rate_6h: book.rate(at, 6 * hour),
             rate_24h: book.rate(at, 24 * hour),
-            caps: book.standings(at).iter().map(CapRow::of).collect(),
+            caps: book.standings(at).iter().map(|cap| CapRow::of(cap, at)).collect(),
             budgets: budgets
                 .iter()
                 .map(|budget| BudgetRow::of(budget.standing(book, at), at))
@@ -133,7 +136,7 @@ impl SpendingBoard {
 }
 
 impl CapRow {
-    fn of(standing: &Standing) -> Self {
+    fn of(standing: &Standing, at: Timestamp) -> Self {
         Self {
             cap: standing.cap.name.clone(),
             window: standing.window,
@@ -143,6 +146,7 @@ impl CapRow {
             running: standing.run_up,
             left: standing.left(),
             stage: standing.stage,
+            forecast: standing.forecast(at),
         }
     }
 }

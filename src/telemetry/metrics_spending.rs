@@ -72,6 +72,9 @@ pub(super) fn register(registry: &mut Registry, board: &SpendingBoard) {
         row.running
     });
     of_caps("vcycle_cap_left", "What may still be reserved in its window", |row| row.left);
+    of_caps("vcycle_cap_lands", "Spent at the end of its window if what runs goes on", |row| {
+        row.forecast.map_or(Amount::ZERO, |forecast| forecast.lands)
+    });
     let stages = Family::<CapStage, Gauge>::default();
     for row in &board.caps {
         let labels = CapStage { cap: row.cap.to_string(), stage: row.stage.word() };

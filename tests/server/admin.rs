@@ -467,6 +467,7 @@ async fn money_is_shown_as_json_and_as_metrics() {
         running: pounds(10),
         left: pounds(15),
         stage: vcycle_money::book::Stage::Warned,
+        forecast: None,
     };
     let spending = vcycle::model::SpendingBoard {
         format: 1,

@@ -7,6 +7,7 @@ use vcycle_api::Timestamp;
 
 use super::admit::reaches;
 use super::{Book, Span, Sum};
+use crate::plan::{Forecast, Rate};
 use crate::{Amount, Cap, CapName, Permille};
 
 /// What happens because of a cap, in the order in which it becomes worse.
@@ -64,6 +65,8 @@ pub struct Standing {
     pub sum: Sum,
     /// What open reservations have cost in it until now, if their machines live.
     pub run_up: Amount,
+    /// What all that may run below it costs in an hour now.
+    pub rate: Rate,
     /// What follows.
     pub stage: Stage,
     /// What was last recorded.
@@ -87,6 +90,12 @@ impl Standing {
     pub fn spent(&self) -> Amount {
         self.sum.settled() + self.run_up
     }
+
+    /// What will be spent in its window if what runs now goes on, and when the limit is reached; no cap is thought of.
+    pub fn forecast(&self, now: Timestamp) -> Option<Forecast> {
+        let money = (self.spent(), self.cap.limit);
+        self.window.map(|window| Forecast::new(money, self.rate, (now, window.to)))
+    }
 }
 
 impl Book {
@@ -94,13 +103,17 @@ impl Book {
     pub fn standings(&self, now: Timestamp) -> Vec<Standing> {
         let windows: Vec<Option<Span>> =
             self.caps.iter().map(|cap| cap.window.span_at(now)).collect();
-        let mut run_up = vec![0_i128; self.caps.len()];
+        let mut run_up = vec![(0_i128, Rate::ZERO); self.caps.len()];
         for open in self.reservations() {
             let account = self.accounts.number(&open.reservation.account);
             let account = account.expect("its account was interned when it was opened");
             for place in self.accounts.covering(account) {
                 let Some(window) = windows[*place] else { continue };
-                run_up[*place] += i128::from(open.run_up(window, now).nanos());
+                let (sum, rate) = &mut run_up[*place];
+                *sum += i128::from(open.run_up(window, now).nanos());
+                if open.span().contains(now) {
+                    *rate = *rate + Rate::hourly(open.tariff_at(now).hourly);
+                }
             }
         }
         let standing = |place: usize| self.standing(place, windows[place], run_up[place], now);
@@ -116,7 +129,7 @@ impl Book {
         &self,
         place: usize,
         window: Option<Span>,
-        run_up: i128,
+        (run_up, rate): (i128, Rate),
         now: Timestamp,
     ) -> Standing {
         let cap = self.caps[place].clone();
@@ -136,6 +149,7 @@ impl Book {
             Some(_) => Stage::Open,
         };
         let recorded = self.stages.get(&cap.name).copied();
-        Standing { window, sum, run_up: Amount::fit(run_up), stage, recorded, cap }
+        let run_up = Amount::fit(run_up);
+        Standing { window, sum, run_up, rate, stage, recorded, cap }
     }
 }

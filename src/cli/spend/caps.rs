@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use vcycle_money::book::Recorded;
+use vcycle_money::plan::Forecast;
 use vcycle_money::{Amount, CapName, Currency, Scope, Span, Stage, Standing, Window};
 
 use super::super::error::CliError;
@@ -54,10 +55,12 @@ pub(super) struct Row {
     pub(super) stage: Stage,
     /// Since when, as far as it was recorded.
     pub(super) since: Option<Timestamp>,
+    /// Where it leads if what runs now goes on to the end of the window.
+    pub(super) forecast: Option<Forecast>,
 }
 
 impl Row {
-    pub(super) fn of(standing: &Standing) -> Self {
+    pub(super) fn of(standing: &Standing, now: Timestamp) -> Self {
         let is_this = |recorded: &&Recorded| recorded.stage == standing.stage;
         Self {
             cap: standing.cap.name.clone(),
@@ -71,6 +74,7 @@ impl Row {
             left: standing.left(),
             stage: standing.stage,
             since: standing.recorded.as_ref().filter(is_this).map(|recorded| recorded.at),
+            forecast: standing.forecast(now),
         }
     }
 }
@@ -84,7 +88,7 @@ impl Seen {
             currency: reading.currency,
             damage: reading.damage.clone(),
             source: reading.book.caps_source().to_owned(),
-            caps: standings.iter().map(Row::of).collect(),
+            caps: standings.iter().map(|standing| Row::of(standing, reading.now)).collect(),
         }
     }
 }
@@ -99,8 +103,10 @@ fn text(seen: &Seen, screen: Screen) -> String {
             "{alarm}no cap is in force: write one into caps.d of the state directory\n"
         );
     }
-    let headings =
-        ["CAP", "WINDOW", "ENDS", "LIMIT", "SETTLED", "RESERVED", "LEFT", "STAGE", "SINCE"];
+    let headings = [
+        "CAP", "WINDOW", "ENDS", "LIMIT", "SETTLED", "RESERVED", "LEFT", "STAGE", "SINCE",
+        "LANDS AT",
+    ];
     let mut table = table(screen, &headings);
     for row in &seen.caps {
         let since = row.since.map_or("-".to_owned(), |since| from_now(since, seen.now));
@@ -115,12 +121,22 @@ fn text(seen: &Seen, screen: Screen) -> String {
             money(row.left),
             stage_cell(row.stage),
             comfy_table::Cell::new(since),
+            comfy_table::Cell::new(leads(row, seen.now)),
         ]);
     }
     let unit = seen.currency.map_or(String::new(), |currency| format!("amounts in {currency}; "));
     let source = if seen.source.is_empty() { "unknown" } else { &seen.source };
     let remark = styled(FAINT, format!("{unit}caps as set from {source}"));
     format!("{alarm}{}{remark}\n", table_text(&table))
+}
+
+/// What is spent at the end of the window if what runs now goes on, and when the cap has nothing left.
+fn leads(row: &Row, now: Timestamp) -> String {
+    let Some(Forecast { lands, exhausted, rate: _ }) = row.forecast else { return "-".to_owned() };
+    match exhausted {
+        Some(at) => format!("{lands:.2} all spent {}", from_now(at, now)),
+        None => format!("{lands:.2}"),
+    }
 }
 
 /// What a window is called.

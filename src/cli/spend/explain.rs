@@ -101,7 +101,7 @@ impl Seen {
             now,
             currency: reading.currency,
             damage: reading.damage.clone(),
-            cap: Row::of(&standing),
+            cap: Row::of(&standing, reading.now),
             reservations,
             next: next(book, &open, now),
         })

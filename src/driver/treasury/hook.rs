@@ -110,6 +110,7 @@ mod tests {
             window: None,
             sum: Sum::default(),
             run_up: Amount::from_units(3),
+            rate: vcycle_money::plan::Rate::ZERO,
             stage: Stage::Warned,
             recorded: None,
         };
