@@ -140,7 +140,7 @@ pub enum WorldFault {
     Recognise(InstanceId),
     /// The guest has lost its timer: it does not end itself at its hard end.
     StopTimer(InstanceId),
-    /// The machine needs so many more deletes.
+    /// The machine needs at least so many more deletes than one. Several such faults of one machine do not add up.
     HoldOn {
         /// The machine.
         instance: InstanceId,

@@ -173,7 +173,9 @@ impl World {
             WorldFault::Recognise(id) => return self.change(&id, |m| m.sight = Sight::Known),
             WorldFault::StopTimer(id) => return self.change(&id, |m| m.timer = Timer::Stopped),
             WorldFault::HoldOn { instance, deletes } => {
-                return self.change(&instance, |m| m.deletes_needed += deletes);
+                return self.change(&instance, |m| {
+                    m.deletes_needed = m.deletes_needed.max(1 + deletes);
+                });
             }
         }
         true
