@@ -8,6 +8,7 @@ pub mod record;
 pub mod request;
 pub mod snapshot;
 pub mod spending;
+pub mod sums;
 mod tenancy;
 pub mod view;
 
@@ -26,6 +27,7 @@ pub use snapshot::{
     SpaceSnapshot,
 };
 pub use spending::{BudgetRow, CapRow, SpendingBoard};
+pub use sums::{Sides, Sums};
 pub use tenancy::SpaceTenancy;
 pub use view::{ClockTrust, Doors, Hearing, ListingState, MachineView, Sighting, Strangers};
 

@@ -1,11 +1,13 @@
 //! What a manager shows of the money of the deployment.
 
 use serde::{Deserialize, Serialize};
+use vcycle_money::bills::Day;
 use vcycle_money::book::Stage;
 use vcycle_money::plan::{Budget, BudgetStanding, Forecast, Pace, Term};
 use vcycle_money::{Amount, Book, CapName, Currency, Span, Standing};
 
 use super::Timestamp;
+use super::sums::{Both, Sides};
 
 /// Caps and rates, as one manager last read the ledger: of all managers of the deployment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +24,17 @@ pub struct SpendingBoard {
     pub entry: u64,
     /// Machines that something is reserved for.
     pub reservations: usize,
+    /// Since when `spent` and `waste` are counted: the beginning of this month (of UTC).
+    pub since: Timestamp,
+    /// Spent since then, by machines that have ended and by those that may exist.
+    pub spent: Amount,
+    /// What of it was of no use: machines that fizzled, never started or were taken back.
+    pub waste: Amount,
+    /// The worst that all open reservations may cost, from their begin.
+    pub committed: Amount,
+    /// The same by space, community, machinetype and market.
+    #[serde(flatten)]
+    pub sides: Sides,
     /// Spent in an hour, by the last hour.
     pub rate_1h: Amount,
     /// By the last six hours.
@@ -101,6 +114,9 @@ impl SpendingBoard {
         problem: Option<String>,
     ) -> Self {
         let hour = std::time::Duration::from_secs(3600);
+        let since = Day::of(at).first_of_month().begin();
+        let month = Span { from: since, to: at };
+        let spent = Both::of(book, month);
         Self {
             format: 1,
             at,
@@ -108,6 +124,11 @@ impl SpendingBoard {
             problem,
             entry: book.head().number,
             reservations: book.reservations_len(),
+            since,
+            spent: spent.all(),
+            waste: spent.settled.waste(),
+            committed: book.committed().all,
+            sides: Sides::of(book, month, at),
             rate_1h: book.rate(at, hour),
             rate_6h: book.rate(at, 6 * hour),
             rate_24h: book.rate(at, 24 * hour),

@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vcycle_money::Amount;
 
-use crate::model::{BudgetRow, CapRow, SpendingBoard};
+use crate::model::{BudgetRow, CapRow, SpendingBoard, Sums};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Cap {
@@ -47,6 +47,18 @@ struct BudgetAlone {
     budget: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Side {
+    side: &'static str,
+    name: String,
+    currency: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InCurrency {
+    currency: String,
+}
+
 type Float = Gauge<f64, AtomicU64>;
 type OfCaps = Family<Cap, Float>;
 
@@ -82,6 +94,7 @@ pub(super) fn register(registry: &mut Registry, board: &SpendingBoard) {
     }
     registry.register("vcycle_cap_stage", "1 for the stage that a cap is in", stages);
     register_budgets(registry, board);
+    register_sides(registry, board);
     let rates = Family::<Over, Float>::default();
     for (over, rate) in [("1h", board.rate_1h), ("6h", board.rate_6h), ("24h", board.rate_24h)] {
         let labels = Over { over, currency: board.currency.to_string() };
@@ -108,6 +121,40 @@ pub(super) fn register(registry: &mut Registry, board: &SpendingBoard) {
         "vcycle_spending_problem",
         "1 while the ledger cannot be used, or newer caps are not taken up",
         number(i64::from(board.problem.is_some())),
+    );
+}
+
+/// What was spent and is reserved, from every side.
+fn register_sides(registry: &mut Registry, board: &SpendingBoard) {
+    let sides = [
+        ("space", &board.sides.spaces),
+        ("community", &board.sides.communities),
+        ("machinetype", &board.sides.machinetypes),
+        ("market", &board.sides.markets),
+    ];
+    let mut of_sides = |name: &str, help: &str, field: fn(&Sums) -> Amount| {
+        let family = Family::<Side, Float>::default();
+        for (side, sums) in sides {
+            for (name, sums) in sums {
+                let currency = board.currency.to_string();
+                let labels = Side { side, name: name.clone(), currency };
+                family.get_or_create(&labels).set(float(field(sums)));
+            }
+        }
+        registry.register(name, help, family);
+    };
+    of_sides("vcycle_spending_month", "Spent in this month of UTC", |sums| sums.spent);
+    of_sides("vcycle_spending_last_day", "Spent in the last 24 hours", |sums| sums.last_day);
+    of_sides("vcycle_spending_reserved", "Reserved for machines that have not ended", |sums| {
+        sums.reserved
+    });
+    let waste = Family::<InCurrency, Float>::default();
+    let labels = InCurrency { currency: board.currency.to_string() };
+    waste.get_or_create(&labels).set(float(board.waste));
+    registry.register(
+        "vcycle_spending_waste_month",
+        "Spent in this month on machines that fizzled, never started or were taken back",
+        waste,
     );
 }
 

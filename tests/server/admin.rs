@@ -452,6 +452,36 @@ fn of_a_budget() -> vcycle::model::BudgetRow {
     }
 }
 
+/// As a manager shows it.
+fn of_the_money(row: vcycle::model::CapRow) -> vcycle::model::SpendingBoard {
+    let pounds = vcycle_money::Amount::from_units;
+    vcycle::model::SpendingBoard {
+        format: 1,
+        at: Timestamp::from_secs(NOW),
+        currency: "GBP".parse().unwrap(),
+        problem: None,
+        entry: 77,
+        reservations: 4,
+        since: Timestamp::from_secs(NOW - 86_400),
+        spent: pounds(60),
+        waste: pounds(6),
+        committed: pounds(35),
+        sides: vcycle::model::Sides {
+            communities: [(
+                "SKA".to_owned(),
+                vcycle::model::Sums { spent: pounds(40), last_day: pounds(9), reserved: pounds(5) },
+            )]
+            .into(),
+            ..vcycle::model::Sides::default()
+        },
+        rate_1h: pounds(3),
+        rate_6h: pounds(2),
+        rate_24h: pounds(1),
+        caps: vec![row],
+        budgets: vec![of_a_budget()],
+    }
+}
+
 #[tokio::test]
 async fn money_is_shown_as_json_and_as_metrics() {
     let site = site().await;
@@ -469,20 +499,7 @@ async fn money_is_shown_as_json_and_as_metrics() {
         stage: vcycle_money::book::Stage::Warned,
         forecast: None,
     };
-    let spending = vcycle::model::SpendingBoard {
-        format: 1,
-        at: Timestamp::from_secs(NOW),
-        currency: "GBP".parse().unwrap(),
-        problem: None,
-        entry: 77,
-        reservations: 4,
-        rate_1h: pounds(3),
-        rate_6h: pounds(2),
-        rate_24h: pounds(1),
-        caps: vec![row],
-        budgets: vec![of_a_budget()],
-    };
-    let board = Board { spending: Some(Arc::new(spending)), ..board() };
+    let board = Board { spending: Some(Arc::new(of_the_money(row))), ..board() };
     site.board.send_replace(Arc::new(board));
     let answer = json(&site, "/api/v1/spending").await;
     assert_eq!(
@@ -490,6 +507,10 @@ async fn money_is_shown_as_json_and_as_metrics() {
         (&"GBP".into(), &"warned".into())
     );
     assert_eq!(answer["caps"][0]["left"], "15.00");
+    assert_eq!(
+        (&answer["waste"], &answer["communities"]["SKA"]["spent"]),
+        (&"6.00".into(), &"40.00".into())
+    );
     let budget = &answer["budgets"][0];
     assert_eq!((&budget["lands"], &budget["term"]), (&"98.00".into(), &"open".into()));
     assert_eq!((&budget["lands_24h"], &budget["pace"]["pace"]), (&().into(), &"on-line".into()));
@@ -507,6 +528,10 @@ async fn money_is_shown_as_json_and_as_metrics() {
         "vcycle_budget_lands{budget=\"year\",over=\"now\",currency=\"GBP\"} 98.0",
         "vcycle_budget_lands{budget=\"year\",over=\"6h\",currency=\"GBP\"} 97.0",
         "vcycle_budget_days_left{budget=\"year\"} 12.5",
+        "vcycle_spending_month{side=\"community\",name=\"SKA\",currency=\"GBP\"} 40.0",
+        "vcycle_spending_last_day{side=\"community\",name=\"SKA\",currency=\"GBP\"} 9.0",
+        "vcycle_spending_reserved{side=\"community\",name=\"SKA\",currency=\"GBP\"} 5.0",
+        "vcycle_spending_waste_month{currency=\"GBP\"} 6.0",
         "vcycle_ledger_entry 77",
         "vcycle_spending_problem 0",
     ] {

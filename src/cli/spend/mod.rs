@@ -12,7 +12,6 @@ mod now;
 mod plan;
 mod reading;
 mod shown;
-mod sums;
 
 use std::path::Path;
 

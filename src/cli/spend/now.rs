@@ -15,8 +15,8 @@ use super::super::output::{
 };
 use super::args::SpendArgs;
 use super::reading::Reading;
-use super::sums::{Both, Sides, Sums, until};
 use crate::model::Timestamp;
+use crate::model::sums::{Both, Sides, Sums, until};
 
 /// Carries the command out.
 pub(super) async fn run(config: &Path, args: &SpendArgs) -> Result<(), CliError> {

@@ -4,34 +4,39 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vcycle_money::book::Totals;
 use vcycle_money::{Amount, Book, Span};
 
-use crate::model::Timestamp;
+use super::Timestamp;
 
 /// What belongs to one space, community, machinetype or market.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub(super) struct Sums {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Sums {
     /// In the days that were asked for, until now.
-    pub(super) spent: Amount,
+    pub spent: Amount,
     /// In the last 24 hours.
-    pub(super) last_day: Amount,
+    pub last_day: Amount,
     /// For machines that have not ended: the whole of their reservations.
-    pub(super) reserved: Amount,
+    pub reserved: Amount,
 }
 
 /// Of everything, from each side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Sides {
-    pub(super) spaces: BTreeMap<String, Sums>,
-    pub(super) communities: BTreeMap<String, Sums>,
-    pub(super) machinetypes: BTreeMap<String, Sums>,
-    pub(super) markets: BTreeMap<String, Sums>,
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Sides {
+    /// By space.
+    pub spaces: BTreeMap<String, Sums>,
+    /// By community; `-`: of none.
+    pub communities: BTreeMap<String, Sums>,
+    /// By machinetype: `SPACE/MACHINETYPE`.
+    pub machinetypes: BTreeMap<String, Sums>,
+    /// By market.
+    pub markets: BTreeMap<String, Sums>,
 }
 
 impl Sides {
-    pub(super) fn of(book: &Book, days: Span, now: Timestamp) -> Self {
+    /// Of some days, until now.
+    pub fn of(book: &Book, days: Span, now: Timestamp) -> Self {
         let spent = Both::of(book, until(days, now));
         let last = Both::of(book, Span { from: now - A_DAY, to: now });
         let reserved = book.committed();
@@ -67,23 +72,23 @@ fn display(value: &impl Display) -> String {
 }
 
 /// What was settled, and what open reservations have cost.
-pub(super) struct Both {
-    pub(super) settled: Totals,
-    pub(super) open: Totals,
+pub(crate) struct Both {
+    pub(crate) settled: Totals,
+    pub(crate) open: Totals,
 }
 
 impl Both {
-    pub(super) fn of(book: &Book, within: Span) -> Self {
+    pub(crate) fn of(book: &Book, within: Span) -> Self {
         Self { settled: book.settled_in(within), open: book.open_in(within) }
     }
 
-    pub(super) fn all(&self) -> Amount {
+    pub(crate) fn all(&self) -> Amount {
         self.settled.all + self.open.all
     }
 }
 
 /// The past part of a time.
-pub(super) fn until(span: Span, now: Timestamp) -> Span {
+pub(crate) fn until(span: Span, now: Timestamp) -> Span {
     Span { from: span.from.min(now), to: span.to.min(now) }
 }
 
