@@ -65,6 +65,7 @@ fn reservation(number: u64, begin: u64) -> Reservation {
         account,
         tariff: Tariff {
             hourly,
+            charged: None,
             minimum: Duration::from_secs(60),
             granularity: Duration::from_secs(1),
         },

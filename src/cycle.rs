@@ -7,6 +7,7 @@ mod input;
 mod memory;
 mod money;
 mod plans;
+mod prices;
 mod waves;
 
 use std::collections::BTreeMap;
@@ -16,8 +17,9 @@ use tracing::error;
 use vcycle_api::{Act, Clock};
 
 pub use input::{PlanFrame, Remembered, plan_input};
-pub use money::{CapsRead, costs};
+pub use money::CapsRead;
 pub use plans::{Planner, habits, orders, paying};
+pub use prices::costs;
 
 use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, prepare};
 use crate::library::{Setup, SpaceSetup};

@@ -15,8 +15,8 @@ mod treasury;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -133,7 +133,7 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send) {
     let given_back = watch::Sender::new(0);
     let run = format!("{seed:016x}");
     let (ledger, caps) = (Ledger::new(&store), treasury::unread());
-    let purse = Purse { ledger, caps };
+    let purse = Purse { ledger, caps, clocks: Mutex::default() };
     let shared =
         Shared { store, purse, clock, home, deployment, providers, seed, news, run, given_back };
     let shared = Arc::new(shared);
@@ -202,12 +202,29 @@ pub(crate) struct Purse {
     pub(crate) ledger: Ledger,
     /// Whether the caps in force are those of the spend manager.
     pub(crate) caps: watch::Sender<CapsRead>,
+    /// Whether the time was believed in the last cycle of each space that is ours.
+    pub(crate) clocks: Mutex<BTreeMap<SpaceName, bool>>,
 }
 
 impl Purse {
     /// The highest ownership of a space that the ledger has seen: it was, whatever the log of owners has lost.
     pub(crate) fn generation(&self, space: &SpaceName) -> Generation {
         self.ledger.book().generation(space).unwrap_or_default()
+    }
+
+    /// What the last cycle of a space thinks of the time; `None`: it is not ours.
+    pub(crate) fn saw_clock(&self, space: &SpaceName, is_believed: Option<bool>) {
+        let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        match is_believed {
+            Some(is_believed) => drop(clocks.insert(space.clone(), is_believed)),
+            None => drop(clocks.remove(space)),
+        }
+    }
+
+    /// Whether this manager's clock is believed: by the spaces that it owns, which ask the file server for its time.
+    pub(crate) fn clock_is_believed(&self) -> bool {
+        let clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        !clocks.is_empty() && clocks.values().all(|is_believed| *is_believed)
     }
 
     /// What is known of the caps now.

@@ -128,6 +128,17 @@ impl World {
         self.clouds.lock().unwrap()[&space()].calls().get(call).copied().unwrap_or_default()
     }
 
+    /// The same world, for hosts of which something is different. From this number on its processes have their seeds.
+    fn beside(&self, starts: u64) -> Self {
+        Self {
+            clock: self.clock.clone(),
+            disk: self.disk.clone(),
+            clouds: Arc::clone(&self.clouds),
+            trouble: Arc::clone(&self.trouble),
+            starts: AtomicU64::new(starts),
+        }
+    }
+
     async fn start(&self, name: &str, setup: Arc<Setup>) -> Daemon {
         self.start_on(name, setup, Arc::new(self.disk.clone())).await
     }

@@ -562,7 +562,7 @@ fn first_of(plan: &mut Plan) -> &mut NewMachine {
 fn reservation_of(new: &mut NewMachine) -> &mut vcycle_money::Reservation {
     match &mut new.pays {
         Pays::Reserve(reservation) => reservation,
-        Pays::Nothing => panic!("it is paid for"),
+        Pays::Nothing | Pays::Unpriced(_) => panic!("it is paid for"),
     }
 }
 

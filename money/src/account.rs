@@ -49,6 +49,6 @@ pub struct Reservation {
 impl Reservation {
     /// The whole of it.
     pub fn worst(&self) -> Amount {
-        self.tariff.cost_of(self.until.since(self.from))
+        self.tariff.worst_of(self.until.since(self.from))
     }
 }

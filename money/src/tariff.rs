@@ -10,8 +10,12 @@ use crate::Amount;
 /// The cost of one machine with everything that is paid for with it (disks, addresses), in the ledger's currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tariff {
-    /// For each hour.
+    /// For each hour, at the most: what is reserved.
     pub hourly: Amount,
+    /// For each hour that has passed, where its list says that less is charged than must be reserved: of what may be taken
+    /// back. `None`: as much. Never more than is reserved ([`Self::charge`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charged: Option<Amount>,
     /// The shortest time that is charged, however short the machine's life.
     #[serde(with = "seconds")]
     pub minimum: Duration,
@@ -38,12 +42,42 @@ mod seconds {
 const MILLIS_AN_HOUR: u64 = 3_600_000;
 
 impl Tariff {
+    /// What an hour is charged.
+    pub fn charge(&self) -> Amount {
+        self.charged.map_or(self.hourly, |charged| charged.min(self.hourly))
+    }
+
     /// The cost of a machine that exists for so long.
     pub fn cost_of(&self, life: Duration) -> Amount {
+        self.by_granules(self.charge(), life)
+    }
+
+    /// What is reserved for a machine that may exist for so long: never less than its cost.
+    pub fn worst_of(&self, life: Duration) -> Amount {
+        self.by_granules(self.hourly, life)
+    }
+
+    /// This one, with what is dearer of another. `None`: nothing is.
+    #[must_use]
+    pub fn risen_to(&self, other: &Self) -> Option<Self> {
+        let charge = self.charge().max(other.charge());
+        let hourly = self.hourly.max(other.hourly);
+        let risen = Self {
+            hourly,
+            charged: (charge < hourly).then_some(charge),
+            minimum: self.minimum.max(other.minimum),
+            granularity: self.granularity.max(other.granularity),
+        };
+        let is_as_it_was = (hourly, charge) == (self.hourly, self.charge())
+            && (risen.minimum, risen.granularity) == (self.minimum, self.granularity);
+        (!is_as_it_was).then_some(risen)
+    }
+
+    fn by_granules(&self, hourly: Amount, life: Duration) -> Amount {
         let granule = millis(self.granularity).max(1);
-        let charged =
+        let counted =
             millis(life).max(millis(self.minimum)).div_ceil(granule).saturating_mul(granule);
-        self.hourly.share(charged, MILLIS_AN_HOUR).expect("an hour is not nothing")
+        hourly.share(counted, MILLIS_AN_HOUR).expect("an hour is not nothing")
     }
 
     /// The part of the cost of a machine that existed from `begin` to `end` that was charged before `until`: granules are
@@ -71,7 +105,7 @@ impl Tariff {
         (from, to): (Timestamp, Timestamp),
     ) -> Amount {
         let (first, last) = (begin.max(from), end.min(to));
-        if last <= first { Amount::ZERO } else { self.cost_of(last.since(first)) }
+        if last <= first { Amount::ZERO } else { self.worst_of(last.since(first)) }
     }
 }
 
@@ -87,11 +121,16 @@ mod tests {
 
     fn tariffs() -> impl Strategy<Value = Tariff> {
         let times = prop::sample::select(vec![(60, 1), (0, 1), (60, 60), (3600, 3600), (600, 60)]);
-        (1_i64..100_000_000_000, times).prop_map(|(nanos, (minimum, granularity))| Tariff {
-            hourly: Amount::from_nanos(nanos),
-            minimum: Duration::from_secs(minimum),
-            granularity: Duration::from_secs(granularity),
-        })
+        // Also one that says that more is charged than is reserved.
+        let charged = prop::option::of(1_i64..200_000_000_000);
+        (1_i64..100_000_000_000, charged, times).prop_map(
+            |(nanos, charged, (minimum, granularity))| Tariff {
+                hourly: Amount::from_nanos(nanos),
+                charged: charged.map(Amount::from_nanos),
+                minimum: Duration::from_secs(minimum),
+                granularity: Duration::from_secs(granularity),
+            },
+        )
     }
 
     fn at(secs: i64) -> Timestamp {
@@ -108,6 +147,16 @@ mod tests {
             cuts.sort();
             let parts = cuts.windows(2).map(|cut| tariff.charged_within(life, (cut[0], cut[1])));
             prop_assert_eq!(parts.sum::<Amount>(), tariff.cost_of(life.1.since(life.0)));
+        }
+
+        #[test]
+        fn a_risen_tariff_is_in_nothing_below_either(one in tariffs(), other in tariffs(), life in 0_u64..100_000) {
+            let risen = one.risen_to(&other).unwrap_or(one);
+            let life = Duration::from_secs(life);
+            prop_assert!(risen.worst_of(life) >= one.worst_of(life).max(other.worst_of(life)));
+            prop_assert!(risen.cost_of(life) >= one.cost_of(life).max(other.cost_of(life)));
+            prop_assert!(risen.cost_of(life) <= risen.worst_of(life));
+            prop_assert_eq!(risen.risen_to(&other), None);
         }
 
         #[test]
@@ -128,10 +177,31 @@ mod tests {
         let hourly = Amount::from_units(36);
         let tariff = Tariff {
             hourly,
+            charged: None,
             minimum: Duration::from_secs(60),
             granularity: Duration::from_secs(1),
         };
         assert_eq!(tariff.cost_of(Duration::from_secs(10)), "0.6".parse().unwrap());
         assert_eq!(tariff.cost_of(Duration::from_millis(60_001)), "0.61".parse().unwrap());
+    }
+
+    #[test]
+    fn what_may_be_taken_back_is_charged_by_its_price_and_reserved_at_the_dearest() {
+        let tariff = Tariff {
+            hourly: Amount::from_units(3),
+            charged: Some(Amount::from_units(1)),
+            minimum: Duration::ZERO,
+            granularity: Duration::from_secs(1),
+        };
+        let life = (at(0), at(7200));
+        assert_eq!(tariff.charged_within(life, (at(0), at(3600))), Amount::from_units(1));
+        assert_eq!(tariff.worst_within(life, (at(0), at(3600))), Amount::from_units(3));
+        let text = serde_json::to_string(&tariff).unwrap();
+        assert_eq!(serde_json::from_str::<Tariff>(&text).unwrap(), tariff);
+        assert!(
+            !serde_json::to_string(&Tariff { charged: None, ..tariff })
+                .unwrap()
+                .contains("charged")
+        );
     }
 }

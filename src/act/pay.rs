@@ -2,9 +2,9 @@
 //! first of them is asked for. A create shows what was reserved for it, and there is no other way to make one.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use vcycle_money::Reservation;
+use vcycle_money::{Account, Book, Reservation};
 
 use crate::model::{IntentToken, SpaceName};
 use crate::plan::{NewMachine, Pays, Step};
@@ -38,14 +38,17 @@ impl Paid {
 #[derive(Debug, Default)]
 pub(super) struct Payments {
     reserved: Mutex<HashMap<IntentToken, Result<Reserved, String>>>,
+    /// Where a cap has come since the plan was made, or may have.
+    capped: HashMap<IntentToken, String>,
 }
 
 impl Payments {
     /// Reserves for all machines that these steps make.
     pub(super) async fn of(steps: &[Step], ledger: &Ledger, proof: &Proof<'_>) -> Self {
+        let capped = capped(steps, ledger).await;
         let wanted: Vec<Reservation> = steps.iter().filter_map(to_reserve).collect();
         if wanted.is_empty() {
-            return Self::default();
+            return Self { capped, ..Self::default() };
         }
         let intents: Vec<IntentToken> = wanted.iter().map(|wanted| wanted.intent).collect();
         let answers: Vec<Result<Reserved, String>> = match ledger.reserve(proof, wanted).await {
@@ -58,13 +61,17 @@ impl Payments {
                 intents.iter().map(|_| Err(error.to_string())).collect()
             }
         };
-        Self { reserved: Mutex::new(intents.into_iter().zip(answers).collect()) }
+        Self { reserved: Mutex::new(intents.into_iter().zip(answers).collect()), capped }
     }
 
     /// What was reserved for a machine.
     pub(super) fn take(&self, new: &NewMachine) -> Result<Paid, Trouble> {
         match &new.pays {
             Pays::Nothing => Ok(Paid::Nothing),
+            Pays::Unpriced(_) => match self.capped.get(&new.tags.intent) {
+                Some(why) => Err(Trouble::Unpaid(why.clone())),
+                None => Ok(Paid::Nothing),
+            },
             Pays::Reserve(_) => {
                 let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
                 let own = reserved.remove(&new.tags.intent);
@@ -79,13 +86,28 @@ fn warn(space: &SpaceName, problem: &str) {
     tracing::warn!(%space, problem, "nothing can be reserved, so nothing is made");
 }
 
-fn to_reserve(step: &Step) -> Option<Reservation> {
-    match step {
-        Step::Create(NewMachine { pays: Pays::Reserve(reservation), .. }) => {
-            Some((**reservation).clone())
+/// The machines at an unknown price that may not be made any more: a cap may have come since they were planned.
+async fn capped(steps: &[Step], ledger: &Ledger) -> HashMap<IntentToken, String> {
+    let unpriced: Vec<(IntentToken, &Account)> = steps.iter().filter_map(unpriced).collect();
+    if unpriced.is_empty() {
+        return HashMap::new();
+    }
+    let why = |book: &Result<Arc<Book>, String>, account: &Account| match book {
+        Err(problem) => Some(problem.clone()),
+        Ok(book) => {
+            let is_capped = book.is_capped(account);
+            is_capped.then(|| "a cap is on it now, and nobody knows what it costs".to_owned())
         }
-        Step::Create(NewMachine { pays: Pays::Nothing, .. })
-        | Step::Learn { .. }
+    };
+    let book = ledger.refresh().await.map_err(|problem| problem.to_string());
+    let all = unpriced.into_iter();
+    all.filter_map(|(intent, account)| Some((intent, why(&book, account)?))).collect()
+}
+
+fn pays(step: &Step) -> Option<(&IntentToken, &Pays)> {
+    match step {
+        Step::Create(NewMachine { pays, tags, .. }) => Some((&tags.intent, pays)),
+        Step::Learn { .. }
         | Step::Adopt { .. }
         | Step::Resolve { .. }
         | Step::Drain { .. }
@@ -94,5 +116,19 @@ fn to_reserve(step: &Step) -> Option<Reservation> {
         | Step::Expire { .. }
         | Step::Sweep { .. }
         | Step::CloseRequest { .. } => None,
+    }
+}
+
+fn unpriced(step: &Step) -> Option<(IntentToken, &Account)> {
+    match pays(step)? {
+        (intent, Pays::Unpriced(account)) => Some((*intent, account)),
+        (_, Pays::Reserve(_) | Pays::Nothing) => None,
+    }
+}
+
+fn to_reserve(step: &Step) -> Option<Reservation> {
+    match pays(step)? {
+        (_, Pays::Reserve(reservation)) => Some((**reservation).clone()),
+        (_, Pays::Unpriced(_) | Pays::Nothing) => None,
     }
 }

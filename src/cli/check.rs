@@ -1,5 +1,7 @@
 //! `vcycle check`: configuration, library and the files they name; every problem with its place.
 
+mod money;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ pub(crate) async fn run(config: &Path, args: &CheckArgs) -> Result<ExitCode, Cli
         warnings.extend(without_credentials(setup));
         let LoadedCaps { caps: found, warnings: more, .. } = load_caps(&setup.config);
         warnings.extend(more);
+        warnings.extend(money::doubts(&setup.config, found.as_deref().ok()));
         caps = found;
         if let Some(unknown) = args.spaces.iter().find(|name| !setup.spaces.contains_key(*name)) {
             return Err(CliError::Usage(format!("the configuration has no space {unknown}")));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use vcycle_api::Clock;
+use vcycle_money::{Author, Book, Cap, Entry, Event};
 
 use super::error::{CliError, chain};
 use super::output::{BAD, BOLD, FAINT, Screen, json, print, styled, table, table_text};
@@ -140,9 +141,16 @@ async fn look_and_plan(
     let deployment = &deployment;
     let costs = costs(setup, space, (&seen.offerings, seen.now));
     let ledger = Ledger::new(store);
-    let (book, stopped) = match (&costs, ledger.refresh().await) {
-        (Some(_), Err(problem)) => (ledger.book(), Some(problem.to_string())),
-        (Some(_) | None, _) => (ledger.book(), None),
+    let stopped = match (&costs, ledger.refresh().await) {
+        (Some(_), Err(problem)) => Some(problem.to_string()),
+        (Some(_) | None, _) => None,
+    };
+    let (book, stopped) = match (load_caps(&setup.config).caps, stopped) {
+        (Ok(caps), stopped) => (with_caps(&ledger.book(), caps)?, stopped),
+        (Err(problems), stopped) => {
+            let why = format!("the caps cannot be read: {}", problems.in_a_line());
+            (Book::clone(&ledger.book()), stopped.or_else(|| costs.as_ref().map(|_| why)))
+        }
     };
     let (to_end, stopped) = (book.to_end(seen.now), stopped.as_deref());
     let budgets = load_caps(&setup.config).budgets;
@@ -158,6 +166,26 @@ async fn look_and_plan(
     let planned = plan(&input);
     check(&input, &planned).map_err(|violation| violation.to_string())?;
     Ok((seen.listing.clone(), seen.problems, planned))
+}
+
+/// The ledger with the caps of the files in force, as they will be.
+fn with_caps(book: &Book, caps: Vec<Cap>) -> Result<Book, String> {
+    let mut book = Book::clone(book);
+    if book.caps() == caps {
+        return Ok(book);
+    }
+    let entry = Entry {
+        format: 0,
+        number: 0,
+        previous: String::new(),
+        at: book.at(),
+        by: Author::Person { who: "vcycle plan".to_owned() },
+        attempt: String::new(),
+        events: vec![Event::CapsSet { caps, source: String::new() }],
+    };
+    let (sealed, _) = book.head().seal(entry);
+    book.apply(&sealed).map_err(|violation| format!("the caps cannot be in force: {violation}"))?;
+    Ok(book)
 }
 
 fn of_plan(

@@ -120,6 +120,8 @@ struct PriceJson {
     per_hour: Amount,
     /// What an hour will probably cost.
     expected: Amount,
+    /// What is settled for an hour that has passed.
+    charged: Amount,
     /// The machine alone, as the price list has it.
     quoted: Money,
     minimum_seconds: u64,
@@ -237,11 +239,12 @@ fn price_json(priced: &PricedOffering, (now, until): (Timestamp, Timestamp)) -> 
     PriceJson {
         per_hour: tariff.hourly,
         expected: *expected,
+        charged: tariff.charge(),
         quoted: *quoted,
         minimum_seconds: tariff.minimum.as_secs(),
         granularity_seconds: tariff.granularity.as_secs(),
         spot_ceiling: *spot_ceiling,
-        reserved: tariff.cost_of(until.since(now)),
+        reserved: tariff.worst_of(until.since(now)),
         parts: parts.iter().map(part).collect(),
     }
 }
@@ -276,8 +279,17 @@ fn space_text(space: &Space, seen: &Seen, screen: Screen) -> String {
         return text;
     }
     let money = seen.currency.to_string();
-    let headings =
-        ["OFFERING", "MARKET", "CPUS", "RESERVED/H", "USUAL/H", "QUOTED", "TO ITS END", "WHY"];
+    let headings = [
+        "OFFERING",
+        "MARKET",
+        "CPUS",
+        "RESERVED/H",
+        "USUAL/H",
+        "CHARGED/H",
+        "QUOTED",
+        "TO ITS END",
+        "WHY",
+    ];
     let mut table = table(screen, &headings);
     for row in &space.offerings {
         let why: Vec<&str> = row.missing.iter().map(|missing| missing.why.as_str()).collect();
@@ -289,6 +301,11 @@ fn space_text(space: &Space, seen: &Seen, screen: Screen) -> String {
             number(row.processors),
             cell(|price| format!("{:.4}", price.per_hour)),
             cell(|price| format!("{:.4}", price.expected)),
+            // Where it is not as much as is reserved.
+            cell(|price| match price.charged < price.per_hour {
+                true => format!("{:.4}", price.charged),
+                false => String::new(),
+            }),
             cell(|price| price.quoted.to_string()),
             cell(|price| format!("{:.2}", price.reserved)),
             why.join("; ").into(),

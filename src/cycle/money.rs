@@ -1,20 +1,19 @@
 //! The money of a cycle: the ledger is read, what has become of machines is booked, and the plan sees what is left.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{info, warn};
 use vcycle_money::book::{Stage, ToEnd};
 use vcycle_money::plan::{Budget, Orders};
-use vcycle_money::{Book, Event, Reservation, Tariff};
+use vcycle_money::{Amount, Book, Currency, Event, Reservation, Standing, Window};
 
+use super::prices::{costs, costs_unknown, price_what_is_gone};
 use super::{CycleContext, Planner, orders};
-use crate::config::OfferingPrice;
-use crate::library::{Setup, SpaceSetup};
 use crate::model::{
-    ClockTrust, Generation, IntentToken, ListingState, MachineName, MachineRecord, Offering,
-    Sighting, SpaceName, SpacePolicy, Timestamp,
+    ClockTrust, Generation, IntentToken, ListingState, MachineName, MachineRecord, Sighting,
+    SpaceName, SpacePolicy, Timestamp,
 };
 use crate::observe::{Observation, SpaceMemory};
 use crate::plan::{Books, Costs, Known, Late, Spending, bookings};
@@ -56,50 +55,20 @@ pub(super) struct Money {
     alarms: Vec<String>,
 }
 
+/// When the books are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// After the look at everything that each cycle begins with.
+    Cycle,
+    /// Between two waves of one cycle, by the look that it began with.
+    Wave,
+}
+
 /// What a cycle has seen.
 #[derive(Clone, Copy)]
 pub(super) struct Seen<'a> {
     pub(super) seen: &'a Observation,
     pub(super) trust: &'a ClockTrust,
-}
-
-/// What is known of the machines of a space by a configuration without `[spending]`: not what they cost.
-fn costs_unknown(context: &CycleContext<'_>) -> Option<Costs> {
-    let config = context.setup.config.spaces.get(&context.space.policy.space)?;
-    Some(Costs {
-        metering: config.metering(),
-        provider: config.biller(),
-        communities: BTreeMap::new(),
-        prices: BTreeMap::new(),
-        overstay: Duration::ZERO,
-    })
-}
-
-/// What machines of a space cost now, by the price lists; `None`: spending is not watched there.
-pub fn costs(
-    setup: &Setup,
-    space: &SpaceSetup,
-    (offerings, now): (&[Offering], Timestamp),
-) -> Option<Costs> {
-    let spending = setup.config.spending.as_ref()?;
-    let config = setup.config.spaces.get(&space.policy.space)?;
-    let policies = space.policy.machinetypes.values();
-    let longest = policies.map(|policy| policy.deadline(now)).max().unwrap_or(now);
-    let overstay = spending.overstay(config);
-    let until = longest + overstay;
-    let price =
-        |offering: &Offering| (offering.id.clone(), spending.price(config, offering, (now, until)));
-    let communities = config
-        .machinetypes
-        .iter()
-        .filter_map(|(name, machinetype)| Some((name.clone(), machinetype.community.clone()?)));
-    Some(Costs {
-        metering: config.metering(),
-        provider: config.biller(),
-        communities: communities.collect(),
-        prices: offerings.iter().map(price).collect(),
-        overstay,
-    })
 }
 
 impl Money {
@@ -120,7 +89,13 @@ impl Money {
             CapsRead::Unwatched => None,
             CapsRead::NotYet { .. } | CapsRead::Yes { .. } => costs_unknown(context),
         };
-        let Some(costs) = watched.or_else(unwatched) else { return Ok(None) };
+        let Some(mut costs) = watched.or_else(unwatched) else { return Ok(None) };
+        let book = context.ledger.book();
+        let living = memory.records().values().filter(|record| record.may_exist());
+        let reserved = book.reservations().map(|open| &open.reservation);
+        let own = reserved.filter(|own| own.account.space == context.space.policy.space);
+        let existing = living.map(|record| &record.offering).chain(own.map(|own| &own.offering));
+        price_what_is_gone(&mut costs, (context.setup, context.space), offerings, existing);
         let nothing = Self {
             book: context.ledger.book(),
             costs,
@@ -129,10 +104,10 @@ impl Money {
             stopped: None,
             alarms: Vec::new(),
         };
-        nothing.again(context, proof, look, memory).await.map(Some)
+        nothing.read(context, proof, (look, Occasion::Cycle), memory).await.map(Some)
     }
 
-    /// The same after the ledger was read again, and what is new was booked.
+    /// The same between two waves: what was refused is free again.
     pub(super) async fn again(
         &self,
         context: &CycleContext<'_>,
@@ -140,8 +115,20 @@ impl Money {
         look: Seen<'_>,
         memory: &SpaceMemory,
     ) -> Result<Self, StoreError> {
+        self.read(context, proof, (look, Occasion::Wave), memory).await
+    }
+
+    /// The same after the ledger was read again, and what is new was booked.
+    async fn read(
+        &self,
+        context: &CycleContext<'_>,
+        proof: &Proof<'_>,
+        (look, occasion): (Seen<'_>, Occasion),
+        memory: &SpaceMemory,
+    ) -> Result<Self, StoreError> {
         let mut next = self.clone();
-        next.stopped = match next.book_what_is_new(context, proof, look, memory).await {
+        let booked = next.book_what_is_new(context, proof, (look, occasion), memory).await;
+        next.stopped = match booked {
             Ok(()) => next.why_not(context, look, memory),
             Err(LedgerError::Store(StoreError::Fenced(fenced))) => return Err(fenced.into()),
             Err(problem) => {
@@ -183,7 +170,7 @@ impl Money {
         &mut self,
         context: &CycleContext<'_>,
         proof: &Proof<'_>,
-        look: Seen<'_>,
+        (look, occasion): (Seen<'_>, Occasion),
         memory: &SpaceMemory,
     ) -> Result<(), LedgerError> {
         // Nothing follows from a time that is doubted, nor from records that may not be what stands there.
@@ -196,7 +183,9 @@ impl Money {
             generation: proof.generation(),
             believed_since,
             seen: look.seen,
+            occasion,
             memory,
+            currency: context.setup.config.spending.as_ref().map(|spending| spending.currency),
             costs: &self.costs,
             orphans: look.seen.orphans.iter().map(|orphan| orphan.tags.intent).collect(),
         };
@@ -224,21 +213,24 @@ impl Money {
                 "a machine of ours was found that no record is of: it is booked first".into(),
             );
         }
-        let unbooked = memory.records().values().find(|record| {
+        let living = memory.records().values().filter(|record| record.may_exist());
+        let mut unbooked = living.filter(|record| {
             let account =
                 self.costs.account(record.space(), record.machinetype(), &record.offering);
-            let cost = self.costs.reservation(&record.tags, &record.offering, look.seen.now);
-            let is_free = cost == Ok(None);
-            record.may_exist()
-                && !is_free
-                && self.book.reservation(record.intent()).is_none()
-                && self.book.is_capped(&account)
+            self.book.reservation(record.intent()).is_none() && self.book.is_capped(&account)
         });
-        unbooked.map(|record| {
-            let (machine, offering) = (record.machine(), &record.offering);
-            format!(
-                "{machine} exists and is not booked, since the price of {offering} is not known"
-            )
+        unbooked.find_map(|record| {
+            let cost = self.costs.reservation(&record.tags, &record.offering, look.seen.now);
+            let why = match (cost, look.trust) {
+                (Ok(None), _) => return None,
+                (_, ClockTrust::Doubted { why }) => format!("the time is doubted: {why}"),
+                (_, ClockTrust::Trusted) if memory.stale => {
+                    "what is known of machines is read anew first".to_owned()
+                }
+                (Err(why), ClockTrust::Trusted) => why,
+                (Ok(Some(_)), ClockTrust::Trusted) => "it is booked in the next cycle".to_owned(),
+            };
+            Some(format!("{} exists and is not booked: {why}", record.machine()))
         })
     }
 
@@ -273,14 +265,7 @@ impl Money {
             let spaces = &standing.cap.scope.spaces;
             let is_ours = spaces.is_empty() || spaces.contains(space);
             let (name, limit) = (&standing.cap.name, standing.cap.limit);
-            let words = match standing.stage {
-                Stage::Open => continue,
-                Stage::Warned => "is nearly used",
-                Stage::NotGrowing => "is used: nothing more is made",
-                Stage::Draining => "is passed: machines are told to end",
-                Stage::Spent => "is spent",
-            };
-            if is_ours {
+            if let Some(words) = words(&standing).filter(|_| is_ours) {
                 let sum = standing.sum.both();
                 self.alarms.push(format!(
                     "the cap {name} {words}: {sum} of {limit} are spent or reserved"
@@ -290,13 +275,34 @@ impl Money {
     }
 }
 
+/// What people should know of a cap. One on each hour is used every hour: only that it is passed is news.
+fn words(standing: &Standing) -> Option<&'static str> {
+    let is_passed = standing.left() < Amount::ZERO;
+    match (standing.stage, standing.cap.window) {
+        (Stage::Open, _) | (Stage::Warned | Stage::NotGrowing | Stage::Spent, Window::Hour) => None,
+        (Stage::Warned, _) => Some("is nearly used"),
+        (Stage::NotGrowing, _) => Some("is used: nothing more is made"),
+        (Stage::Draining, _) if is_passed => Some("is passed: machines are told to end"),
+        (Stage::Draining, _) if standing.ends_everything() => {
+            Some("is spent to where it drains: machines are told to end")
+        }
+        (Stage::Draining, _) => {
+            Some("is passed in a time to come: machines are told to end. In the present one")
+        }
+        (Stage::Spent, _) => Some("is spent"),
+    }
+}
+
 /// What is known while the books of a space are kept.
 struct Desk<'a> {
     policy: &'a SpacePolicy,
     generation: Generation,
     believed_since: Timestamp,
     seen: &'a Observation,
+    occasion: Occasion,
     memory: &'a SpaceMemory,
+    /// In which our prices are.
+    currency: Option<Currency>,
     costs: &'a Costs,
     /// Intents of VMs that are seen and have no record.
     orphans: BTreeSet<IntentToken>,
@@ -305,10 +311,15 @@ struct Desk<'a> {
 impl<'a> Desk<'a> {
     fn news(&self, book: &Book) -> Vec<Event> {
         let known = |reservation: &Reservation| self.known(reservation);
-        let tariff = |reservation: &Reservation| self.tariff(reservation);
+        // Prices in another currency than the ledger's say nothing there.
+        let are_its_own = book.currency().is_none_or(|own| Some(own) == self.currency);
+        let tariff = |reservation: &Reservation| {
+            are_its_own.then(|| self.costs.tariff(&reservation.offering)).flatten()
+        };
         let living = self.memory.records().values().filter(|record| record.may_exist());
+        let living = living.filter(|_| are_its_own);
         let unbooked = living.filter(|record| book.reservation(record.intent()).is_none());
-        bookings(&Books {
+        let mut events = bookings(&Books {
             book,
             policy: self.policy,
             generation: self.generation,
@@ -317,7 +328,13 @@ impl<'a> Desk<'a> {
             known: &known,
             tariff: &tariff,
             late: unbooked.filter_map(|record| self.late(record)).collect(),
-        })
+        });
+        match self.occasion {
+            Occasion::Cycle => {}
+            // Whatever else has happened since the look of this cycle has happened after its time.
+            Occasion::Wave => events.retain(|event| matches!(event, Event::Released { .. })),
+        }
+        events
     }
 
     fn known(&self, reservation: &Reservation) -> Known<'a> {
@@ -338,13 +355,6 @@ impl<'a> Desk<'a> {
                 | ListingState::Failed { kind: _, message: _ }
                 | ListingState::Elsewhere { ours: _, theirs: _ } => Known::NotYet,
             },
-        }
-    }
-
-    fn tariff(&self, reservation: &Reservation) -> Option<Tariff> {
-        match self.costs.prices.get(&reservation.offering)? {
-            OfferingPrice::Priced(priced) => Some(priced.tariff),
-            OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
         }
     }
 

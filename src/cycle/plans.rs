@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use vcycle_money::plan::{Budget, Habit, Orders, Rate, Standpoint};
+use vcycle_money::plan::{Budget, Habit, Orders, Standpoint, Unit};
 use vcycle_money::{Account, Book, Community};
 
 use crate::config::{Metering, OfferingPrice, SpaceConfig};
@@ -42,7 +42,7 @@ pub fn orders(
     let accounts = || policies().flat_map(|policy| priced(space, costs, &policy.name));
     let order = |budget: &Budget| {
         let paid = accounts().filter(|(account, _)| budget.scope.covers(account));
-        let unit = paid.map(|(_, rate)| rate).min()?;
+        let unit = paid.map(|(_, unit)| unit).min()?;
         let standpoint = Standpoint {
             now,
             space: &space.policy.space,
@@ -63,11 +63,11 @@ fn priced<'a>(
     space: &'a SpaceSetup,
     costs: &'a Costs,
     machinetype: &'a crate::model::MachinetypeName,
-) -> impl Iterator<Item = (Account, Rate)> + 'a {
+) -> impl Iterator<Item = (Account, Unit)> + 'a {
     costs.prices.iter().filter_map(move |(offering, price)| match price {
         OfferingPrice::Priced(priced) => {
             let account = costs.account(&space.policy.space, machinetype, offering);
-            Some((account, Rate::hourly(priced.tariff.hourly)))
+            Some((account, Unit::of(&priced.tariff)))
         }
         OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
     })

@@ -163,6 +163,7 @@ impl SpaceWorker {
                 end = &mut cycles => end,
             }
         };
+        self.shared.purse.saw_clock(&self.space, None);
         if let Some(memory) = memory {
             self.clock = memory.into_clock();
         }
@@ -277,7 +278,10 @@ impl SpaceWorker {
             };
             run_cycle(&context, &proof, memory).await
         };
-        match result.await {
+        let result = result.await;
+        let is_believed = memory.as_ref().map(|memory| memory.believed_since.is_some());
+        shared.purse.saw_clock(&self.space, is_believed);
+        match result {
             Ok(mut end) => {
                 let requests = std::mem::take(&mut end.requests);
                 self.tell(ownership, end).await;

@@ -90,8 +90,11 @@ mod google {
         let said = "everything that could be made has a price\n";
         assert_eq!((check.code, &*check.stdout), (Some(0), said), "{check:?}");
         assert_eq!(per_hour(&site, SPACE, "n2-standard-4", "on-demand"), "0.250248 USD");
-        let again = refresh(&site, SPACE, &["--currency", "GBP"]);
+        let more = ["--currency", "GBP", "--charge-spot", "listed", "--price-age", "2d"];
+        let again = refresh(&site, SPACE, &more);
         assert_eq!(again.code, Some(0), "{again:?}");
+        let list = told(&site);
+        assert!(list.contains("price_age = \"172800s\"\ncharge_spot = \"listed\"\n"), "{list}");
         assert_eq!(per_hour(&site, SPACE, "n2-standard-4", "on-demand"), "0.2001984 GBP");
     }
 

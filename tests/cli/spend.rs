@@ -63,6 +63,7 @@ fn reservation(number: u8, machinetype: &str, from: Timestamp, until: Timestamp)
         },
         tariff: Tariff {
             hourly: amount("2"),
+            charged: None,
             minimum: Duration::from_secs(60),
             granularity: Duration::from_secs(1),
         },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vcycle::config::SpendingSettings;
 use vcycle::library::Setup;
-use vcycle_money::prices::{Charged, Granularity, InForce, Item, PriceRow};
+use vcycle_money::prices::{Charged, Granularity, InForce, Item, PriceRow, SpotCharge};
 use vcycle_money::{
     Amount, Cap, Currency, ExchangeRates, Money, Permille, PriceBook, PriceList, ProviderName,
     Scope, Stages, Window,
@@ -42,6 +42,8 @@ pub fn prices(rows: &[(&str, &str)]) -> PriceBook {
         granularity: Granularity::Second,
         disks: Charged::Included,
         addresses: Charged::Included,
+        age: None,
+        spot: SpotCharge::default(),
         rows: rows.collect(),
     };
     PriceBook::new(vec![list], Duration::from_secs(90 * 86_400)).unwrap()

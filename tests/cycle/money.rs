@@ -346,6 +346,58 @@ fn a_higher_price_is_booked_for_what_runs_from_then_on() {
 }
 
 #[test]
+fn a_higher_price_is_booked_for_what_runs_although_it_is_not_offered_any_more() {
+    run(async {
+        let (mut world, mut one) = begin(8, 100).await;
+        cycle(&mut world, &mut one).await;
+        let id =
+            OfferingId { flavour: "sim.1".into(), zone: String::new(), market: Market::OnDemand };
+        let runs = book(&world).await.reservations().all(|open| open.reservation.offering == id);
+        assert!(runs, "all are of it");
+        world.cloud.inject(WorldFault::Withdraw(id));
+        one.setup = watched(&world.setup, prices(&[("sim.1", "2"), ("sim.2", "4")]));
+        cycle(&mut world, &mut one).await;
+        let reserved = sums(&*book(&world).await).1;
+        assert!(reserved > Amount::from_units(4 * 11), "{reserved} for almost six hours at two");
+    });
+}
+
+#[test]
+fn a_reservation_whose_record_may_have_been_forgotten_is_settled_and_not_released() {
+    run(async {
+        let mut world = world_of(&site().with("cleanup = \"2h\""), strict_cloud(14));
+        set(&world, vec![grant(WORST)]).await;
+        let mut one = world.start("one", Fate::kind()).await.unwrap();
+        cycle(&mut world, &mut one).await;
+        let entry = |path: &std::path::Path| path.to_string_lossy().contains("ledger/log");
+        let last = world.disk.files().into_iter().rfind(|(path, _)| entry(path)).unwrap();
+        world.disk.plant(last.0.clone(), b"nonsense".to_vec());
+        let victim = world.cloud.machines()[0].clone();
+        world.cloud.inject(WorldFault::End(victim.id));
+        drop(one);
+        // Without the ledger nobody knows that what the machine has cost is not settled; its record is forgotten in time.
+        let mut two = world.start("two", Fate::kind()).await.unwrap();
+        for _ in 0..60 * 4 {
+            two.cycle().await.unwrap().unwrap();
+            world.pass(CYCLE).await;
+        }
+        assert_eq!(machines(&world), 0);
+        let records = |path: &std::path::Path| path.starts_with("spaces");
+        let left = world.disk.files().into_keys().filter(|path| records(path));
+        let left: Vec<_> = left.filter(|path| path.ends_with("record.json")).collect();
+        assert!(left.is_empty(), "its record is forgotten: {left:?}");
+        world.disk.plant(last.0, last.1);
+        two.cycle().await.unwrap().unwrap();
+        let (settled, reserved) = sums(&*book(&world).await);
+        assert!(
+            settled >= Amount::from_units(4),
+            "{settled} for the four hours in which nobody knew"
+        );
+        assert_eq!(reserved, Amount::ZERO);
+    });
+}
+
+#[test]
 fn a_machine_whose_delete_is_refused_for_a_day_is_booked_longer() {
     run(async {
         let (mut world, mut one) = begin(9, WORST).await;

@@ -153,7 +153,8 @@ fn a_manager_that_reckons_in_another_currency_than_the_ledger_spends_nothing() {
         assert_eq!(world.machines(&space()), 4);
         assert_eq!(world.book().await.currency(), Some("GBP".parse().unwrap()));
         drop(first);
-        let mut setup = (*spending()).clone();
+        // By its prices what runs has become dearer, and machines that it finds cost something.
+        let mut setup = (*watched(&site().each(SITE).setup(), prices(&[("sim.1", "2")]))).clone();
         let mut config = (*setup.config).clone();
         config.spending.as_mut().unwrap().currency = "EUR".parse().unwrap();
         setup.config = Arc::new(config);
@@ -162,6 +163,28 @@ fn a_manager_that_reckons_in_another_currency_than_the_ledger_spends_nothing() {
         let board = second.board.borrow().clone();
         let problem = board.spending.as_ref().unwrap().problem.clone().unwrap();
         assert!(problem.contains("the ledger is in GBP"), "{problem}");
+        let is_priced =
+            |event: &Event| matches!(event, Event::Repriced { .. } | Event::Found { .. });
+        assert_eq!(world.all_entries(is_priced), 0, "its prices say nothing in the ledger");
+    });
+}
+
+#[test]
+fn a_manager_whose_clock_is_not_believed_writes_no_stage_of_a_cap() {
+    run(async {
+        let world = World::new();
+        world.cap("[cap.month]\nlimit = \"13 GBP\"\nwindow = \"month\"\n");
+        let setup =
+            || watched(&with_twin(&site().each(SITE).setup(), &other()), prices(&[("sim.1", "1")]));
+        let _right = world.start("m1", setup()).await;
+        sleep(SOON).await;
+        let ahead = World { clock: RuntimeClock::right(), ..world.beside(50) };
+        // In the next month nothing is used yet.
+        ahead.clock.set_hours_ahead(24 * 32);
+        let _wrong = ahead.start("m2", setup()).await;
+        sleep(Duration::from_secs(300)).await;
+        let changes = world.all_entries(|event| matches!(event, Event::StageChanged { .. }));
+        assert_eq!(changes, 1, "the cap is nearly used, in this month");
     });
 }
 
@@ -248,8 +271,17 @@ fn a_stage_of_a_cap_is_recorded_once_with_who_and_when() {
 }
 
 impl World {
-    /// How many events of a kind managers have written that own nothing.
+    /// How many events of a kind managers have written in no space's name.
     async fn entries(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        self.count(|author| matches!(author, Author::Manager { .. }), wanted)
+    }
+
+    /// How many events of a kind there are.
+    fn all_entries(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        self.count(|_| true, wanted)
+    }
+
+    fn count(&self, by: impl Fn(&Author) -> bool, wanted: impl Fn(&Event) -> bool) -> usize {
         self.disk
             .files()
             .into_iter()
@@ -258,7 +290,7 @@ impl World {
                 let line: serde_json::Value = serde_json::from_slice(&content).ok()?;
                 serde_json::from_value::<vcycle_money::Entry>(line["entry"].clone()).ok()
             })
-            .filter(|entry| matches!(entry.by, Author::Manager { .. }))
+            .filter(|entry| by(&entry.by))
             .flat_map(|entry| entry.events)
             .filter(wanted)
             .count()

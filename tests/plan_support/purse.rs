@@ -7,7 +7,7 @@ use vcycle::config::{Metering, OfferingPrice};
 use vcycle::model::{Generation, IntentToken, MachineRecord, SpaceName, SpacePolicy, Timestamp};
 use vcycle::plan::{Books, Costs, Known, Pays, Spending, bookings};
 use vcycle_money::book::ToEnd;
-use vcycle_money::plan::{Budget, Orders, Priority, Rate, Standpoint};
+use vcycle_money::plan::{Budget, Orders, Priority, Rate, Standpoint, Unit};
 use vcycle_money::{
     Amount, Author, Book, Cap, Community, Currency, Entry, Event, Money, Permille, PricedOffering,
     ProviderName, Scope, Stages, Tariff, Window,
@@ -69,7 +69,7 @@ pub(crate) fn wanted(community: &str) -> Orders {
     let standpoint = Standpoint {
         now: super::NOON,
         space: &SpaceName::parse("cloud.example").unwrap(),
-        unit: Rate::hourly(Amount::from_units(1)),
+        unit: Unit::plain(Rate::hourly(Amount::from_units(1))),
         longest: super::hours(5),
         overstay: Duration::ZERO,
         spaces: 1,
@@ -88,7 +88,12 @@ pub(crate) fn priced(pounds: i64) -> OfferingPrice {
 /// Reserved at so much an hour; it usually costs so much.
 pub(crate) fn usually((hourly, expected): (Amount, Amount)) -> OfferingPrice {
     OfferingPrice::Priced(Box::new(PricedOffering {
-        tariff: Tariff { hourly, minimum: Duration::ZERO, granularity: Duration::from_secs(1) },
+        tariff: Tariff {
+            hourly,
+            charged: None,
+            minimum: Duration::ZERO,
+            granularity: Duration::from_secs(1),
+        },
         quoted: Money { amount: hourly, currency: gbp() },
         expected,
         spot_ceiling: None,
@@ -129,6 +134,7 @@ impl Purse {
     /// Without a cap and without a price; a machine may be there an hour longer than its hard end.
     pub(crate) fn open() -> Self {
         let costs = Costs {
+            gone: BTreeMap::new(),
             metering: Metering::Priced,
             provider: ProviderName::parse("sim").unwrap(),
             communities: BTreeMap::new(),
@@ -142,7 +148,7 @@ impl Purse {
     /// What is made is reserved before.
     pub(crate) fn pay(&mut self, pays: &Pays) {
         match pays {
-            Pays::Nothing => {}
+            Pays::Nothing | Pays::Unpriced(_) => {}
             Pays::Reserve(reservation) => {
                 let reserved = vec![Event::Reserved((**reservation).clone())];
                 self.book = written(self.book.clone(), reserved);

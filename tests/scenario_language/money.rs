@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vcycle::config::OfferingPrice;
 use vcycle::model::*;
-use vcycle_money::plan::{Budget, Habit, Orders, Priority, Rate, Standpoint};
+use vcycle_money::plan::{Budget, Habit, Orders, Priority, Rate, Standpoint, Unit};
 use vcycle_money::{Amount, Community, Event, Permille, Scope};
 
 use super::{Outcome, decimal, duration, key_value, number};
@@ -135,7 +135,7 @@ pub(super) fn give_orders(world: &mut World, budgets: &[Budget]) {
     let Some(purse) = &world.purse else { return };
     let policies = || world.policy.machinetypes.values();
     let prices = purse.costs.prices.values().filter_map(|price| match price {
-        OfferingPrice::Priced(priced) => Some(Rate::hourly(priced.tariff.hourly)),
+        OfferingPrice::Priced(priced) => Some(Unit::of(&priced.tariff)),
         OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
     });
     let longest = policies().map(|policy| policy.deadline(world.now).since(world.now)).max();

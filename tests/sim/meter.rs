@@ -82,8 +82,10 @@ pub struct Metered {
     pub intent: IntentToken,
     pub place: Place,
     pub processors: u32,
-    /// Of the whole machine; `None`: nobody knows.
+    /// Of the whole machine; `None`: nobody knows. That is the most: as long as it is there it may come to cost that.
     pub hourly: Option<i64>,
+    /// What it is charged for the time that has passed.
+    pub charged: Option<i64>,
     pub begin: i64,
     /// By when it is to end itself.
     pub deadline: i64,
@@ -102,6 +104,11 @@ impl Metered {
     /// The same, as its own manager knows now.
     fn known(&self, now: i64) -> (i64, i64) {
         self.until(self.hard_end.max(now - EARLIER - CLOCK))
+    }
+
+    /// By which price its whole life is paid for.
+    fn price(&self) -> Option<i64> {
+        if self.removed.is_some() { self.charged } else { self.hourly }
     }
 
     fn until(&self, end: i64) -> (i64, i64) {
@@ -191,6 +198,11 @@ impl Meter {
             place: Place { space, machinetype: machinetype.expect("there are two"), market },
             processors,
             hourly: asked.prices.iter().filter_map(|prices| prices.of(processors, market)).min(),
+            charged: asked
+                .prices
+                .iter()
+                .filter_map(|prices| prices.charged(processors, market, self.purse.spot_charge))
+                .min(),
             begin: at,
             deadline: tags.deadline.as_millis(),
             hard_end: tags.deadline.as_millis() + overstay - CLOCK,
@@ -436,13 +448,13 @@ impl Meter {
     }
 
     fn cost_of(&self, machine: &Metered, life: (i64, i64), window: (i64, i64)) -> i64 {
-        let Some(hourly) = machine.hourly else { return 0 };
+        let Some(hourly) = machine.price() else { return 0 };
         least(life, window, |life| self.purse.charging.within(hourly, life, window))
     }
 
     /// The same, if it costs another price from now on.
     fn repriced(&self, machine: &Metered, window: (i64, i64), (now, new): (i64, i64)) -> i64 {
-        let Some(hourly) = machine.hourly else { return 0 };
+        let Some(hourly) = machine.price() else { return 0 };
         let (charging, (from, to)) = (self.purse.charging, window);
         let turn = now.clamp(from, to);
         least(machine.known(now), window, |life| {

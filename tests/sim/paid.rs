@@ -189,11 +189,11 @@ impl Meter {
         let intent = reservation.intent;
         // What was asked for and came to nothing is paid for all the same: nobody can tell it from what has been and went.
         let Some(machine) = machine else { return Ok(()) };
-        let (Some(removed), Some(hourly)) = (machine.removed, machine.hourly) else {
+        let (Some(removed), Some(hourly)) = (machine.removed, machine.charged) else {
             return Ok(());
         };
         let charging = self.purse().charging;
-        let booked = charging.cost(reservation.tariff.hourly.nanos(), end - begin);
+        let booked = charging.cost(reservation.tariff.charge().nanos(), end - begin);
         let metered = charging.cost(hourly, removed - machine.begin - unseen_step);
         if booked < metered {
             return Err(format!(

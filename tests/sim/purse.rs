@@ -9,7 +9,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use vcycle::config::SpendingSettings;
 use vcycle::model::{Market, Timestamp};
-use vcycle_money::prices::{Charged, Granularity, InForce, Item, PriceRow};
+use vcycle_money::prices::{Charged, Granularity, InForce, Item, PriceRow, SpotCharge};
 use vcycle_money::{
     Amount, Currency, ExchangeRates, Money, Permille, PriceBook, PriceList, ProviderName,
 };
@@ -31,6 +31,8 @@ const IS_VARIED: u64 = 194;
 const VARIETY: u64 = 195;
 /// Of budgets, which some of them have.
 const PLAN: u64 = 196;
+/// What may be taken back is charged by its price, in some of those that have it.
+const SPOT_CHARGE: u64 = 197;
 
 /// The longest that a machine is given: `start_timeout` and `max_wallclock` of all machinetypes.
 const LONGEST_LIFE: Duration = Duration::from_secs(8 * 60);
@@ -90,6 +92,20 @@ impl Prices {
         (self.unknown != Some(processors)).then_some(price)
     }
 
+    /// What a machine of so many processors is charged once its time has passed.
+    pub fn charged(&self, processors: u32, market: Market, charge: SpotCharge) -> Option<i64> {
+        let most = self.of(processors, market)?;
+        match (market, charge) {
+            (Market::Preemptible, SpotCharge::Listed) => Some(most.min(self.usual(processors))),
+            (Market::Preemptible, SpotCharge::Reserved) | (Market::OnDemand, _) => Some(most),
+        }
+    }
+
+    /// The usual price of what may be taken back.
+    fn usual(&self, processors: u32) -> i64 {
+        self.hourly * i64::from(processors) / 3
+    }
+
     /// What the lists say of a flavour.
     fn rows(&self, processors: u32, spot: Option<Spot>) -> Vec<(Item, i64)> {
         let flavour = format!("sim.{processors}");
@@ -100,8 +116,7 @@ impl Prices {
         };
         let mut rows = vec![(Item::OnDemand(flavour.clone()), said(Market::OnDemand))];
         if spot.is_some() {
-            let usual = self.hourly * i64::from(processors) / 3;
-            rows.push((Item::Spot(flavour.clone()), Some(usual)));
+            rows.push((Item::Spot(flavour.clone()), Some(self.usual(processors))));
             let ceiling = self.ceiling.and_then(|_| said(Market::Preemptible));
             rows.push((Item::SpotCeiling(flavour), ceiling));
         }
@@ -147,6 +162,8 @@ pub struct Purse {
     pub frail: bool,
     /// `None`: only machines that are ours until we end them.
     pub spot: Option<Spot>,
+    /// What that is charged.
+    pub spot_charge: SpotCharge,
     /// At first.
     pub prices: Prices,
     /// After prices have risen, if they do.
@@ -188,6 +205,7 @@ impl Purse {
             is_varied: false,
             frail: false,
             spot: None,
+            spot_charge: SpotCharge::Reserved,
             prices,
             dearer,
             file: CapsFile::Broken,
@@ -261,6 +279,9 @@ impl Purse {
         self.is_varied = true;
         self.frail = dice.random_bool(0.5);
         self.spot = *[None, Some(Spot::First), Some(Spot::Last)].choose(dice).unwrap();
+        if shape.dice(SPOT_CHARGE).random_bool(0.5) {
+            self.spot_charge = SpotCharge::Listed;
+        }
         let unknown = dice.random_bool(0.3).then(|| *[1, 1, 2].choose(dice).unwrap());
         let gap = *[Gap::Missing, Gap::Zero].choose(dice).unwrap();
         let ceiling = dice.random_bool(0.5).then(|| dice.random_range(300..=1_000));
@@ -341,6 +362,8 @@ impl Purse {
             },
             disks: Charged::Included,
             addresses: Charged::Included,
+            age: None,
+            spot: self.spot_charge,
             rows: flavours.flat_map(|of| prices.rows(of, self.spot)).map(row).collect(),
         };
         let age = Duration::from_secs(400 * 86_400);

@@ -73,6 +73,7 @@ fn reservation(owner: &Ownership, number: u64) -> Reservation {
         },
         tariff: Tariff {
             hourly,
+            charged: None,
             minimum: Duration::from_secs(60),
             granularity: Duration::from_secs(1),
         },

@@ -1,6 +1,6 @@
 //! Whether reservations fit under all caps on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use vcycle_api::Timestamp;
@@ -16,7 +16,7 @@ pub struct Refusal {
     pub cap: CapName,
     /// In which of its windows.
     pub window: Span,
-    /// What may still be reserved there: nothing, or less, once it has stopped growing.
+    /// What may still be reserved there: nothing, or less, once it has stopped growing, or drains.
     pub left: Amount,
     /// What the reservation may cost there.
     pub needed: Amount,
@@ -39,6 +39,9 @@ type Promised = BTreeMap<(usize, Timestamp), i128>;
 pub struct Admission<'a> {
     book: &'a Book,
     promised: Promised,
+    /// Caps that are spent to where everything below them is to end, once that was asked for: what is made now would be told
+    /// to end at once.
+    drained: Option<BTreeSet<usize>>,
 }
 
 impl Admission<'_> {
@@ -48,14 +51,19 @@ impl Admission<'_> {
     /// [`Refusal`]: a cap has no room for it; those before it stay admitted.
     pub fn admit(&mut self, reservation: &Reservation) -> Result<(), Refusal> {
         let open = Open::new(reservation.clone(), 0);
-        self.book.fits(&open, &mut self.promised, Book::room)
+        let Self { book, promised, drained } = self;
+        let drained = drained.get_or_insert_with(|| book.drained(reservation.from));
+        book.fits(&open, promised, |book, place, window, promised| {
+            let room = book.room(place, window, promised);
+            if drained.contains(&place) { room.min(0) } else { room }
+        })
     }
 }
 
 impl Book {
     /// A wave of reservations, of which nothing is admitted yet.
     pub fn admission(&self) -> Admission<'_> {
-        Admission { book: self, promised: Promised::new() }
+        Admission { book: self, promised: Promised::new(), drained: None }
     }
 
     /// Which of these reservations may be made, each after those before it that may.
@@ -74,6 +82,18 @@ impl Book {
                 .map(move |window| (Amount::fit(self.room(place, window, 0)), cap.name.clone()))
         });
         windows.min()
+    }
+
+    /// The caps that are spent to where they drain.
+    fn drained(&self, now: Timestamp) -> BTreeSet<usize> {
+        if self.caps.iter().all(|cap| cap.stages.drain >= Permille(1000)) {
+            return BTreeSet::new();
+        }
+        let standings = self.standings(now).into_iter().enumerate();
+        standings
+            .filter(|(_, standing)| standing.ends_everything())
+            .map(|(place, _)| place)
+            .collect()
     }
 
     /// The rule that holds for every entry: the limits.

@@ -92,7 +92,7 @@ impl Open {
             (!is_sane(from) || !is_sane(until), "its time is not in this century"),
             (from >= until, "it ends before it begins"),
             (until.since(from) > LONGEST, "it lasts for more than ten years"),
-            (tariffs.any(|tariff| tariff.hourly.is_nothing()), "its price is nothing or less"),
+            (tariffs.any(|tariff| tariff.charge().is_nothing()), "its price is nothing or less"),
             (self.repriced.len() > MOST_PRICES, "its price changes too often"),
             (self.worst() > LARGEST, "it costs more than ten millions"),
         ];

@@ -112,7 +112,7 @@ impl Book {
                 let (sum, rate) = &mut run_up[*place];
                 *sum += i128::from(open.run_up(window, now).nanos());
                 if open.span().contains(now) {
-                    *rate = *rate + Rate::hourly(open.tariff_at(now).hourly);
+                    *rate = *rate + Rate::hourly(open.tariff_at(now).charge());
                 }
             }
         }

@@ -43,6 +43,7 @@ fn tariff(number: usize) -> Tariff {
         [("1.3", 60, 1), ("0.77", 600, 60), ("2.9", 0, 1), ("1.111111111", 3600, 3600)][number % 4];
     Tariff {
         hourly: hourly.parse().unwrap(),
+        charged: None,
         minimum: Duration::from_secs(minimum),
         granularity: Duration::from_secs(granularity),
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::fair::{Claim, share_out};
 use super::{
     Advice, Budget, CommunityAdvice, CommunityView, Forecast, Landing, Pace, PlanView, Rate, Role,
-    Term, Why, Work,
+    Term, Unit, Why, Work,
 };
 use crate::{Amount, Community};
 
@@ -185,12 +185,12 @@ impl<'a> Decision<'a> {
     fn new(budget: &'a Budget, view: &'a PlanView, target: Rate) -> Self {
         let all = named(budget, view);
         let finest = Rate::hourly(target.in_an_hour().share(1, FINEST.into()).unwrap_or_default());
-        let unit = if view.unit == Rate::ZERO { Rate::ZERO } else { view.unit.max(finest) };
+        let Unit { rate: unit, reserved } = view.unit.no_finer_than(finest);
         let step = target.permille(STEP).holds(unit).div_ceil(view.planners.max(1)).max(1);
         let proving = target.permille(STEP.max(replaced(view.longest))).max(unit);
         let longest = view.longest.min(budget.stop().since(view.now)) + view.overstay;
         let left = budget.spendable() - view.settled - view.reserved;
-        let affordable = Rate::spending(left, longest).holds(unit);
+        let affordable = Rate::spending(left, longest).holds(reserved);
         let below_maximum = match budget.maximum_rate {
             Some(maximum) => maximum.above(view.burn()).holds(unit),
             None => u32::MAX,

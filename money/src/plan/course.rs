@@ -7,15 +7,14 @@ use vcycle_api::Timestamp;
 use super::projection::{Assumed, DayAhead, Outlook};
 use super::{
     Advice, Budget, CommunityAdvice, CommunityView, Controller, GUARANTEED, Means, PlanView, Rate,
-    Role, Standpoint, Work,
+    Role, Standpoint, Unit, Work,
 };
 use crate::book::{Book, Open};
 use crate::{Account, Amount, Community};
 
-/// How often the plan is asked within the days that are looked at,
+/// How often the plan is asked. Oftener than machines end that live for half an hour, for the whole time: where it lands must not
+/// depend on how many days are looked at.
 const STEP: Duration = Duration::from_secs(5 * 60);
-/// and after them, to the end.
-const LATER: Duration = Duration::from_secs(15 * 60);
 /// In so many parts what was made together ends.
 const PARTS: u32 = 4;
 const DAY_SECS: i64 = 86_400;
@@ -24,6 +23,8 @@ const DAY_SECS: i64 = 86_400;
 #[derive(Debug, Clone, Copy)]
 struct Batch {
     rate: Rate,
+    /// One of its machines.
+    unit: Unit,
     from: Timestamp,
     end: Timestamp,
     until: Timestamp,
@@ -32,8 +33,14 @@ struct Batch {
 impl Batch {
     fn of(open: &Open, from: &Standpoint<'_>) -> Self {
         let (begin, until) = (open.reservation.from, open.reservation.until);
-        let rate = Rate::hourly(open.tariff_at(from.now).hourly);
-        Self { rate, from: begin, end: (until - from.overstay).max(from.now), until }
+        let unit = Unit::of(open.tariff_at(from.now));
+        let end = (until - from.overstay).max(from.now);
+        Self { rate: unit.rate, unit, from: begin, end, until }
+    }
+
+    /// The most that it can still cost.
+    fn outstanding(&self, now: Timestamp) -> Amount {
+        self.unit.reserved_for(self.rate).over(self.until.since(now))
     }
 
     fn is_promised(&self, now: Timestamp) -> bool {
@@ -123,7 +130,7 @@ impl Crowd {
 
 /// What is made together ends one after the other: else all that was made in a steep hour would be made anew in an hour.
 fn lives(
-    rate: Rate,
+    (rate, unit): (Rate, Unit),
     (from, end): (Timestamp, Timestamp),
     overstay: Duration,
 ) -> impl Iterator<Item = Batch> {
@@ -131,7 +138,7 @@ fn lives(
     let longest = end.since(from);
     let part = Rate::hourly(rate.in_an_hour().share(1, PARTS.into()).unwrap_or_default());
     let ends = (PARTS + 1..=2 * PARTS).map(move |nth| from + longest * nth / (2 * PARTS));
-    let parts = ends.map(move |end| Batch { rate: part, from, end, until });
+    let parts = ends.map(move |end| Batch { rate: part, unit, from, end, until });
     parts.filter(move |batch| batch.rate > Rate::ZERO && batch.end > from)
 }
 
@@ -148,7 +155,7 @@ pub(super) struct Course {
     crowds: Vec<Crowd>,
     /// Of no community: they end, and nobody makes others.
     others: Vec<Batch>,
-    unit: Rate,
+    unit: Unit,
     longest: Duration,
     overstay: Duration,
     planners: u32,
@@ -201,7 +208,7 @@ impl Course {
 
     fn outstanding(&self) -> Amount {
         let all = self.crowds.iter().flat_map(|crowd| &crowd.batches).chain(&self.others);
-        all.map(|batch| batch.rate.over(batch.until.since(self.now))).sum()
+        all.map(|batch| batch.outstanding(self.now)).sum()
     }
 
     pub(super) fn committed(&self) -> Amount {
@@ -232,7 +239,7 @@ impl Course {
         let end = (self.now + self.longest).min(advice.latest_end);
         for (crowd, own) in self.crowds.iter_mut().zip(&advice.communities) {
             crowd.give_way(own.give_way, self.now);
-            crowd.batches.extend(lives(own.grow, (self.now, end), self.overstay));
+            crowd.batches.extend(lives((own.grow, self.unit), (self.now, end), self.overstay));
         }
         let half_life = self.controller.budget().half_life;
         let lived = self.crowds.iter_mut().map(|crowd| crowd.live(self.now, step, half_life));
@@ -278,7 +285,7 @@ impl Course {
     }
 
     pub(super) fn land(mut self) -> Amount {
-        self.until(self.controller.budget().to, LATER);
+        self.until(self.controller.budget().to, STEP);
         self.spent
     }
 }

@@ -11,7 +11,9 @@ use std::time::Duration;
 use vcycle_api::{IntentToken, SpaceName, Timestamp};
 
 use super::standing::Part;
-use super::{Advice, Budget, CommunityView, Controller, PlanView, Rate, Recent, Term, Why, Work};
+use super::{
+    Advice, Budget, CommunityView, Controller, PlanView, Rate, Recent, Term, Unit, Why, Work,
+};
 use crate::book::{Book, Open, Span, Told};
 use crate::{CapName, Community, Scope};
 
@@ -48,7 +50,7 @@ pub struct Standpoint<'a> {
     /// Its space.
     pub space: &'a SpaceName,
     /// What the cheapest machine costs that it could make. Nothing: it can make none.
-    pub unit: Rate,
+    pub unit: Unit,
     /// How long a machine may live that it makes now.
     pub longest: Duration,
     /// How much longer it is reserved.

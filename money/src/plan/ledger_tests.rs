@@ -97,6 +97,7 @@ impl Deployment {
         let machinetype: MachinetypeName = "one".parse().unwrap();
         let tariff = Tariff {
             hourly: "0.5".parse().unwrap(),
+            charged: None,
             minimum: MINUTE,
             granularity: Duration::from_secs(1),
         };
@@ -164,7 +165,7 @@ fn from<'a>(
     Standpoint {
         now,
         space,
-        unit: rate("0.5"),
+        unit: Unit::plain(rate("0.5")),
         longest: 9 * HOUR,
         overstay: HOUR,
         spaces: 1,

@@ -15,6 +15,7 @@ mod projection;
 mod rate;
 mod recent;
 mod standing;
+mod unit;
 mod view;
 
 #[cfg(test)]
@@ -33,4 +34,5 @@ pub use projection::{Assumed, DayAhead, Outlook, Projection};
 pub use rate::Rate;
 pub use recent::Recent;
 pub use standing::BudgetStanding;
+pub use unit::Unit;
 pub use view::{CommunityView, Means, PlanView, Work};

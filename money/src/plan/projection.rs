@@ -109,7 +109,7 @@ impl Budget {
             from: self.from,
             to: self.to,
             stop: self.stop(),
-            unit: view.unit,
+            unit: view.unit.rate,
             spent: view.spent(),
             committed,
             advice,

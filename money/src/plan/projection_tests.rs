@@ -18,7 +18,7 @@ fn project(deployment: &Deployment, budget: &Budget, now: Timestamp, days: u16) 
     let standpoint = Standpoint {
         now,
         space: &own,
-        unit: rate("0.5"),
+        unit: Unit::plain(rate("0.5")),
         longest: 9 * HOUR,
         overstay: HOUR,
         spaces: 1,
@@ -122,7 +122,7 @@ fn machines_that_live_for_two_hours_hold_the_line() {
     let standpoint = Standpoint {
         now: BEGIN,
         space: &own,
-        unit: rate("0.5"),
+        unit: Unit::plain(rate("0.5")),
         longest: 2 * HOUR,
         overstay: HOUR,
         spaces: 1,
@@ -141,7 +141,7 @@ fn where_no_machine_can_be_made_the_plan_says_that_nothing_is_spent() {
     let standpoint = Standpoint {
         now: BEGIN,
         space: &own,
-        unit: Rate::ZERO,
+        unit: Unit::default(),
         longest: HOUR,
         overstay: HOUR,
         spaces: 1,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vcycle_api::Timestamp;
 
-use super::{Budget, Controller, Landing, Means, Pace, PlanView, Rate, Term};
+use super::{Budget, Controller, Landing, Means, Pace, PlanView, Rate, Term, Unit};
 use crate::book::{Book, Open, Span};
 use crate::{Amount, CapName};
 
@@ -49,7 +49,7 @@ impl Budget {
             reserved,
             communities: Default::default(),
             other: part.open().map(|open| part.rate(open)).sum(),
-            unit: Rate::ZERO,
+            unit: Unit::default(),
             longest: Duration::ZERO,
             overstay: Duration::ZERO,
             means: part.means(),
@@ -87,7 +87,7 @@ impl<'a> Part<'a> {
     }
 
     pub(super) fn rate(&self, open: &Open) -> Rate {
-        Rate::hourly(open.tariff_at(self.now).hourly)
+        Rate::hourly(open.tariff_at(self.now).charge())
     }
 
     fn whole(&self) -> Span {

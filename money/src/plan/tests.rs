@@ -47,7 +47,7 @@ fn view() -> PlanView {
         reserved: Amount::ZERO,
         communities: BTreeMap::new(),
         other: Rate::ZERO,
-        unit: rate("0.1"),
+        unit: Unit::plain(rate("0.1")),
         longest: 12 * HOUR,
         overstay: HOUR,
         means: Means::default(),
@@ -96,7 +96,7 @@ fn seen() -> impl Strategy<Value = CommunityView> {
 prop_compose! {
     fn views()(
         secs in -3600_i64..110 * 3600, settled in 0_i64..1100, open in (0_i64..300, 0.0_f64..1.0),
-        seen in prop::collection::vec(seen(), 6), unit in 1_i64..2_000, longest in 1_u64..48,
+        seen in prop::collection::vec(seen(), 6), unit in (1_i64..2_000, 1_000_i64..5_000), longest in 1_u64..48,
         overstay in 0_u64..2, planners in 0_u32..4, means in prop::option::of(0_i64..20),
     ) -> PlanView {
         let names = ["ska", "lsst", "dune", "lhcb", "atlas", "guest"];
@@ -107,7 +107,11 @@ prop_compose! {
             reserved: Amount::from_units(open.0),
             communities: names.iter().map(|name| community(name)).zip(seen).collect(),
             other: Rate::ZERO,
-            unit: Rate::hourly(Amount::from_nanos(unit * 1_000_000)),
+            unit: Unit {
+                rate: Rate::hourly(Amount::from_nanos(unit.0 * 1_000_000)),
+                // Up to five times as much, as of what may be taken back.
+                reserved: Rate::hourly(Amount::from_nanos(unit.0 * unit.1 * 1_000)),
+            },
             longest: u32::try_from(longest).unwrap() * HOUR,
             overstay: u32::try_from(overstay).unwrap() * HOUR,
             means: Means { six_hours: None, day: means.map(|mean| Rate::hourly(Amount::from_units(mean))) },
@@ -133,7 +137,7 @@ proptest! {
         let advice = Controller::new(budget.clone()).advise(&view);
         let grow: Rate = advice.communities.iter().map(|own| own.grow).sum();
         let life = view.longest.min(budget.stop().since(view.now)) + view.overstay;
-        let worst = grow.over(life);
+        let worst = view.unit.reserved_for(grow).over(life);
         prop_assert!(worst.is_nothing() || view.settled + view.reserved + worst <= budget.spendable());
         if let Some(maximum) = budget.maximum_rate {
             prop_assert!(grow == Rate::ZERO || advice.burn + grow <= maximum);
@@ -143,7 +147,7 @@ proptest! {
     #[test]
     fn a_cycle_changes_no_more_than_a_tenth_or_one_machine(view in views(), budget in budgets()) {
         let advice = Controller::new(budget.clone()).advise(&view);
-        let most = advice.target.permille(100).max(view.unit);
+        let most = advice.target.permille(100).max(view.unit.rate);
         let sum = |part: fn(&CommunityAdvice) -> Rate| advice.communities.iter().map(part).sum::<Rate>();
         prop_assert!(sum(|own| own.grow) <= most);
         if advice.term == Term::Open {
@@ -152,7 +156,7 @@ proptest! {
         // Growth leads into the band, and no further than half a machine beyond.
         let grown = sum(|own| own.grow);
         if budget.hold_rate && grown > Rate::ZERO {
-            let unit = view.unit.max(advice.target.permille(1));
+            let unit = view.unit.rate.max(advice.target.permille(1));
             prop_assert!(advice.burn + grown <= advice.target.permille(1100) + unit);
         }
     }
@@ -166,7 +170,7 @@ proptest! {
             return Ok(());
         }
         let seen = |own: &CommunityAdvice| view.communities[&own.community];
-        let unit = view.unit.max(advice.target.permille(1));
+        let unit = view.unit.rate.max(advice.target.permille(1));
         let trial = |seen: CommunityView| {
             let known = seen.proven.times(2).max(seen.running.permille(100));
             advice.target.permille(100).max(unit).min(known).max(unit)
@@ -318,12 +322,12 @@ fn no_more_than_a_step_stands_of_which_nobody_knows_whether_it_found_work() {
 #[test]
 fn a_small_budget_has_whole_machines() {
     let mut view = with(view(), "lhcb", "0", Work::Yes);
-    view.unit = rate("15");
+    view.unit = Unit::plain(rate("15"));
     view.longest = HOUR;
     assert_eq!(of(&advise(&view), "lhcb").grow, rate("15"), "two thirds of a machine are one");
-    view.unit = rate("25");
+    view.unit = Unit::plain(rate("25"));
     assert_eq!(of(&advise(&view), "lhcb").grow, Rate::ZERO, "less than half of one is none");
-    view.unit = rate("0");
+    view.unit = Unit::plain(rate("0"));
     assert_eq!(of(&advise(&view), "lhcb").grow, Rate::ZERO, "there is nothing that could be made");
 }
 

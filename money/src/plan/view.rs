@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use vcycle_api::Timestamp;
 
-use super::Rate;
+use super::{Rate, Unit};
 use crate::{Amount, Community};
 
 /// A budget now.
@@ -25,7 +25,7 @@ pub struct PlanView {
     /// What machines of no community cost.
     pub other: Rate,
     /// What a machine costs that would be made next: of several, the cheapest. Nothing: none could be made.
-    pub unit: Rate,
+    pub unit: Unit,
     /// How long a machine may live that is made now.
     pub longest: Duration,
     /// How much longer its reservation goes than its hard end.

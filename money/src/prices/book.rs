@@ -104,6 +104,48 @@ impl PriceBook {
             .any(|list| list.provider == *provider && rank(list, region, space).is_some())
     }
 
+    /// What cannot be used at a time, each with its file: of each list and item the price that is in force then, or that none
+    /// is. One for each file and cause, since many prices grow old together.
+    pub fn doubts(&self, at: Timestamp) -> Vec<(Written, Lack)> {
+        let mut doubts: Vec<(Written, Lack)> = Vec::new();
+        for list in &self.lists {
+            let items: BTreeSet<&Item> = list.rows.iter().map(|row| &row.item).collect();
+            for item in items {
+                let rows = || list.rows.iter().filter(|row| row.item == *item);
+                let in_force = rows().filter(|row| row.in_force.covers(at));
+                let lack = match in_force.max_by_key(|row| row.in_force.from) {
+                    Some(row) => self.aged(list, row, at).err(),
+                    None => rows().next().map(|row| Lack::NotInForce {
+                        item: item.clone(),
+                        at,
+                        written: row.written.clone(),
+                    }),
+                };
+                let is_told = |lack: &Lack| {
+                    doubts.iter().any(|(file, told)| *file == list.file && told.has_cause_of(lack))
+                };
+                if let Some(lack) = lack.filter(|lack| !is_told(lack)) {
+                    doubts.push((list.file.clone(), lack));
+                }
+            }
+        }
+        doubts
+    }
+
+    /// Whether somebody has looked at a price lately.
+    fn aged(&self, list: &PriceList, row: &PriceRow, at: Timestamp) -> Result<(), Lack> {
+        let limit = list.age.unwrap_or(self.age);
+        let (item, confirmed) = (row.item.clone(), row.confirmed);
+        let written = row.written.clone();
+        if confirmed > at + DATE_LINE {
+            return Err(Lack::ConfirmedLater { item, confirmed, written });
+        }
+        if at.since(confirmed) > limit {
+            return Err(Lack::TooOld { item, confirmed, limit, written });
+        }
+        Ok(())
+    }
+
     pub(super) fn list(&self, at: usize) -> &PriceList {
         &self.lists[at]
     }
@@ -163,7 +205,7 @@ impl PriceBook {
                 let (item, written) = (item.clone(), first.written.clone());
                 return Err(Lack::NotInForce { item, at, written });
             };
-            let amount = self.usable(row, what.at, rates)?;
+            let amount = self.usable((*list, row), what.at, rates)?;
             if dearest.is_none_or(|before| before.amount < amount) {
                 dearest = Some(Found { quoted: row.price, amount, list: *list });
             }
@@ -171,18 +213,17 @@ impl PriceBook {
         Ok(dearest.expect("a life has a beginning"))
     }
 
-    fn usable(&self, row: &PriceRow, at: Timestamp, rates: &ExchangeRates) -> Result<Amount, Lack> {
-        let (item, confirmed) = (row.item.clone(), row.confirmed);
-        let written = row.written.clone();
+    fn usable(
+        &self,
+        (list, row): (usize, &PriceRow),
+        at: Timestamp,
+        rates: &ExchangeRates,
+    ) -> Result<Amount, Lack> {
         if row.price.amount.is_nothing() {
+            let (item, written) = (row.item.clone(), row.written.clone());
             return Err(Lack::NotPositive { item, written });
         }
-        if confirmed > at + DATE_LINE {
-            return Err(Lack::ConfirmedLater { item, confirmed, written });
-        }
-        if at.since(confirmed) > self.age {
-            return Err(Lack::TooOld { item, confirmed, limit: self.age, written });
-        }
+        self.aged(self.list(list), row, at)?;
         rates.convert(row.price, at)
     }
 }

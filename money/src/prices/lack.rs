@@ -143,6 +143,41 @@ fn days(limit: Duration) -> String {
 }
 
 impl Lack {
+    /// Of what, if it is of a price.
+    pub fn item(&self) -> Option<&Item> {
+        match self {
+            Self::Missing { item, .. }
+            | Self::NotInForce { item, .. }
+            | Self::NotPositive { item, .. }
+            | Self::TooOld { item, .. }
+            | Self::ConfirmedLater { item, .. } => Some(item),
+            Self::DiskSize { .. }
+            | Self::NoRate { .. }
+            | Self::RateNotPositive { .. }
+            | Self::RateTooOld { .. } => None,
+        }
+    }
+
+    /// Whether both have one cause: a day on which a whole list was confirmed.
+    pub(super) fn has_cause_of(&self, other: &Self) -> bool {
+        self.confirmed().is_some() && self.confirmed() == other.confirmed()
+    }
+
+    fn confirmed(&self) -> Option<Timestamp> {
+        match self {
+            Self::TooOld { confirmed, .. } | Self::ConfirmedLater { confirmed, .. } => {
+                Some(*confirmed)
+            }
+            Self::Missing { .. }
+            | Self::NotInForce { .. }
+            | Self::NotPositive { .. }
+            | Self::DiskSize { .. }
+            | Self::NoRate { .. }
+            | Self::RateNotPositive { .. }
+            | Self::RateTooOld { .. } => None,
+        }
+    }
+
     /// What to write where.
     pub fn remedy(&self) -> String {
         match self {
@@ -160,11 +195,13 @@ impl Lack {
             Self::NotPositive { written, .. } => format!("the price at {written}"),
             Self::TooOld { written, .. } => {
                 format!(
-                    "look at the provider's price, mend {written}, and set `confirmed` to that day"
+                    "look at the provider's price, mend the one at {written}, and set `confirmed`, there or in [list], to that day"
                 )
             }
             Self::ConfirmedLater { written, .. } => {
-                format!("`confirmed` at {written}: the day on which somebody looked")
+                format!(
+                    "`confirmed` of the price at {written}, there or in [list]: the day on which somebody looked"
+                )
             }
             Self::DiskSize { provider } => disk_size_of(provider.as_str()),
             Self::NoRate { from, into } => format!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use vcycle_api::{Attached, Disk, Market, OfferingId, SpaceName, Timestamp};
 
-use super::list::{Charged, Granularity, InForce, Item, PriceList, PriceRow};
+use super::list::{Charged, Granularity, InForce, Item, PriceList, PriceRow, SpotCharge};
 use super::*;
 use crate::{Amount, Currency, Money, Permille, ProviderName};
 
@@ -45,6 +45,8 @@ fn list(rows: Vec<PriceRow>) -> PriceList {
         granularity: Granularity::Second,
         disks: Charged::Apart,
         addresses: Charged::Apart,
+        age: None,
+        spot: SpotCharge::default(),
         rows,
     }
 }
@@ -187,11 +189,35 @@ fn spot_is_reserved_at_the_price_on_demand_unless_there_is_a_ceiling() {
         (priced.tariff.hourly, priced.expected),
         ("1".parse().unwrap(), "0.2".parse().unwrap())
     );
-    assert_eq!(priced.spot_ceiling, None);
+    assert_eq!((priced.spot_ceiling, priced.tariff.charged), (None, None));
     rows.push(row(Item::SpotCeiling("m".into()), money("0.5 GBP"), (0, None)));
     let priced = answer(vec![list(rows)], &rates(&[]), &spot).unwrap();
     assert_eq!(priced.tariff.hourly, "0.5".parse().unwrap());
     assert_eq!(priced.spot_ceiling, Some(money("0.5 GBP")));
+}
+
+#[test]
+fn spot_is_charged_by_its_price_where_its_list_says_so_and_as_reserved_when_that_cannot_be_used() {
+    let spot = Asked { market: Market::Preemptible, ..asked(2) };
+    let on_demand = machine(money("1 GBP"), (0, None));
+    let listed = |confirmed: i64, price: &str| PriceList {
+        spot: SpotCharge::Listed,
+        rows: vec![PriceRow {
+            confirmed: day(confirmed),
+            ..row(Item::Spot("m".into()), money(price), (-500, None))
+        }],
+        ..list(Vec::new())
+    };
+    let tariff = |confirmed, price, asked: &Asked| {
+        let lists = vec![list(vec![on_demand.clone()]), listed(confirmed, price)];
+        answer(lists, &rates(&[]), asked).unwrap().tariff
+    };
+    let by_list = tariff(0, "0.2 GBP", &spot);
+    assert_eq!((by_list.hourly, by_list.charge()), ("1".parse().unwrap(), "0.2".parse().unwrap()));
+    assert_eq!(tariff(-90, "0.2 GBP", &spot).charge(), by_list.hourly, "too old");
+    assert_eq!(tariff(0, "0 GBP", &spot).charge(), by_list.hourly, "unknown");
+    assert_eq!(tariff(0, "3 GBP", &spot).charge(), by_list.hourly, "never more than is reserved");
+    assert_eq!(tariff(0, "0.2 GBP", &asked(2)).charge(), by_list.hourly, "on demand");
 }
 
 #[test]

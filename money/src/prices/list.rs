@@ -31,8 +31,22 @@ pub struct PriceList {
     pub disks: Charged,
     /// Whether public addresses are.
     pub addresses: Charged,
+    /// After which time a price of it that nobody confirmed is not used. `None`: as all.
+    pub age: Option<Duration>,
+    /// What its machines that may be taken back are charged.
+    pub spot: SpotCharge,
     /// The prices.
     pub rows: Vec<PriceRow>,
+}
+
+/// What a machine that may be taken back is charged, once its time has passed. Reserved is the same for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SpotCharge {
+    /// As much as was reserved: the price on demand, or the ceiling. A bill says less.
+    #[default]
+    Reserved,
+    /// Its usual price in this list: whoever writes that keeps the list up to date.
+    Listed,
 }
 
 /// Whether something has a price of its own.
@@ -103,7 +117,8 @@ impl InForce {
 pub enum Item {
     /// An hour of a machine that is ours until we end it. What may be taken back is reserved at this price, too.
     OnDemand(String),
-    /// An hour of a machine that may be taken back, as it usually is: for choosing and forecasts alone.
+    /// An hour of a machine that may be taken back, as it usually is: for choosing and forecasts, and, where its list
+    /// says so, for what has passed.
     Spot(String),
     /// The most that the cloud may ask for an hour of a machine that may be taken back: reserved in place of the price
     /// on demand.

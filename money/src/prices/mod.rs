@@ -18,6 +18,6 @@ mod laws;
 
 pub use book::{PriceBook, Twice};
 pub use lack::{Lack, Unpriced};
-pub use list::{Charged, Granularity, InForce, Item, PriceList, PriceRow, Written};
+pub use list::{Charged, Granularity, InForce, Item, PriceList, PriceRow, SpotCharge, Written};
 pub use rates::{ExchangeRates, Rate};
 pub use tariff::{PricePart, PriceQuestion, PricedOffering};

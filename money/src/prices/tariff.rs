@@ -6,7 +6,7 @@ use vcycle_api::{Attached, Disk, Market, OfferingId, SpaceName, Timestamp};
 
 use super::book::{Found, PriceBook};
 use super::lack::{Lack, Unpriced};
-use super::list::{Charged, Granularity, Item, PriceList};
+use super::list::{Charged, Granularity, Item, PriceList, SpotCharge};
 use super::rates::ExchangeRates;
 use crate::{Amount, Money, ProviderName, Tariff};
 
@@ -90,12 +90,15 @@ impl PriceBook {
         }
         let reserved = reserved.expect("a machine without a price lacks it");
         let hourly: Amount = parts.iter().map(|part| part.hourly).sum();
-        let expected = self.usual(what, rates).map_or(hourly, |usual| {
-            usual.min(reserved.found.amount) + (hourly - reserved.found.amount)
+        let usual = self.usual(what, rates);
+        let expected = usual.map_or(hourly, |usual| {
+            usual.amount.min(reserved.found.amount) + (hourly - reserved.found.amount)
         });
+        let is_charged = |usual: Found| self.list(usual.list).spot == SpotCharge::Listed;
         Ok(PricedOffering {
             tariff: Tariff {
                 hourly,
+                charged: usual.is_some_and(is_charged).then_some(expected),
                 minimum: self.minimum(&lists),
                 granularity: self.granularity(&lists),
             },
@@ -107,11 +110,11 @@ impl PriceBook {
     }
 
     /// What may be taken back usually costs less than what is reserved for it.
-    fn usual(&self, what: &PriceQuestion<'_>, rates: &ExchangeRates) -> Option<Amount> {
+    fn usual(&self, what: &PriceQuestion<'_>, rates: &ExchangeRates) -> Option<Found> {
         let spot = Item::Spot(what.offering.flavour.clone());
         match what.offering.market {
             Market::OnDemand => None,
-            Market::Preemptible => Some(self.dearest(&spot, what, rates).ok()?.amount),
+            Market::Preemptible => self.dearest(&spot, what, rates).ok(),
         }
     }
 

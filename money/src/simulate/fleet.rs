@@ -37,7 +37,7 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn rate(&self) -> Rate {
-        Rate::hourly(self.tariff.hourly)
+        Rate::hourly(self.tariff.charge())
     }
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Fleet {
     /// follows from both.
     rates: i128,
     rates_by_begin: i128,
-    /// What all of them cost if each lives as long as it is reserved, in nanos.
+    /// What all of them cost if each lives as long as it is reserved, at the dearest, in nanos.
     worst: i128,
 }
 
@@ -108,15 +108,15 @@ impl Fleet {
         Amount::from_nanos(i64::try_from(nanos.max(0)).unwrap_or(i64::MAX))
     }
 
-    /// What they cost at the most. Reckoned beside the book, to compare.
+    /// What they cost at the most, by what is reserved. Reckoned beside the book, to compare.
     pub(super) fn worst(&self) -> Amount {
         Amount::from_nanos(i64::try_from(self.worst).unwrap_or(i64::MAX))
     }
 
     fn count(&mut self, machine: &Machine, sign: i128) {
-        let worst = machine.tariff.cost_of(machine.until.since(machine.begin));
+        let worst = machine.tariff.worst_of(machine.until.since(machine.begin));
         self.worst += i128::from(worst.nanos()) * sign;
-        let rate = i128::from(machine.tariff.hourly.nanos()) * sign;
+        let rate = i128::from(machine.tariff.charge().nanos()) * sign;
         self.rates += rate;
         self.rates_by_begin += rate * i128::from(machine.begin.as_millis());
     }

@@ -83,6 +83,7 @@ fn offering(
         offering: OfferingId { flavour: flavour.into(), zone: String::new(), market },
         tariff: Tariff {
             hourly: price.parse().unwrap(),
+            charged: None,
             minimum: Duration::from_secs(60),
             granularity: Duration::from_secs(1),
         },
@@ -174,6 +175,43 @@ fn the_iris_case_lands_on_its_budget_with_its_priorities_honoured() {
         displaced < Amount::from_units(2_500),
         "{displaced} went to backfill before priorities"
     );
+}
+
+/// As it is on a real cloud: nobody knows tomorrow's price of spot, so all of it is reserved at the price on demand.
+#[test]
+fn the_iris_case_lands_also_when_spot_is_reserved_at_three_and_four_times_its_price() {
+    let mut scenario = Scenario { cycle: Duration::from_secs(600), ..iris(2020) };
+    for (spot, on_demand) in [(0, 1), (2, 3)] {
+        let hourly = scenario.offerings[on_demand].tariff.hourly;
+        let own = &mut scenario.offerings[spot].tariff;
+        *own = Tariff { hourly, charged: Some(own.hourly), ..*own };
+    }
+    let out = run(&scenario);
+    holds(&scenario, &out);
+    assert!((980..=1000).contains(&out.landing_permille), "{}", out.landing_permille);
+    assert_eq!(out.refused, 0, "what is advised can be paid at the price on demand");
+}
+
+#[test]
+fn a_cap_that_has_room_for_few_gives_it_to_who_has_least_for_its_share() {
+    let mut scenario = weeks(1);
+    scenario.budget.priorities = vec![priority("ska", 50), priority("lsst", 50)];
+    scenario.budget.backfill.clear();
+    scenario.communities.truncate(2);
+    for model in &mut scenario.communities {
+        model.demand.steps = vec![(day(0), 500)];
+    }
+    scenario.caps = vec![Cap {
+        name: CapName::parse("daily").unwrap(),
+        limit: Amount::from_units(40),
+        scope: Scope::default(),
+        window: Window::Day { utc_offset_hours: 0 },
+        stages: Stages::default(),
+    }];
+    let out = run(&scenario);
+    assert!(out.refused > 0);
+    let got: Vec<f64> = out.communities.iter().map(|own| own.share_got.unwrap()).collect();
+    assert!(got.iter().all(|share| (share - 0.5).abs() < 0.08), "{got:?}");
 }
 
 #[test]

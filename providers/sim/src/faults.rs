@@ -116,6 +116,8 @@ pub enum WorldFault {
     StockOut(OfferingId),
     /// It is back.
     Restock(OfferingId),
+    /// The offering is sold no more, and not listed any more; machines of it go on.
+    Withdraw(OfferingId),
     /// The quotas shrink to what is in use.
     QuotaFull,
     /// The quotas are as the settings say again.

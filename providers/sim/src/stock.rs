@@ -11,6 +11,7 @@ use crate::{Settings, SimOffering};
 pub(crate) struct Stock {
     offerings: BTreeMap<OfferingId, SimOffering>,
     sold_out: BTreeSet<OfferingId>,
+    withdrawn: BTreeSet<OfferingId>,
     sold: BTreeMap<OfferingId, u32>,
     limits: Quota,
     used: Quota,
@@ -30,6 +31,7 @@ impl Stock {
         Self {
             offerings: offerings.iter().map(|o| (o.offering.id.clone(), o.clone())).collect(),
             sold_out: BTreeSet::new(),
+            withdrawn: BTreeSet::new(),
             sold: BTreeMap::new(),
             limits: Quota {
                 machines: settings.machines,
@@ -48,7 +50,9 @@ impl Stock {
     }
 
     pub(crate) fn offerings(&self) -> Vec<Offering> {
-        self.offerings.values().map(|sold| sold.offering.clone()).collect()
+        let listed =
+            self.offerings.values().filter(|sold| !self.withdrawn.contains(&sold.offering.id));
+        listed.map(|sold| sold.offering.clone()).collect()
     }
 
     /// The offering as the cloud has it: its price counts, not the one in a request.
@@ -80,6 +84,11 @@ impl Stock {
 
     pub(crate) fn set_sold_out(&mut self, id: OfferingId) {
         self.sold_out.insert(id);
+    }
+
+    pub(crate) fn withdraw(&mut self, id: OfferingId) {
+        self.sold_out.insert(id.clone());
+        self.withdrawn.insert(id);
     }
 
     pub(crate) fn restock(&mut self, id: &OfferingId) {

@@ -53,6 +53,33 @@ pub struct PricesRefreshArgs {
     /// What is in the price of a machine, or free; may be given twice
     #[arg(long, value_enum, value_name = "WHAT")]
     pub included: Vec<Included>,
+
+    /// Settle machines that may be taken back at the spot prices of this list: then refresh it each day
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub charge_spot: Option<ChargeSpot>,
+
+    /// After this time the list is not believed any more, for example 2d; default: as all price lists
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    pub price_age: Option<Duration>,
+}
+
+/// What machines that may be taken back are charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ChargeSpot {
+    /// As much as was reserved for them
+    Reserved,
+    /// Their spot price in the list
+    Listed,
+}
+
+impl ChargeSpot {
+    /// As a price list says it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Listed => "listed",
+        }
+    }
 }
 
 /// What may be in the price of a machine.
@@ -79,7 +106,9 @@ fn currency(text: &str) -> Result<Currency, String> {
 }
 
 fn period(text: &str) -> Result<Duration, String> {
-    let signed = text.trim().parse::<jiff::SignedDuration>().ok();
+    let span = text.trim().parse::<jiff::Span>().ok();
+    let signed =
+        span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
     let time = signed.and_then(|signed| Duration::try_from(signed).ok());
-    time.filter(|time| !time.is_zero()).ok_or_else(|| "not a time such as 1h or 10m".to_owned())
+    time.filter(|time| !time.is_zero()).ok_or_else(|| "not a time such as 10m, 1h or 2d".to_owned())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use vcycle_api::{Clock, SystemClock};
 
-use super::args::{Included, PricesRefreshArgs};
+use super::args::PricesRefreshArgs;
 use crate::cli::error::CliError;
 use crate::cli::output::{clock_time, print};
 use crate::cli::providers::{self, Reach, ToldPrice, ToldPrices, Wanted};
@@ -19,7 +19,7 @@ use crate::model::{Market, Timestamp};
 
 /// Carries the command out.
 pub(super) async fn run(setup: &Setup, args: &PricesRefreshArgs) -> Result<(), CliError> {
-    let PricesRefreshArgs { space, into, currency, period, included } = args;
+    let PricesRefreshArgs { space, into, currency, period, .. } = args;
     let Some(config) = setup.config.spaces.get(space) else {
         return Err(CliError::Usage(format!("the configuration has no space {space}")));
     };
@@ -34,7 +34,7 @@ pub(super) async fn run(setup: &Setup, args: &PricesRefreshArgs) -> Result<(), C
         let why = format!("the cloud told no certain price for the types of {space}\n{left_out}");
         return Err(CliError::Failed(why.trim_end().to_owned()));
     }
-    let list = list(config, &told, included, clock.now());
+    let list = list(config, &told, args, clock.now());
     match into {
         None => print(&list),
         Some(file) => {
@@ -72,7 +72,12 @@ fn dearest(prices: &[ToldPrice]) -> BTreeMap<(&str, Market), &ToldPrice> {
     dearest
 }
 
-fn list(space: &SpaceConfig, told: &ToldPrices, included: &[Included], now: Timestamp) -> String {
+fn list(
+    space: &SpaceConfig,
+    told: &ToldPrices,
+    args: &PricesRefreshArgs,
+    now: Timestamp,
+) -> String {
     let ToldPrices { source, currency, minimum, granularity, .. } = told;
     let (now, provider) = (clock_time(now), space.provider.name());
     let reach = match told.reach {
@@ -88,8 +93,14 @@ fn list(space: &SpaceConfig, told: &ToldPrices, included: &[Included], now: Time
         "\n[list]\nprovider = {provider:?}\n{reach}\ncurrency = \"{currency}\"\nvalid_from = {now}\nconfirmed = {now}\n\
          source = {source:?}\nminimum = \"{minimum}s\"\ngranularity = {granularity:?}\n"
     ));
-    for included in included.iter().map(|included| included.key()).collect::<BTreeSet<_>>() {
+    for included in args.included.iter().map(|included| included.key()).collect::<BTreeSet<_>>() {
         text.push_str(&format!("{included} = \"included\"\n"));
+    }
+    if let Some(age) = args.price_age {
+        text.push_str(&format!("price_age = \"{}s\"\n", age.as_secs()));
+    }
+    if let Some(how) = args.charge_spot {
+        text.push_str(&format!("charge_spot = \"{}\"\n", how.word()));
     }
     for ((flavour, market), ToldPrice { per_hour, remark, .. }) in dearest(&told.prices) {
         let market = match market {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use vcycle_money::book::Recorded;
 use vcycle_money::plan::Forecast;
-use vcycle_money::{Amount, CapName, Currency, Scope, Span, Stage, Standing, Window};
+use vcycle_money::{Amount, Cap, CapName, Currency, Scope, Span, Stage, Standing, Window};
 
 use super::super::error::CliError;
 use super::super::output::{
@@ -14,6 +14,8 @@ use super::super::output::{
 use super::args::SpendCapsArgs;
 use super::history;
 use super::reading::Reading;
+use crate::config::load_caps;
+use crate::library::load_setup;
 use crate::model::Timestamp;
 
 /// Carries the command out.
@@ -22,8 +24,30 @@ pub(super) async fn run(config: &Path, args: &SpendCapsArgs) -> Result<(), CliEr
     if args.history {
         return history::run(&reading, &args.state.read);
     }
-    let seen = Seen::of(&reading);
+    let typed = args.state.state_dir.is_some();
+    let files = if typed { None } else { files(config, reading.book.caps()) };
+    let seen = Seen { files, ..Seen::of(&reading) };
     show(&seen, &args.state.read, text)
+}
+
+/// What the files of the spend manager say, where that is not in force. `None`: it is, or there is no configuration to read
+/// them by.
+fn files(config: &Path, in_force: &[Cap]) -> Option<String> {
+    let setup = load_setup(config).ok()?;
+    if setup.config.spending.is_none() {
+        let why = "the configuration has no [spending]: nothing is counted, and a manager makes nothing where caps are";
+        return Some(why.to_owned());
+    }
+    match load_caps(&setup.config).caps {
+        Err(problems) => Some(format!("not taken up: {}", problems.in_a_line())),
+        Ok(caps) if caps.is_empty() && in_force.is_empty() => None,
+        Ok(caps) if caps == in_force => None,
+        Ok(_) => Some(
+            "caps.d says otherwise than what is in force: what is tighter counts within seconds of a running manager, what is \
+             wider when the files have stood for two minutes"
+                .to_owned(),
+        ),
+    }
 }
 
 /// The documented JSON of `vcycle spend caps --json`.
@@ -33,6 +57,8 @@ struct Seen {
     now: Timestamp,
     currency: Option<Currency>,
     damage: Option<String>,
+    /// That the files say something else, or cannot be taken up.
+    files: Option<String>,
     /// Where the caps in force were read.
     source: String,
     caps: Vec<Row>,
@@ -87,25 +113,39 @@ impl Seen {
             now: reading.now,
             currency: reading.currency,
             damage: reading.damage.clone(),
+            files: None,
             source: reading.book.caps_source().to_owned(),
             caps: standings.iter().map(|standing| Row::of(standing, reading.now)).collect(),
         }
     }
 }
 
+/// What the last column says. (`vcycle spend` goes by what was spent in 24 hours.)
+const FORECAST: &str =
+    "IF THIS GOES ON: spent at the end of the window, if as many machines go on as run now";
+
 fn text(seen: &Seen, screen: Screen) -> String {
-    let alarm = seen
-        .damage
-        .as_ref()
-        .map_or(String::new(), |damage| format!("{} {damage}\n\n", styled(BAD, "alarm:")));
+    let alarms = seen.damage.iter().chain(&seen.files);
+    let alarms = alarms.map(|what| format!("{} {what}\n\n", styled(BAD, "alarm:")));
+    let alarm: String = alarms.collect();
     if seen.caps.is_empty() {
-        return format!(
-            "{alarm}no cap is in force: write one into caps.d of the state directory\n"
-        );
+        let advice = match &seen.files {
+            None => ": write one into caps.d of the state directory",
+            Some(_) => "",
+        };
+        return format!("{alarm}no cap is in force{advice}\n");
     }
     let headings = [
-        "CAP", "WINDOW", "ENDS", "LIMIT", "SETTLED", "RESERVED", "LEFT", "STAGE", "SINCE",
-        "LANDS AT",
+        "CAP",
+        "WINDOW",
+        "ENDS",
+        "LIMIT",
+        "SETTLED",
+        "RESERVED",
+        "LEFT",
+        "STAGE",
+        "SINCE",
+        "IF THIS GOES ON",
     ];
     let mut table = table(screen, &headings);
     for row in &seen.caps {
@@ -127,13 +167,15 @@ fn text(seen: &Seen, screen: Screen) -> String {
     let unit = seen.currency.map_or(String::new(), |currency| format!("amounts in {currency}; "));
     let source = if seen.source.is_empty() { "unknown" } else { &seen.source };
     let remark = styled(FAINT, format!("{unit}caps as set from {source}"));
-    format!("{alarm}{}{remark}\n", table_text(&table))
+    let forecast = styled(FAINT, FORECAST);
+    format!("{alarm}{}{forecast}\n{remark}\n", table_text(&table))
 }
 
 /// What is spent at the end of the window if what runs now goes on, and when the cap has nothing left.
 fn leads(row: &Row, now: Timestamp) -> String {
     let Some(Forecast { lands, exhausted, rate: _ }) = row.forecast else { return "-".to_owned() };
     match exhausted {
+        Some(at) if at <= now => format!("{lands:.2} all is spent"),
         Some(at) => format!("{lands:.2} all spent {}", from_now(at, now)),
         None => format!("{lands:.2}"),
     }

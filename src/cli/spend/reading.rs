@@ -19,7 +19,7 @@ pub(super) struct Reading {
     pub(super) ledger: Ledger,
     pub(super) book: Arc<Book>,
     pub(super) now: Timestamp,
-    /// Of the ledger; `None`: no configuration says it.
+    /// Of the ledger; `None`: it has none yet, and no configuration says it.
     pub(super) currency: Option<Currency>,
     pub(super) deployment: Option<DeploymentId>,
     /// Why the book is not that of the whole ledger.
@@ -41,7 +41,8 @@ impl Reading {
             Err(other) => return Err(CliError::failed("the ledger cannot be read", &other)),
         };
         let now = source.clock.now();
-        let currency = source.currency;
+        // What stands in the ledger counts; a configuration may say another by mistake.
+        let currency = book.currency().or(source.currency);
         Ok(Self { source, ledger, book, now, currency, deployment, damage })
     }
 

@@ -129,7 +129,7 @@ pub(super) fn own_money(value: &Value, currency: Currency) -> Read<vcycle_money:
         Ok(money.amount)
     } else {
         let right = format!("an amount in {currency}");
-        Err(Wrong::new(format!("not in {currency}, the currency of the ledger"), right))
+        Err(Wrong::new(format!("not in {currency}, the currency of [spending]"), right))
     }
 }
 

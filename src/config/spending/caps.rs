@@ -149,7 +149,7 @@ fn read_cap(
         let fits = limit.value.currency == currency;
         if !fits {
             let wrong =
-                Wrong::new(format!("not in {currency}, the currency of the ledger"), &*right);
+                Wrong::new(format!("not in {currency}, the currency of [spending]"), &*right);
             cap.problems().add(Problem::at_value(limit, wrong));
         }
         fits

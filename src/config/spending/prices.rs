@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vcycle_money::prices::{Charged, Granularity, InForce, Item, PriceRow, Written};
+use vcycle_money::prices::{Charged, Granularity, InForce, Item, PriceRow, SpotCharge, Written};
 use vcycle_money::{Currency, Money, PriceList, ProviderName};
 
 use super::sums;
@@ -82,6 +82,8 @@ fn read_head(list: &Reader<'_>) -> (Option<PriceList>, Head) {
     let granularity = list.required("granularity", granularity, right);
     let charged = |key| list.get(key, charged).map(|charged| charged.value).unwrap_or_default();
     let (disks, addresses) = (charged("disks"), charged("addresses"));
+    let age = list.get("price_age", values::duration_above_zero).map(|age| age.value);
+    let spot = list.get("charge_spot", spot_charge).map(|spot| spot.value).unwrap_or_default();
     let provider = provider.map(|provider| provider.value);
     let head = Head {
         provider: provider.clone(),
@@ -101,6 +103,8 @@ fn read_head(list: &Reader<'_>) -> (Option<PriceList>, Head) {
             granularity: granularity?.value,
             disks,
             addresses,
+            age,
+            spot,
             rows: Vec::new(),
         })
     };
@@ -135,6 +139,17 @@ fn charged(value: &Value) -> Read<Charged> {
         other => Err(Wrong::new(
             format!("{other:?} means nothing here"),
             "\"apart\": they have prices of their own, or \"included\": they are in the machine's, or free",
+        )),
+    }
+}
+
+fn spot_charge(value: &Value) -> Read<SpotCharge> {
+    match values::text(value)?.as_str() {
+        "reserved" => Ok(SpotCharge::Reserved),
+        "listed" => Ok(SpotCharge::Listed),
+        other => Err(Wrong::new(
+            format!("{other:?} means nothing here"),
+            "\"reserved\": what may be taken back is charged as much as was reserved for it, or \"listed\": its spot price in this list",
         )),
     }
 }

@@ -40,7 +40,7 @@ fn read_rate(row: &Reader<'_>, into: Currency) -> Option<Rate> {
     row.required("source", values::line, "where this rate is from, for whoever checks it");
     let (currency, worth, on) = (currency?, worth?, on?);
     if worth.value.currency != into {
-        let wrong = Wrong::new(format!("not in {into}, the currency of the ledger"), right);
+        let wrong = Wrong::new(format!("not in {into}, the currency of [spending]"), right);
         row.problems().add(Problem::at_value(&worth, wrong));
         return None;
     }

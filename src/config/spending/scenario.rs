@@ -237,8 +237,9 @@ fn read_tariff(
     listed: Option<Result<Tariff, String>>,
 ) -> Option<Tariff> {
     let money = |value: &Value| own_money(value, currency);
-    let hourly = match &listed {
-        Some(Ok(listed)) => Some(own.get_or("price", money, listed.hourly).value),
+    let is_listed = own.has("price").is_none();
+    let charge = match &listed {
+        Some(Ok(listed)) => Some(own.get_or("price", money, listed.charge()).value),
         Some(Err(why)) if own.has("price").is_none() => {
             let wrong = Wrong::new(format!("its price is not known: {why}"), "`price`");
             own.problem(wrong);
@@ -255,7 +256,16 @@ fn read_tariff(
     };
     let minimum = time("minimum", standard.map(|tariff| tariff.minimum), 60);
     let granularity = time("granularity", standard.map(|tariff| tariff.granularity), 1);
-    Some(Tariff { hourly: hourly?, minimum, granularity })
+    let dearest = standard.filter(|_| is_listed).map(|tariff| tariff.hourly);
+    let reserved = own.get("reserved", money);
+    let charge = charge?;
+    if let Some(reserved) = reserved.as_ref().filter(|reserved| reserved.value < charge) {
+        let right = format!("what an hour can cost at the most: {charge} {currency} or more");
+        own.problems().add(Problem::at_value(reserved, Wrong::new("less than its price", right)));
+    }
+    let hourly = reserved.map(|reserved| reserved.value).or(dearest).unwrap_or(charge).max(charge);
+    let charged = (charge < hourly).then_some(charge);
+    Some(Tariff { hourly, charged, minimum, granularity })
 }
 
 fn read_wave(wave: Reader<'_>) -> Option<Wave> {

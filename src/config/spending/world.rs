@@ -76,9 +76,7 @@ impl SiteWorld<'_> {
             availability: Availability::Available,
         };
         match self.spending.price(space, &offering, (self.now, self.now + 24 * HOUR)) {
-            OfferingPrice::Priced(priced) => {
-                Ok(Tariff { hourly: priced.expected, ..priced.tariff })
-            }
+            OfferingPrice::Priced(priced) => Ok(priced.tariff),
             OfferingPrice::Unmetered => Err("it costs nothing there".to_owned()),
             OfferingPrice::Unpriced(unpriced) => Err(unpriced.to_string()),
         }

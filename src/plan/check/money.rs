@@ -1,8 +1,8 @@
 //! Where spending is watched, nothing is made that is not paid for, and all of it together passes every cap.
 
-use vcycle_money::Reservation;
+use vcycle_money::{Account, Reservation};
 
-use crate::config::OfferingPrice;
+use crate::config::{Metering, OfferingPrice};
 use crate::plan::spending::budgets;
 use crate::plan::{NewMachine, Pays, PlanInput, Spending};
 
@@ -19,7 +19,8 @@ pub(super) fn all_is_paid(input: &PlanInput<'_>, news: &[&NewMachine]) -> Verdic
     let mut wave: Vec<Reservation> = Vec::new();
     for new in news {
         match &new.pays {
-            Pays::Nothing => is_free(input, &spending, new)?,
+            Pays::Nothing => is_free(&spending, new)?,
+            Pays::Unpriced(account) => is_uncapped(input, (&spending, account), new)?,
             Pays::Reserve(reservation) => {
                 is_its_own(input, (&spending, reservation), new)?;
                 is_planned(&spending, reservation, new)?;
@@ -45,17 +46,34 @@ fn is_planned(spending: &Spending<'_>, reservation: &Reservation, new: &NewMachi
     ensure(in_time, "no machine outlives the time of its budget", detail)
 }
 
-/// What is made without a reservation costs nothing, or no cap is on it.
-fn is_free(input: &PlanInput<'_>, spending: &Spending<'_>, new: &NewMachine) -> Verdict {
-    let (id, machinetype) = (&new.offering.id, &new.tags.machinetype);
-    let account = spending.costs.account(&input.policy.space, machinetype, id);
+const NOT_NOTHING: &str = "an unknown price is never nothing";
+
+/// What is made without anything costs nothing.
+fn is_free(spending: &Spending<'_>, new: &NewMachine) -> Verdict {
+    let id = &new.offering.id;
     let is_free = match spending.costs.prices.get(id) {
         Some(OfferingPrice::Unmetered) => true,
-        Some(OfferingPrice::Priced(_)) => false,
-        Some(OfferingPrice::Unpriced(_)) | None => !spending.book.is_capped(&account),
+        Some(OfferingPrice::Priced(_) | OfferingPrice::Unpriced(_)) | None => {
+            spending.costs.metering == Metering::Unmetered
+        }
     };
-    let law = "an unknown price is never nothing";
-    ensure(is_free, law, || format!("{} of {id}", new.tags.machine))
+    ensure(is_free, NOT_NOTHING, || format!("{} of {id}", new.tags.machine))
+}
+
+/// What is made at an unknown price has none, and no cap is on it.
+fn is_uncapped(
+    input: &PlanInput<'_>,
+    (spending, account): (&Spending<'_>, &Account),
+    new: &NewMachine,
+) -> Verdict {
+    let (id, machinetype) = (&new.offering.id, &new.tags.machinetype);
+    let own = spending.costs.account(&input.policy.space, machinetype, id);
+    let is_unpriced = match spending.costs.prices.get(id) {
+        Some(OfferingPrice::Unmetered | OfferingPrice::Priced(_)) => false,
+        Some(OfferingPrice::Unpriced(_)) | None => true,
+    };
+    let is_allowed = is_unpriced && *account == own && !spending.book.is_capped(account);
+    ensure(is_allowed, NOT_NOTHING, || format!("{} of {id}", new.tags.machine))
 }
 
 fn is_its_own(

@@ -80,7 +80,13 @@ fn of_open(books: &Books<'_>, open: &Open) -> Vec<Event> {
         Known::Somehow => return goes_on(books, open),
         // Its intent was never written, and whoever reserved it writes it no more: it is not the owner, or it is us.
         Known::Nothing if open.reservation.generation <= books.generation => {
-            return released(ReleaseReason::NotAsked);
+            // Later than this its record may have been forgotten: then it was asked for, and nobody knows for how long it was there.
+            let is_remembered = books.now.since(open.reservation.from) < books.policy.cleanup;
+            return if is_remembered {
+                released(ReleaseReason::NotAsked)
+            } else {
+                settled(books, open, (books.now.min(open.reservation.until), SettleReason::Killed))
+            };
         }
         Known::Nothing | Known::NotYet => return goes_on(books, open),
     };
@@ -111,7 +117,7 @@ fn goes_on(books: &Books<'_>, open: &Open) -> Vec<Event> {
     let longer =
         is_over.then_some(Event::Extended { intent, until: books.now + EXTENSION + CLOCKS_APART });
     let dearer = (books.tariff)(&open.reservation)
-        .filter(|tariff| tariff.hourly > open.tariff_at(books.now).hourly)
+        .and_then(|tariff| open.tariff_at(books.now).risen_to(&tariff))
         .map(|tariff| Event::Repriced { intent, tariff, from: books.now });
     dearer.into_iter().chain(longer).collect()
 }

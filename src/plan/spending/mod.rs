@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use vcycle_money::book::{Admission, ToEnd};
 use vcycle_money::plan::{Orders, Rate};
-use vcycle_money::{Account, Amount, Book, Community, ProviderName, Refusal, Reservation};
+use vcycle_money::{Account, Amount, Book, Community, ProviderName, Refusal, Reservation, Tariff};
 
 pub use bookings::{Books, Known, Late, bookings};
 
@@ -33,6 +33,8 @@ pub struct Costs {
     pub communities: BTreeMap<MachinetypeName, Community>,
     /// Of each offering, for the longest life that a machine can have from now on.
     pub prices: BTreeMap<OfferingId, OfferingPrice>,
+    /// The same of machines that exist, of what is not offered any more: for the books, not to make others.
+    pub gone: BTreeMap<OfferingId, OfferingPrice>,
     /// How much longer than to its hard end a machine is reserved.
     pub overstay: Duration,
 }
@@ -55,8 +57,10 @@ pub struct Spending<'a> {
 /// How a new machine is paid for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Pays {
-    /// Spending is not watched there; or it costs nothing; or nobody knows what it costs, and no cap is on it.
+    /// Spending is not watched there; or it costs nothing.
     Nothing,
+    /// Nobody knows what it costs, and no cap is on where it is booked: as long as that is so it may be made.
+    Unpriced(Box<Account>),
     /// This is reserved before it is asked for.
     Reserve(Box<Reservation>),
 }
@@ -89,6 +93,18 @@ impl Costs {
         }
     }
 
+    /// What a machine that exists, or may, costs from now on, if it costs something and that is known.
+    pub fn tariff(&self, offering: &OfferingId) -> Option<Tariff> {
+        match self.price(offering)? {
+            OfferingPrice::Priced(priced) => Some(priced.tariff),
+            OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
+        }
+    }
+
+    fn price(&self, offering: &OfferingId) -> Option<&OfferingPrice> {
+        self.prices.get(offering).or_else(|| self.gone.get(offering))
+    }
+
     /// What is reserved for a machine that may cost from a time on.
     ///
     /// # Errors
@@ -99,12 +115,14 @@ impl Costs {
         offering: &OfferingId,
         from: Timestamp,
     ) -> Result<Option<Reservation>, String> {
-        let priced = match self.prices.get(offering) {
+        let priced = match self.price(offering) {
             _ if self.metering == Metering::Unmetered => return Ok(None),
             Some(OfferingPrice::Unmetered) => return Ok(None),
             Some(OfferingPrice::Priced(priced)) => priced,
             Some(OfferingPrice::Unpriced(unpriced)) => return Err(unpriced.to_string()),
-            None => return Err(format!("{offering} is not offered any more")),
+            None => {
+                return Err(format!("{offering} is not offered, and what it costs is not known"));
+            }
         };
         Ok(Some(Reservation {
             intent: tags.intent,
@@ -194,14 +212,14 @@ impl<'a> Purse<'a> {
                 if spending.book.is_capped(&account) {
                     Err(Reason::PriceUnknown { why })
                 } else {
-                    Ok(Pays::Nothing)
+                    Ok(Pays::Unpriced(Box::new(account)))
                 }
             }
             Ok(Some(reservation)) => {
                 // A cap is asked first: it is the harder reason. What it admits and the plan does not is not made.
                 let mut admitted = admission.clone();
                 admitted.admit(&reservation).map_err(at_its_cap)?;
-                let rate = Rate::hourly(reservation.tariff.hourly);
+                let rate = Rate::hourly(reservation.tariff.charge());
                 allowance.take(&reservation.account, rate)?;
                 *admission = admitted;
                 Ok(Pays::Reserve(Box::new(reservation)))

@@ -103,10 +103,16 @@ impl Files {
             let (sealed, bytes) = state.book.head().seal(self.entry(by.author(), events));
             let mut next = Book::clone(&state.book);
             next.apply(&sealed)?;
+            if self.is_behind(state).await? {
+                // One of them is missing, or we have an old look at it: reading anew tells.
+                state.is_open = false;
+                continue;
+            }
             by.allow().await?;
             match self.put(state, &sealed, &bytes).await? {
                 Put::Ours => {
                     state.accept(self, &sealed, next)?;
+                    self.mark(state).await;
                     return Ok(Some(sealed.entry().number));
                 }
                 Put::Theirs => {}
@@ -118,6 +124,34 @@ impl Files {
             }
         }
         Err(LedgerError::Busy)
+    }
+
+    /// Whether there are later entries in the block than the next one, which was not there when it was looked for.
+    async fn is_behind(&self, state: &State) -> Result<bool, LedgerError> {
+        let next = state.next();
+        if self.is_first(next) {
+            return Ok(false);
+        }
+        let dir = layout::ledger_block(self.block_of(next), &state.attempt);
+        Ok(self.numbers_in(&dir).await?.last().is_some_and(|last| *last > next))
+    }
+
+    /// Notes outside of the ledger that there is one, once in the life of a process. A crash before that, or a failure, leaves
+    /// it to the next.
+    async fn mark(&self, state: &mut State) {
+        if state.is_marked {
+            return;
+        }
+        let note = serde_json::json!({ "format": 1, "noted": self.store.clock().now() });
+        let note = note.to_string().into_bytes();
+        let path = layout::ledger_begun();
+        let put = self.store.fs().put_if_absent(&path, &note, Mode::Public);
+        match put.await {
+            Ok(PutOutcome::Ours | PutOutcome::Theirs) => state.is_marked = true,
+            Err(error) => {
+                tracing::debug!(%path, %error, "that the ledger was begun is noted later")
+            }
+        }
     }
 
     fn entry(&self, by: Author, events: Vec<Event>) -> Entry {

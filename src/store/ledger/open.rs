@@ -45,6 +45,11 @@ impl Files {
             };
             match self.catch_up(&mut state).await {
                 Ok(()) => {
+                    let is_lost = state.book.head().number == 0
+                        && self.read(&layout::ledger_begun()).await?.is_some();
+                    if is_lost {
+                        return Ok(Read { state, damaged: Some(Self::lost()) });
+                    }
                     state.is_open = true;
                     return Ok(Read { state, damaged: None });
                 }

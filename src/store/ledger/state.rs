@@ -7,7 +7,7 @@ use vcycle_money::book::Sealed;
 
 use super::error::Damaged;
 use super::files::Files;
-use crate::store::StatePath;
+use crate::store::{StatePath, layout};
 
 /// What one process knows.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) due: Option<Arc<Book>>,
     /// It was opened: from now on entries are read one after the other.
     pub(super) is_open: bool,
+    /// That there is a ledger is noted outside of it.
+    pub(super) is_marked: bool,
     /// What people should know: checkpoints that cannot be used.
     pub(super) alarms: Vec<String>,
 }
@@ -84,6 +86,16 @@ impl State {
 }
 
 impl Files {
+    /// Nothing is there, and there was something once.
+    pub(super) fn lost() -> Damaged {
+        let why = format!(
+            "there was a ledger, and nothing of it is left: bring {} back from a backup. (To begin anew with nothing spent, remove {})",
+            layout::ledger(),
+            layout::ledger_begun(),
+        );
+        Damaged { entry: 1, path: layout::ledger_log().to_string(), why }
+    }
+
     /// The next entry has no place.
     pub(super) fn homeless(&self, state: &State) -> Damaged {
         let path = state.next_path(self);

@@ -94,6 +94,46 @@ async fn each_damage_is_told_and_is_over_when_the_file_is_back() {
 }
 
 #[tokio::test]
+async fn nothing_is_written_where_an_entry_is_missing_and_a_later_one_is_there() {
+    let bench = Bench::memory();
+    let store = bench.store();
+    let (writer, owner) = (ledger(&store), own(&store, "m1").await);
+    set_cap(&writer, 9).await;
+    let next = |number| reserve(&writer, &owner, [number]);
+    while writer.book().head().number < 5 {
+        assert!(next(writer.book().head().number).await.unwrap()[0].is_ok());
+    }
+    let other = ledger(&bench.store());
+    assert_eq!(other.refresh().await.unwrap().head().number, 5);
+    for number in [6, 7] {
+        assert!(next(number).await.unwrap()[0].is_ok());
+    }
+    let file = entry_file(&bench, 6);
+    let whole = bench.content(&file).unwrap();
+    bench.uproot(&file);
+    let error = reserve(&other, &owner, [99]).await.unwrap_err();
+    let LedgerError::Damaged(damaged) = &error else { panic!("{error}") };
+    assert_eq!(damaged.entry, 6, "{error}");
+    assert!(bench.content(&file).is_none(), "nothing has taken its place");
+    bench.plant(&file, &whole);
+    assert!(reserve(&other, &owner, [99]).await.unwrap()[0].is_ok());
+    assert_eq!(other.book().head().number, 8);
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_gone_is_not_begun_anew_unless_somebody_says_so() {
+    let bench = Bench::memory();
+    let (_, owner) = ten(&bench).await;
+    bench.uproot("ledger");
+    damaged_at(&bench, 1, "there was a ledger").await;
+    assert!(files(&bench).is_empty());
+    bench.uproot("ledger-begun.json");
+    let anew = ledger(&bench.store());
+    assert_eq!(reserve(&anew, &owner, [1]).await.unwrap().len(), 1);
+    assert_eq!(anew.book().head().number, 1);
+}
+
+#[tokio::test]
 async fn who_has_read_more_than_is_left_says_so() {
     let bench = Bench::memory();
     let (ledger, owner) = ten(&bench).await;

@@ -15,6 +15,7 @@ fn with_caps(caps: Vec<Cap>) -> Book {
 fn plain() -> Tariff {
     Tariff {
         hourly: Amount::from_units(1),
+        charged: None,
         minimum: Duration::ZERO,
         granularity: Duration::from_secs(1),
     }

@@ -18,6 +18,7 @@ fn book_with(cap: Cap, reservations: &[Reservation]) -> Book {
 fn pound_an_hour() -> Tariff {
     Tariff {
         hourly: Amount::from_units(1),
+        charged: None,
         minimum: Duration::ZERO,
         granularity: Duration::from_secs(1),
     }
@@ -63,6 +64,15 @@ fn a_cap_with_a_stage_to_drain_ends_everything_once_that_much_is_spent() {
     let book = book_with(early, &[of_hours(1, 0, 8), of_hours(2, 0, 8)]);
     assert_eq!(intents(&book, 4), []);
     assert_eq!(intents(&book, 5), [intent(1), intent(2)]);
+    // What would be told to end at once is not made.
+    let asked = |hour| book.admit(&[of_hours(3, hour, hour + 1)]).remove(0);
+    assert_eq!(
+        asked(4),
+        Ok(()),
+        "four hours of sixteen are left, and twelve of twenty are spent by nobody yet"
+    );
+    let refused = asked(5).unwrap_err();
+    assert_eq!((refused.left, refused.needed), (Amount::ZERO, Amount::from_units(1)));
 }
 
 #[test]

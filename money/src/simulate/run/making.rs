@@ -43,6 +43,7 @@ impl World<'_> {
     /// Makes machines, as far as the advice goes and there is something to make them of.
     pub(super) fn grow(&mut self, advice: &Advice, now: Timestamp) -> Result<(), InvalidScenario> {
         let mut wave = Vec::new();
+        let mut owed = Vec::new();
         for own in &advice.communities {
             let Some(number) = self.number(&own.community) else { continue };
             let hard_end = (now + self.crowds[number].model.max_wallclock).min(advice.latest_end);
@@ -61,27 +62,50 @@ impl World<'_> {
                 }
                 left = left.above(rate);
                 wave.push(self.machine(number, offering, (now, hard_end)));
+                owed.push(self.owed(&own.community, wave.len() - before));
                 if self.crowds[number].work(now) == Work::Perhaps {
                     break;
                 }
             }
             self.crowds[number].is_stuck = wave.len() == before;
         }
-        self.make(now, wave)
+        self.make(now, wave, &owed)
+    }
+
+    /// How much a community would have for its share with so many more machines: who has least is asked for first, since a cap may
+    /// have room for a few only. Priorities are before backfill.
+    fn owed(&self, community: &crate::Community, more: usize) -> (bool, u64) {
+        let budget = &self.scenario.budget;
+        let priority = budget.priorities.iter().find(|own| own.community == *community);
+        let share = priority.map_or(1, |own| u64::from(own.share.max(1)));
+        let has =
+            self.number(community).map_or(0, |number| u64::from(self.crowds[number].machines));
+        (priority.is_none(), (has + more as u64).saturating_mul(1_000_000) / share)
     }
 
     /// Reserves for a wave, and makes what was not refused.
-    fn make(&mut self, now: Timestamp, wave: Vec<Planned>) -> Result<(), InvalidScenario> {
-        let (machines, reservations): (Vec<Machine>, Vec<Reservation>) =
-            wave.into_iter().map(|planned| (planned.machine, planned.reservation)).unzip();
-        if machines.is_empty() {
+    fn make(
+        &mut self,
+        now: Timestamp,
+        wave: Vec<Planned>,
+        owed: &[(bool, u64)],
+    ) -> Result<(), InvalidScenario> {
+        if wave.is_empty() {
             return Ok(());
         }
-        let reserved = self.till.reserve(now, reservations)?;
-        for (machine, reserved) in machines.into_iter().zip(reserved) {
-            match reserved {
-                Ok(()) => self.begin(machine),
-                Err(_) => self.offers[machine.offering].running -= 1,
+        let mut order: Vec<usize> = (0..wave.len()).collect();
+        order.sort_by_key(|nth| owed[*nth]);
+        let reservations = order.iter().map(|nth| wave[*nth].reservation.clone()).collect();
+        let answers = self.till.reserve(now, reservations)?;
+        let mut admitted = vec![false; wave.len()];
+        for (nth, answer) in order.into_iter().zip(answers) {
+            admitted[nth] = answer.is_ok();
+        }
+        for (Planned { machine, .. }, is_admitted) in wave.into_iter().zip(admitted) {
+            if is_admitted {
+                self.begin(machine);
+            } else {
+                self.offers[machine.offering].running -= 1;
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use vcycle_api::Timestamp;
 
 use super::World;
 use crate::Tariff;
-use crate::plan::{Rate, best};
+use crate::plan::{Rate, Unit, best};
 use crate::simulate::scenario::Stock;
 
 /// For so long an offering that was out of stock is not tried again.
@@ -18,15 +18,15 @@ impl World<'_> {
         let models = self.scenario.offerings.iter().zip(&self.weather);
         for (offer, (model, weather)) in self.offers.iter_mut().zip(models) {
             let factor = u64::from(weather.price(now));
-            let hourly = model.tariff.hourly.share(factor, 1000);
+            let hourly = model.tariff.charge().share(factor, 1000);
             offer.price = Rate::hourly(hourly.expect("a thousand is not nothing"));
         }
     }
 
     /// What the cheapest machine costs that could be made.
-    pub(super) fn unit(&self, now: Timestamp) -> Rate {
+    pub(super) fn unit(&self, now: Timestamp) -> Unit {
         let open = (0..self.offers.len()).filter(|number| self.may_be_tried(*number, now));
-        open.map(|number| self.offers[number].price).min().unwrap_or_default()
+        open.map(|number| Unit::of(&self.tariff(number))).min().unwrap_or_default()
     }
 
     fn best(&self, community: usize, now: Timestamp) -> Option<usize> {
@@ -62,7 +62,12 @@ impl World<'_> {
 
     /// What a machine costs that is made of it now.
     pub(super) fn tariff(&self, number: usize) -> Tariff {
-        let hourly = self.offers[number].price.in_an_hour();
-        Tariff { hourly, ..self.scenario.offerings[number].tariff }
+        let now = self.offers[number].price.in_an_hour();
+        let usual = self.scenario.offerings[number].tariff;
+        match usual.charged {
+            // In a wave more is charged, up to what is reserved.
+            Some(_) => Tariff { charged: Some(now), hourly: usual.hourly.max(now), ..usual },
+            None => Tariff { hourly: now, ..usual },
+        }
     }
 }

@@ -178,7 +178,7 @@ impl<'a> World<'a> {
 fn offer(model: &super::OfferingModel) -> Offer {
     Offer {
         offering: model.offering.clone(),
-        price: Rate::hourly(model.tariff.hourly),
+        price: Rate::hourly(model.tariff.charge()),
         processors: model.processors,
         hs23: model.hs23,
         running: 0,

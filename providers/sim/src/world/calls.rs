@@ -160,6 +160,7 @@ impl World {
         match fault {
             WorldFault::StockOut(offering) => self.stock.set_sold_out(offering),
             WorldFault::Restock(offering) => self.stock.restock(&offering),
+            WorldFault::Withdraw(offering) => self.stock.withdraw(offering),
             WorldFault::QuotaFull => self.stock.set_full(Full::Yes),
             WorldFault::QuotaRestored => self.stock.set_full(Full::No),
             WorldFault::FailNextBoot => self.fail_boots += 1,

@@ -16,7 +16,9 @@ use super::super::output::show;
 use super::super::simulate::read;
 use super::args::SpendPlanArgs;
 use super::reading::Reading;
-use crate::config::{CapFile, CapTexts, Collector, Config, load_caps, validate_caps};
+use crate::config::{
+    CapFile, CapTexts, CapsAndBudgets, Collector, Config, load_caps, validate_caps,
+};
 use crate::library::load_setup;
 use crate::model::Timestamp;
 use standpoint::Outset;
@@ -36,14 +38,15 @@ pub(super) async fn run(config: &Path, args: &SpendPlanArgs) -> Result<(), CliEr
     };
     let reading = Reading::open(config, None).await?;
     let outset = Outset { setup: &setup, book: &reading.book, now: reading.now };
-    let pairs = pairs(&budgets, other.as_deref(), args.budget.as_ref())?;
-    let course = |pair: &Pair<'_>| {
-        let project = |budget: &Budget| Ahead::of(outset.project(budget, args.days), budget, &caps);
-        Course {
-            budget: pair.name.clone(),
-            plan: pair.plan.map(project),
-            with: pair.with.map(project),
-        }
+    let others = other.as_ref().map(|other| &other.budgets[..]);
+    let pairs = pairs(&budgets, others, args.budget.as_ref())?;
+    let project =
+        |budget: &Budget, caps: &[Cap]| Ahead::of(outset.project(budget, args.days), budget, caps);
+    let caps_with = other.as_ref().map_or_else(Vec::new, |other| in_place(&caps, &other.caps));
+    let course = |pair: &Pair<'_>| Course {
+        budget: pair.name.clone(),
+        plan: pair.plan.map(|budget| project(budget, &caps)),
+        with: pair.with.map(|budget| project(budget, &caps_with)),
     };
     let seen = Seen {
         format: 1,
@@ -158,8 +161,18 @@ fn in_force(config: &Config) -> Result<(Vec<Budget>, Vec<Cap>), CliError> {
     Ok((loaded.budgets, caps))
 }
 
-/// The budgets of a file that is not in force.
-fn other_plan(file: &Path, currency: Currency, config: &Config) -> Result<Vec<Budget>, CliError> {
+/// The caps in force, with those of a file in place of the ones of the same names.
+fn in_place(caps: &[Cap], with: &[Cap]) -> Vec<Cap> {
+    let is_other = |cap: &&Cap| !with.iter().any(|other| other.name == cap.name);
+    caps.iter().filter(is_other).chain(with).cloned().collect()
+}
+
+/// The budgets and caps of a file that is not in force.
+fn other_plan(
+    file: &Path,
+    currency: Currency,
+    config: &Config,
+) -> Result<CapsAndBudgets, CliError> {
     let text = read(file)?;
     let folder = text.folder.clone();
     let texts = CapTexts { folder, files: vec![CapFile { text, modified: None, owner: None }] };
@@ -176,5 +189,5 @@ fn other_plan(file: &Path, currency: Currency, config: &Config) -> Result<Vec<Bu
             "{file} has no [budget.NAME]: there is no other plan"
         )));
     }
-    Ok(found.budgets)
+    Ok(found)
 }

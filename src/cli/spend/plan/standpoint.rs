@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vcycle_api::{Attached, Availability, Offering, Price};
-use vcycle_money::plan::{Budget, Habit, Projection, Rate, Standpoint};
+use vcycle_money::plan::{Budget, Habit, Projection, Standpoint, Unit};
 use vcycle_money::prices::Item;
 use vcycle_money::{Book, Community};
 
@@ -80,17 +80,17 @@ impl<'a> Outset<'a> {
     }
 
     /// What the cheapest machine costs that runs; if none does, the cheapest of the price lists that could be made.
-    fn unit(self, budget: &Budget, payers: &[Payer<'_>], longest: Duration) -> Rate {
+    fn unit(self, budget: &Budget, payers: &[Payer<'_>], longest: Duration) -> Unit {
         let open = self.book.reservations();
         let open = open.filter(|open| budget.scope.covers(&open.reservation.account));
-        let running = open.map(|open| Rate::hourly(open.tariff_at(self.now).hourly)).min();
+        let running = open.map(|open| Unit::of(open.tariff_at(self.now))).min();
         let listed =
             || payers.iter().filter_map(|payer| self.listed(budget, *payer, longest)).min();
         running.or_else(listed).unwrap_or_default()
     }
 
     /// The cheapest that stands in a price list for a machinetype.
-    fn listed(self, budget: &Budget, payer: Payer<'_>, longest: Duration) -> Option<Rate> {
+    fn listed(self, budget: &Budget, payer: Payer<'_>, longest: Duration) -> Option<Unit> {
         let spending = self.setup.config.spending.as_ref()?;
         let Payer { space, policy, .. } = payer;
         let rows = spending.book.lists().iter().flat_map(|list| &list.rows);
@@ -110,7 +110,7 @@ impl<'a> Outset<'a> {
         let life = (self.now, self.now + longest);
         let prices =
             offerings.filter_map(|offering| match spending.price(space, &offering, life) {
-                OfferingPrice::Priced(priced) => Some(Rate::hourly(priced.tariff.hourly)),
+                OfferingPrice::Priced(priced) => Some(Unit::of(&priced.tariff)),
                 OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
             });
         prices.min()

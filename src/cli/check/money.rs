@@ -1,0 +1,79 @@
+//! What of the money of a valid configuration somebody should look at today: caps that limit nothing now, files that nobody
+//! reads, prices that are not believed.
+
+use std::time::Duration;
+
+use vcycle_api::{Clock, SystemClock};
+use vcycle_money::{Cap, Window};
+
+use crate::cli::output::clock_time;
+use crate::config::{Config, SpendingSettings, Warning, Wrong, caps_folder};
+use crate::model::Timestamp;
+
+/// So long before a price grows too old it is said.
+const AHEAD: Duration = Duration::from_secs(7 * 86_400);
+
+/// Everything.
+pub(super) fn doubts(config: &Config, caps: Option<&[Cap]>) -> Vec<Warning> {
+    let now = SystemClock::new().now();
+    let Some(spending) = &config.spending else { return Vec::new() };
+    let mut doubts = prices(spending, now);
+    doubts.extend(unread(config));
+    if let Some(caps) = caps {
+        doubts.extend(caps.iter().filter_map(|cap| idle(config, cap, now)));
+        if caps.is_empty() {
+            let wrong = Wrong::new(
+                "there is no cap: what is spent is counted, and limited by nothing",
+                "a file with [cap.NAME] here",
+            );
+            doubts.push(Warning::in_file(&caps_folder(&config.site.state_dir), wrong));
+        }
+    }
+    doubts.into_iter().map(Warning::as_warning).collect()
+}
+
+/// A grant limits nothing before it begins and after it has ended.
+fn idle(config: &Config, cap: &Cap, now: Timestamp) -> Option<Warning> {
+    let Window::Grant { from, to } = cap.window else { return None };
+    let what = if now < from {
+        format!("the cap {} begins at {}, and limits nothing before", cap.name, clock_time(from))
+    } else if now >= to {
+        format!("the cap {} has ended at {}, and limits nothing any more", cap.name, clock_time(to))
+    } else {
+        return None;
+    };
+    let wrong = Wrong::new(what, "a cap on what is spent outside of it, if there should be one");
+    Some(Warning::in_file(&caps_folder(&config.site.state_dir), wrong))
+}
+
+/// Files beside the others that are not taken for caps.
+fn unread(config: &Config) -> impl Iterator<Item = Warning> {
+    let folder = caps_folder(&config.site.state_dir);
+    let names = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let is_read = |name: &str| name.ends_with(".toml") || name.starts_with('.');
+    let unread = names.filter(move |entry| !is_read(&entry.file_name().to_string_lossy()));
+    unread.map(|entry| {
+        let wrong = Wrong::new(
+            "nobody reads this: caps are in files whose names end in \".toml\"",
+            "another name, or another place for it",
+        );
+        Warning::in_file(&entry.path(), wrong)
+    })
+}
+
+/// Prices that count as unknown now, or will in a week.
+fn prices(spending: &SpendingSettings, now: Timestamp) -> Vec<Warning> {
+    let is_dead = spending.book.doubts(now);
+    let soon = spending.book.doubts(now + AHEAD).into_iter();
+    let soon = soon.filter(|(_, lack)| !is_dead.iter().any(|(_, dead)| dead.item() == lack.item()));
+    let said = |(file, lack): &(vcycle_money::prices::Written, vcycle_money::prices::Lack),
+                when| {
+        let wrong = Wrong::new(format!("{lack}{when}"), lack.remedy());
+        Warning::in_file(std::path::Path::new(&**file), wrong)
+    };
+    let dead = is_dead.iter().map(|dead| said(dead, ": nothing is made of it where a cap is"));
+    dead.chain(
+        soon.map(|lack| said(&lack, " in a week: then nothing is made of it where a cap is")),
+    )
+    .collect()
+}

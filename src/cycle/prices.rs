@@ -1,0 +1,82 @@
+//! What machines of a space cost, for the plan and for the books: those that are offered, and those that exist although
+//! nobody offers them any more.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::CycleContext;
+use crate::config::OfferingPrice;
+use crate::library::{Setup, SpaceSetup};
+use crate::model::{Offering, OfferingId, Timestamp};
+use crate::plan::Costs;
+
+/// What is known of the machines of a space by a configuration without `[spending]`: not what they cost.
+pub(super) fn costs_unknown(context: &CycleContext<'_>) -> Option<Costs> {
+    let config = context.setup.config.spaces.get(&context.space.policy.space)?;
+    Some(Costs {
+        metering: config.metering(),
+        provider: config.biller(),
+        communities: BTreeMap::new(),
+        prices: BTreeMap::new(),
+        gone: BTreeMap::new(),
+        overstay: Duration::ZERO,
+    })
+}
+
+/// What machines of a space cost now, by the price lists; `None`: spending is not watched there.
+pub fn costs(
+    setup: &Setup,
+    space: &SpaceSetup,
+    (offerings, now): (&[Offering], Timestamp),
+) -> Option<Costs> {
+    let spending = setup.config.spending.as_ref()?;
+    let config = setup.config.spaces.get(&space.policy.space)?;
+    let policies = space.policy.machinetypes.values();
+    let longest = policies.map(|policy| policy.deadline(now)).max().unwrap_or(now);
+    let overstay = spending.overstay(config);
+    let until = longest + overstay;
+    let price =
+        |offering: &Offering| (offering.id.clone(), spending.price(config, offering, (now, until)));
+    let communities = config
+        .machinetypes
+        .iter()
+        .filter_map(|(name, machinetype)| Some((name.clone(), machinetype.community.clone()?)));
+    Some(Costs {
+        metering: config.metering(),
+        provider: config.biller(),
+        communities: communities.collect(),
+        prices: offerings.iter().map(price).collect(),
+        gone: BTreeMap::new(),
+        overstay,
+    })
+}
+
+/// Adds what machines cost that exist, or may, of what nobody offers any more: their type is not in the configuration now, or the
+/// cloud sells it no more. They cost what they cost all the same. What disks and addresses they have is taken from what is offered: the
+/// dearest. When nothing is offered at all, as when a cloud did not tell, nothing is known.
+pub(super) fn price_what_is_gone<'a>(
+    costs: &mut Costs,
+    (setup, space): (&Setup, &SpaceSetup),
+    offerings: (&[Offering], Timestamp),
+    existing: impl Iterator<Item = &'a OfferingId>,
+) {
+    let Some(spending) = setup.config.spending.as_ref() else { return };
+    let Some(config) = setup.config.spaces.get(&space.policy.space) else { return };
+    let (offerings, now) = offerings;
+    let policies = space.policy.machinetypes.values();
+    let longest = policies.map(|policy| policy.deadline(now)).max().unwrap_or(now);
+    let until = longest + costs.overstay;
+    for id in existing.filter(|id| !costs.prices.contains_key(*id)) {
+        let with = |offering: &Offering| {
+            let like = Offering { id: id.clone(), ..offering.clone() };
+            match spending.price(config, &like, (now, until)) {
+                OfferingPrice::Priced(priced) => Some(priced),
+                OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
+            }
+        };
+        let dearest = offerings.iter().filter_map(with).max_by_key(|priced| priced.tariff.hourly);
+        if let Some(dearest) = dearest {
+            costs.gone.insert(id.clone(), OfferingPrice::Priced(dearest));
+        }
+    }
+}
