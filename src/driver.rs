@@ -29,6 +29,7 @@ use crate::config::SpaceConfig;
 use crate::cycle::CapsRead;
 use crate::library::Setup;
 use crate::model::{Board, ConfigStatus, DeploymentId, Generation, SpaceName};
+use crate::observe::SpaceMemory;
 use crate::store::{Ledger, Store};
 
 use board::{BoardKeeper, News};
@@ -213,10 +214,10 @@ impl Purse {
     }
 
     /// What the last cycle of a space thinks of the time; `None`: it is not ours.
-    pub(crate) fn saw_clock(&self, space: &SpaceName, is_believed: Option<bool>) {
+    pub(crate) fn saw_clock(&self, space: &SpaceName, memory: Option<&SpaceMemory>) {
         let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
-        match is_believed {
-            Some(is_believed) => drop(clocks.insert(space.clone(), is_believed)),
+        match memory {
+            Some(memory) => drop(clocks.insert(space.clone(), memory.believed_since.is_some())),
             None => drop(clocks.remove(space)),
         }
     }

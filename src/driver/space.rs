@@ -279,8 +279,7 @@ impl SpaceWorker {
             run_cycle(&context, &proof, memory).await
         };
         let result = result.await;
-        let is_believed = memory.as_ref().map(|memory| memory.believed_since.is_some());
-        shared.purse.saw_clock(&self.space, is_believed);
+        shared.purse.saw_clock(&self.space, memory.as_ref());
         match result {
             Ok(mut end) => {
                 let requests = std::mem::take(&mut end.requests);
@@ -306,13 +305,10 @@ impl SpaceWorker {
         let store = &self.shared.store;
         let loaded = store.load_space(&self.space).await?;
         // Only for people: a plan that cannot be read is replaced by the next.
-        let saved = match store.load_snapshot(&self.space).await {
-            Ok(saved) => saved,
-            Err(problem) => {
-                warn!(space = %self.space, %problem, "the last plan is forgotten");
-                None
-            }
-        };
+        let saved = store.load_snapshot(&self.space).await.unwrap_or_else(|problem| {
+            warn!(space = %self.space, %problem, "the last plan is forgotten");
+            None
+        });
         let now = self.shared.clock.now();
         Ok(SpaceMemory::new(loaded, saved, now).with_clock(self.clock.clone()))
     }
