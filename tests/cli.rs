@@ -4,6 +4,8 @@
 //! `SNAPSHOTS=overwrite cargo test --test cli` takes what is printed now as golden.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+#[path = "cli/doubts.rs"]
+mod doubts;
 #[path = "cli/plans.rs"]
 mod plans;
 #[path = "cli/prices.rs"]

@@ -64,28 +64,32 @@ type OfCaps = Family<Cap, Float>;
 
 /// Registers what is known of money.
 pub(super) fn register(registry: &mut Registry, board: &SpendingBoard) {
-    let rows = |field: fn(&CapRow) -> Amount| {
+    let rows = |field: fn(&CapRow) -> Option<Amount>| {
         let family = OfCaps::default();
         for row in &board.caps {
+            let Some(amount) = field(row) else { continue };
             let labels = Cap { cap: row.cap.to_string(), currency: board.currency.to_string() };
-            family.get_or_create(&labels).set(float(field(row)));
+            family.get_or_create(&labels).set(float(amount));
         }
         family
     };
-    let mut of_caps = |name: &str, help: &str, field: fn(&CapRow) -> Amount| {
+    let mut of_caps = |name: &str, help: &str, field: fn(&CapRow) -> Option<Amount>| {
         registry.register(name, help, rows(field));
     };
-    of_caps("vcycle_cap_limit", "Limit of a cap", |row| row.limit);
-    of_caps("vcycle_cap_settled", "Spent in its window by machines that ended", |row| row.settled);
+    of_caps("vcycle_cap_limit", "Limit of a cap", |row| Some(row.limit));
+    of_caps("vcycle_cap_settled", "Spent in its window by machines that ended", |row| {
+        Some(row.settled)
+    });
     of_caps("vcycle_cap_reserved", "Kept free in its window for machines that may exist", |row| {
-        row.reserved
+        Some(row.reserved)
     });
     of_caps("vcycle_cap_running", "What machines that may exist have cost in its window", |row| {
-        row.running
+        Some(row.running)
     });
-    of_caps("vcycle_cap_left", "What may still be reserved in its window", |row| row.left);
+    of_caps("vcycle_cap_left", "What may still be reserved in its window", |row| Some(row.left));
+    // Outside of its time a grant leads nowhere.
     of_caps("vcycle_cap_lands", "Spent at the end of its window if what runs goes on", |row| {
-        row.forecast.map_or(Amount::ZERO, |forecast| forecast.lands)
+        row.forecast.map(|forecast| forecast.lands)
     });
     let stages = Family::<CapStage, Gauge>::default();
     for row in &board.caps {

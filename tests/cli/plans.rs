@@ -8,18 +8,18 @@ use super::Site;
 use super::prices::complete;
 use super::support::Answer;
 
-fn today() -> Day {
+pub(super) fn today() -> Day {
     Day::of(vcycle_api::Clock::now(&vcycle_api::SystemClock::new()))
 }
 
 /// From ten days ago for 41 days, the last of which is the stop margin.
-fn budget(name: &str, amount: &str, rest: &str) -> String {
+pub(super) fn budget(name: &str, amount: &str, rest: &str) -> String {
     let (from, to) = (today().before(10), (0..31).try_fold(today(), |day, _| day.next()).unwrap());
     format!("[budget.{name}]\namount = \"{amount} GBP\"\nfrom = {from}\nto = {to}\n{rest}")
 }
 
 /// A site whose only machinetype works for LHCb, with a machine for 1.9 pence an hour at the least.
-fn site(caps: &str) -> Site {
+pub(super) fn site(caps: &str) -> Site {
     let site = complete();
     let config = std::fs::read_to_string(site.path("vcycle.toml")).unwrap();
     let last = "start_timeout = \"1h\"\n";
@@ -37,7 +37,7 @@ fn plan(site: &Site, args: &[&str]) -> Answer {
 }
 
 #[track_caller]
-fn good(answer: Answer) -> Answer {
+pub(super) fn good(answer: Answer) -> Answer {
     assert_eq!(answer.code, Some(0), "{answer:?}");
     answer
 }
@@ -99,6 +99,11 @@ fn another_plan_is_shown_beside_and_changes_nothing() {
         assert!(text.contains(words), "{words}: {text}");
     }
     assert!(!text.contains("dune"), "{text}");
+    let wider =
+        budget("iris", "600", LHCB) + "\n[cap.a-day]\nlimit = \"500 GBP\"\nwindow = \"day\"\n";
+    std::fs::write(site.path("next.toml"), wider).unwrap();
+    let all = good(plan(&site, &["--with", &next, "--json"])).json();
+    assert_eq!(all["budgets"][0]["with"]["narrower"], json!([]), "by its own caps");
     assert!(!site.path("shared/ledger").exists(), "it only reads");
 }
 

@@ -497,7 +497,11 @@ async fn money_is_shown_as_json_and_as_metrics() {
         running: pounds(10),
         left: pounds(15),
         stage: vcycle_money::book::Stage::Warned,
-        forecast: None,
+        forecast: Some(vcycle_money::plan::Forecast {
+            rate: vcycle_money::plan::Rate::hourly(pounds(2)),
+            lands: pounds(70),
+            exhausted: None,
+        }),
     };
     let board = Board { spending: Some(Arc::new(of_the_money(row))), ..board() };
     site.board.send_replace(Arc::new(board));
@@ -507,6 +511,7 @@ async fn money_is_shown_as_json_and_as_metrics() {
         (&"GBP".into(), &"warned".into())
     );
     assert_eq!(answer["caps"][0]["left"], "15.00");
+    assert_eq!(answer["caps"][0]["forecast"]["lands"], "70.00");
     assert_eq!(
         (&answer["waste"], &answer["communities"]["SKA"]["spent"]),
         (&"6.00".into(), &"40.00".into())
@@ -518,6 +523,7 @@ async fn money_is_shown_as_json_and_as_metrics() {
     for line in [
         "vcycle_cap_limit{cap=\"year\",currency=\"GBP\"} 100.0",
         "vcycle_cap_left{cap=\"year\",currency=\"GBP\"} 15.0",
+        "vcycle_cap_lands{cap=\"year\",currency=\"GBP\"} 70.0",
         "vcycle_cap_stage{cap=\"year\",stage=\"warned\"} 1",
         "vcycle_spending_rate{over=\"6h\",currency=\"GBP\"} 2.0",
         "vcycle_budget_amount{budget=\"year\",currency=\"GBP\"} 100.0",

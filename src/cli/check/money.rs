@@ -73,7 +73,7 @@ fn prices(spending: &SpendingSettings, now: Timestamp) -> Vec<Warning> {
     };
     let dead = is_dead.iter().map(|dead| said(dead, ": nothing is made of it where a cap is"));
     dead.chain(
-        soon.map(|lack| said(&lack, " in a week: then nothing is made of it where a cap is")),
+        soon.map(|lack| said(&lack, " a week from now: then nothing is made of it where a cap is")),
     )
     .collect()
 }
