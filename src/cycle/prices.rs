@@ -1,7 +1,7 @@
 //! What machines of a space cost, for the plan and for the books: those that are offered, and those that exist although
 //! nobody offers them any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::CycleContext;
@@ -66,7 +66,8 @@ pub(super) fn price_what_is_gone<'a>(
     let policies = space.policy.machinetypes.values();
     let longest = policies.map(|policy| policy.deadline(now)).max().unwrap_or(now);
     let until = longest + costs.overstay;
-    for id in existing.filter(|id| !costs.prices.contains_key(*id)) {
+    let existing: BTreeSet<&OfferingId> = existing.collect();
+    for id in existing.into_iter().filter(|id| !costs.prices.contains_key(*id)) {
         let with = |offering: &Offering| {
             let like = Offering { id: id.clone(), ..offering.clone() };
             match spending.price(config, &like, (now, until)) {
