@@ -4,6 +4,8 @@
 //! `SNAPSHOTS=overwrite cargo test --test cli` takes what is printed now as golden.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+#[path = "cli/bills.rs"]
+mod bills;
 #[path = "cli/doubts.rs"]
 mod doubts;
 #[path = "cli/plans.rs"]

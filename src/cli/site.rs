@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use vcycle_api::{Clock, SystemClock};
-use vcycle_money::Currency;
+use vcycle_money::{Currency, ExchangeRates};
 
 use super::error::CliError;
 use crate::config::{self, Config};
@@ -22,6 +22,8 @@ pub(crate) struct StateSource {
     pub(crate) clock: Arc<SystemClock>,
     /// That of the ledger; `None`: no configuration says it.
     pub(crate) currency: Option<Currency>,
+    /// Rates of exchange to it; `None`: no configuration says them.
+    pub(crate) rates: Option<Arc<ExchangeRates>>,
     /// That the configuration is not valid now.
     config_problem: Option<String>,
     /// Spaces that the configuration names; `None`: not known.
@@ -111,6 +113,7 @@ impl StateSource {
         let configured = Some(config.spaces.keys().cloned().collect());
         let mut source = Self::at(&config.site.state_dir, configured, patience)?;
         source.currency = config.spending.as_ref().map(|spending| spending.currency);
+        source.rates = config.spending.as_ref().map(|spending| Arc::clone(&spending.rates));
         Ok(source)
     }
 
@@ -122,7 +125,8 @@ impl StateSource {
         must_be_a_directory(dir)?;
         let clock = Arc::new(SystemClock::new());
         let store = Store::new(Arc::new(RealFs::new(dir)), clock.clone());
-        Ok(Self { store, clock, currency: None, config_problem: None, configured, patience })
+        let (currency, rates) = (None, None);
+        Ok(Self { store, clock, currency, rates, config_problem: None, configured, patience })
     }
 
     /// Fails when no manager has ever run here: what we leave in an empty folder below an

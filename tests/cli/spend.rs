@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use vcycle::model::{
     Generation, IntentToken, MachineName, MachinetypeName, ManagerName, Market, OfferingId,
     SpaceName, Timestamp,
@@ -26,7 +26,7 @@ fn past() -> Timestamp {
     days_ago(10).begin() + AN_HOUR * 12
 }
 
-fn days_ago(days: u16) -> Day {
+pub(super) fn days_ago(days: u16) -> Day {
     Day::of(now()).before(days)
 }
 
@@ -34,7 +34,7 @@ fn now() -> Timestamp {
     vcycle_api::Clock::now(&vcycle_api::SystemClock::new())
 }
 
-fn amount(text: &str) -> Amount {
+pub(super) fn amount(text: &str) -> Amount {
     text.parse().unwrap()
 }
 
@@ -112,7 +112,13 @@ fn ledger() -> Vec<(Author, Vec<Event>)> {
     };
     let running = reservation(3, "dune", now - AN_HOUR * 2, now + AN_HOUR * 8);
     vec![
-        (manager, vec![Event::CapsSet { caps, source: "caps.d/ska.toml of alice".to_owned() }]),
+        (
+            manager,
+            vec![
+                Event::CurrencySet { currency: Currency::GBP },
+                Event::CapsSet { caps, source: "caps.d/ska.toml of alice".to_owned() },
+            ],
+        ),
         events_of_the_owner(vec![
             Event::Reserved(reservation(1, "dune", begin, begin + AN_HOUR * 8)),
             Event::Reserved(reservation(2, "lsst", begin, begin + AN_HOUR * 2)),
@@ -126,7 +132,7 @@ fn ledger() -> Vec<(Author, Vec<Event>)> {
 }
 
 /// Writes entries as `docs/STATE-DIR.md` says where they lie. All of them are in the first block.
-fn site() -> Site {
+pub(super) fn site() -> Site {
     let site = Site::new();
     let log = site.path("shared/ledger/log");
     std::fs::create_dir_all(log.join("000000-a1")).unwrap();
@@ -148,20 +154,20 @@ fn site() -> Site {
     site
 }
 
-fn entry_path(site: &Site, number: u64) -> PathBuf {
+pub(super) fn entry_path(site: &Site, number: u64) -> PathBuf {
     let name = format!("{number:010}.json");
     let log = site.path("shared/ledger/log");
     if number == 1 { log.join(name) } else { log.join("000000-a1").join(name) }
 }
 
-fn ask(site: &Site, args: &[&str]) -> Answer {
+pub(super) fn ask(site: &Site, args: &[&str]) -> Answer {
     let mut all = vec!["spend"];
     all.extend(args);
     site.call(&all)
 }
 
 #[track_caller]
-fn good(answer: Answer) -> Answer {
+pub(super) fn good(answer: Answer) -> Answer {
     assert_eq!(answer.code, Some(0), "{answer:?}");
     answer
 }
@@ -244,116 +250,6 @@ fn a_cap_is_explained_by_its_reservations_and_by_what_the_next_machine_needs() {
     let unknown = ask(&site, &["explain", "the-grand"]);
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.stderr.contains("there are each-day, the-grant"), "{unknown:?}");
-}
-
-/// A bill of the day in the past, and of yesterday.
-fn bill(site: &Site) -> String {
-    let line = |day: Day, cost: &str, tags: &str| {
-        format!("{day}T12:00:00Z,AmazonEC2,i-1,USD,{cost},\"{tags}\"\n")
-    };
-    let ours =
-        "{\"\"user_vcycle_space\"\":\"\"ska.aws\"\",\"\"user_vcycle_machinetype\"\":\"\"dune\"\"}";
-    let lsst = ours.replace("dune", "lsst");
-    let text = [
-        "line_item_usage_start_date,line_item_product_code,line_item_resource_id,line_item_currency_code,\
-         line_item_unblended_cost,resource_tags\n"
-            .to_owned(),
-        line(days_ago(10), "8.75", ours),
-        line(days_ago(10), "1.25", &lsst),
-        line(days_ago(10), "100.0000000001", ""),
-        line(days_ago(1), "3", ours),
-    ]
-    .concat();
-    let path = site.path("export.csv");
-    std::fs::write(&path, text).unwrap();
-    path.display().to_string()
-}
-
-#[test]
-fn a_bill_is_compared_booked_once_and_exported() {
-    let site = site();
-    let bill = bill(&site);
-    let args = ["import", &bill, "--from", "aws", "--currency", "GBP", "--rate", "USD=0.8"];
-    let answer = good(ask(&site, &[&args[..], &["--json"]].concat())).json();
-    let past = &answer["days"][0];
-    assert_eq!((&past["billed"], &past["ledger"]), (&json!("8.00"), &json!("11.00")));
-    assert_eq!((&past["factor"], &past["others"]), (&json!("0.727"), &json!("80.00")));
-    assert_eq!(answer["corrections"].as_array().unwrap().len(), 1, "lsst is as billed: {answer}");
-    assert_eq!(answer["corrections"][0]["amount"], "-3.00");
-    assert!(answer["held_back"][0]["why"].as_str().unwrap().contains("may not be complete"));
-    assert_eq!(answer["booked"], Value::Null);
-
-    let book = [&args[..], &["--book"]].concat();
-    let unasked = ask(&site, &book);
-    assert_eq!(unasked.code, Some(2), "nothing is booked without agreement: {unasked:?}");
-    assert!(unasked.stderr.contains("3.00 less"), "{unasked:?}");
-    let booked = good(ask(&site, &[&book[..], &["--yes"]].concat()));
-    assert!(booked.stdout.contains("booked 1 corrections: -3.00 GBP"), "{booked:?}");
-    let again = good(ask(&site, &[&book[..], &["--yes", "--json"]].concat())).json();
-    assert_eq!((&again["corrections"], &again["booked"]), (&json!([]), &Value::Null));
-
-    let (from, to) = (days_ago(12).to_string(), days_ago(8).to_string());
-    let csv = good(ask(&site, &["export", "--from", &from, "--to", &to])).stdout;
-    let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!(
-        lines[0],
-        "hour,provider,space,machinetype,community,market,purpose,amount,currency"
-    );
-    assert!(
-        lines[1..].iter().any(|line| line.contains("dune,\"SKA, low\",on-demand,corrected,-3.00")),
-        "{csv}"
-    );
-    let all =
-        good(ask(&site, &["export", "--format", "json", "--from", &from, "--to", &to])).json();
-    let sum: Amount = all["lines"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|line| line["amount"].as_str().unwrap().parse::<Amount>().unwrap())
-        .sum();
-    assert_eq!(sum, amount("8"), "as on the bill");
-}
-
-#[test]
-fn a_bill_that_is_cut_off_is_shown_as_far_as_it_goes_and_never_booked() {
-    let site = site();
-    let bill = bill(&site);
-    let text = std::fs::read_to_string(&bill).unwrap();
-    std::fs::write(&bill, &text[..text.len() - 20]).unwrap();
-    let args = [
-        "import",
-        &bill,
-        "--from",
-        "aws",
-        "--currency",
-        "GBP",
-        "--rate",
-        "USD=0.8",
-        "--book",
-        "--yes",
-    ];
-    let answer = ask(&site, &args);
-    assert_eq!(answer.code, Some(1), "{answer:?}");
-    assert!(answer.stdout.contains("0.727"), "{answer:?}");
-    assert!(
-        answer.stderr.contains("export.csv, line 5, column") && answer.stderr.contains("cut off"),
-        "{answer:?}"
-    );
-    assert!(!entry_path(&site, 4).exists(), "nothing was booked");
-}
-
-#[test]
-fn what_is_missing_is_said_with_what_to_type() {
-    let site = site();
-    let bill = bill(&site);
-    let no_rate = ask(&site, &["import", &bill, "--from", "aws", "--currency", "GBP"]);
-    assert_eq!(no_rate.code, Some(2), "{no_rate:?}");
-    assert!(no_rate.stderr.contains("--rate USD="), "{no_rate:?}");
-    let no_currency = ask(&site, &["import", &bill, "--from", "aws"]);
-    assert_eq!(no_currency.code, Some(2), "{no_currency:?}");
-    assert!(no_currency.stderr.contains("--currency"), "{no_currency:?}");
-    let wrong_rate = ask(&site, &["import", &bill, "--from", "aws", "--rate", "USD=0"]);
-    assert!(wrong_rate.stderr.contains("USD=0.79"), "{wrong_rate:?}");
 }
 
 #[test]

@@ -3,15 +3,18 @@
 //!
 //! `line_item_usage_start_date`, `lineItem/UsageStartDate` and `LineItem_UsageStartDate` are the same column. Tags stand
 //! in the map `resource_tags` (`{"user_vcycle_space":"x"}`), or in a column each (`resource_tags_user_vcycle_space`,
-//! `resourceTags/user:vcycle_space`); only tags that were made cost allocation tags are there at all.
+//! `resourceTags/user:vcycle_space`); only tags that were made cost allocation tags are there at all. What a line costs is
+//! in `aws_cost`.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
+use super::aws_cost::CostColumns;
+use super::cover::is_too_long;
 use super::csv::{Csv, Field};
 use super::day::moment;
-use super::{BillDamage, BillLine, Day, Kind, What, Whose, said};
-use crate::ProviderName;
+use super::{BillDamage, BillLine, Exact, Kind, What, Whose, said};
+use crate::{ProviderName, Span};
 
 /// Reads an export.
 #[derive(Debug)]
@@ -24,18 +27,18 @@ pub struct Aws<R> {
 #[derive(Debug)]
 enum State {
     Title,
-    Lines(Columns),
+    Lines(Box<Columns>),
     Over,
 }
 
 /// Where the columns stand that are of use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Columns {
     all: usize,
     start: usize,
-    cost: usize,
+    end: usize,
+    cost: CostColumns,
     currency: usize,
-    sort: Option<usize>,
     product: Option<usize>,
     usage: Option<usize>,
     resource: Option<usize>,
@@ -54,7 +57,7 @@ impl<R: BufRead> Aws<R> {
     fn read(&mut self) -> Result<Option<BillLine>, BillDamage> {
         if matches!(self.state, State::Title) {
             let titles = self.csv.next()?.ok_or_else(|| self.csv.damage("the file is empty"))?;
-            self.state = State::Lines(Columns::find(&titles)?);
+            self.state = State::Lines(Box::new(Columns::find(&titles)?));
         }
         let State::Lines(columns) = &self.state else { return Ok(None) };
         let record = self.csv.next()?;
@@ -78,12 +81,18 @@ impl Columns {
     fn find(titles: &[Field]) -> Result<Self, BillDamage> {
         let names: Vec<String> = titles.iter().map(|title| normal(&title.text)).collect();
         let find = |name: &str| names.iter().position(|known| known == name);
-        let must = |name: &str| {
+        let start = find("line_item_usage_start_date").ok_or_else(|| {
+            titles[0].damage(
+                "there is no column line_item_usage_start_date: this is no Cost and Usage Report of AWS as CSV (of FOCUS \
+                 exports nothing can be read)"
+                    .to_owned(),
+            )
+        })?;
+        // Who makes an export chooses its columns.
+        let must = |name: &str, why: &str| {
             find(name).ok_or_else(|| {
-                titles[0].damage(format!(
-                    "there is no column {name}: this is no Cost and Usage Report of AWS as CSV (of FOCUS exports nothing \
-                     can be read)"
-                ))
+                let what = format!("there is no column {name}: choose it in the export ({why})");
+                titles[0].damage(what)
             })
         };
         let is_tag = |(place, name): (usize, &String)| {
@@ -92,10 +101,10 @@ impl Columns {
         };
         Ok(Self {
             all: titles.len(),
-            start: must("line_item_usage_start_date")?,
-            cost: must("line_item_unblended_cost")?,
-            currency: must("line_item_currency_code")?,
-            sort: find("line_item_line_item_type"),
+            start,
+            end: must("line_item_usage_end_date", "it tells days from months")?,
+            cost: CostColumns::find(must, find)?,
+            currency: must("line_item_currency_code", "amounts are of a currency")?,
             product: find("line_item_product_code"),
             usage: find("line_item_usage_type"),
             resource: find("line_item_resource_id"),
@@ -110,31 +119,46 @@ impl Columns {
             let what = format!("{} columns where the title has {}", fields.len(), self.all);
             return Err(fields[0].damage(what));
         }
+        let whose = Whose::by_tags(&self.tags(fields)?);
+        let (kind, cost) = self.cost.of(fields, &whose)?;
+        let during = self.during(fields)?;
+        let is_ours = kind == Kind::Charge && whose != Whose::Others;
+        if is_ours && cost != Exact::ZERO && is_too_long(during) {
+            let what = format!(
+                "the line of a machine of ours is for {} to {}: have the export made with the granularity of hours or days \
+                 (HOURLY, DAILY), so that days can be compared",
+                during.from, during.to
+            );
+            return Err(fields[self.end].damage(what));
+        }
         let text = |column: Option<usize>| column.and_then(|column| said(&fields[column].text));
-        let start = &fields[self.start];
-        let at = moment(&start.text)
-            .ok_or_else(|| start.damage(format!("{:?} is no time", start.text)))?;
-        let cost = &fields[self.cost];
         let currency = &fields[self.currency];
         let services = [text(self.product), text(self.usage)];
         let service: Vec<String> = services.into_iter().flatten().collect();
         Ok(BillLine {
             provider: provider.clone(),
-            day: Day::of(at),
-            cost: cost.text.trim().parse().map_err(|error| cost.damage(format!("{error}")))?,
+            during,
+            cost,
             currency: currency
                 .text
                 .trim()
                 .parse()
                 .map_err(|_| currency.damage(format!("{:?} is no currency", currency.text)))?,
-            kind: kind(text(self.sort).as_deref()),
-            whose: Whose::by_tags(&self.tags(fields)?),
+            kind,
+            whose,
             what: What {
                 service: if service.is_empty() { "AWS".to_owned() } else { service.join(" ") },
                 resource: text(self.resource),
                 place: text(self.region),
             },
         })
+    }
+
+    fn during(&self, fields: &[Field]) -> Result<Span, BillDamage> {
+        let time = |field: &Field| {
+            moment(&field.text).ok_or_else(|| field.damage(format!("{:?} is no time", field.text)))
+        };
+        Ok(Span { from: time(&fields[self.start])?, to: time(&fields[self.end])? })
     }
 
     fn tags(&self, fields: &[Field]) -> Result<BTreeMap<String, String>, BillDamage> {
@@ -153,15 +177,6 @@ impl Columns {
             tags.extend(said(&fields[*column].text).map(|value| (key.clone(), value)));
         }
         Ok(tags)
-    }
-}
-
-/// Vouchers come as lines of their own; taxes too. Discounts and refunds are charges of less than nothing.
-fn kind(sort: Option<&str>) -> Kind {
-    match sort {
-        Some("Credit") => Kind::Credit,
-        Some("Tax") => Kind::Tax,
-        _ => Kind::Charge,
     }
 }
 
@@ -188,96 +203,4 @@ fn normal(title: &str) -> String {
         after_small = letter.is_ascii_lowercase() || letter.is_ascii_digit();
     }
     name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::Ours;
-    use super::*;
-
-    const TODAY: &str = "\
-identity_line_item_id,line_item_usage_start_date,line_item_line_item_type,line_item_product_code,line_item_usage_type,\
-line_item_resource_id,line_item_currency_code,line_item_unblended_cost,product_region_code,resource_tags\n\
-a,2026-11-20T13:00:00.000Z,Usage,AmazonEC2,EUW2-SpotUsage:m5.xlarge,i-01,USD,0.0823000000,eu-west-2,\
-\"{\"\"user_vcycle_space\"\":\"\"ska.aws\"\",\"\"user_vcycle_machinetype\"\":\"\"dune\"\",\"\"user_vcycle_machine\"\":\"\"vcycle-dune-abcdefghij\"\",\"\"aws_created_by\"\":\"\"Root\"\"}\"\n\
-b,2026-11-20T14:00:00.000Z,Usage,AmazonS3,TimedStorage-ByteHrs,arn:aws:s3:::bucket,USD,2.5E-7,eu-west-2,{}\n\
-c,2026-11-01T00:00:00.000Z,Tax,AmazonEC2,,,USD,12.34,,\n\
-d,2026-11-20T00:00:00.000Z,Credit,AmazonEC2,,,USD,-100,,\n";
-
-    fn read(text: &str) -> Vec<Result<BillLine, BillDamage>> {
-        Aws::new(text.as_bytes(), ProviderName::parse("aws").unwrap()).collect()
-    }
-
-    #[test]
-    fn an_export_of_today_is_read() {
-        let lines: Vec<BillLine> = read(TODAY).into_iter().map(Result::unwrap).collect();
-        let machine = &lines[0];
-        assert_eq!(
-            (machine.day.to_string(), machine.cost.to_string()),
-            ("2026-11-20".into(), "0.0823".into())
-        );
-        assert_eq!(
-            machine.what,
-            What {
-                service: "AmazonEC2 EUW2-SpotUsage:m5.xlarge".into(),
-                resource: Some("i-01".into()),
-                place: Some("eu-west-2".into()),
-            }
-        );
-        let Whose::Ours(Ours { space, machinetype, machine, deployment }) = &machine.whose else {
-            panic!("ours")
-        };
-        assert_eq!(space.as_str(), "ska.aws");
-        assert_eq!(machinetype.as_ref().unwrap().as_str(), "dune");
-        assert_eq!(
-            (machine.as_ref().unwrap().as_str(), deployment.as_ref()),
-            ("vcycle-dune-abcdefghij", None)
-        );
-        assert_eq!(
-            (&lines[1].whose, lines[1].cost.to_string()),
-            (&Whose::Others, "0.00000025".into())
-        );
-        let kinds: Vec<Kind> = lines.iter().map(|line| line.kind).collect();
-        assert_eq!(kinds, [Kind::Charge, Kind::Charge, Kind::Tax, Kind::Credit]);
-    }
-
-    #[test]
-    fn an_export_of_the_older_report_is_read() {
-        let lines = read(
-            "\u{feff}lineItem/UsageStartDate,lineItem/UnblendedCost,lineItem/CurrencyCode,resourceTags/user:vcycle_space,product/region\r\n\
-             2026-11-20T13:00:00Z,0.5,USD,ska.aws,eu-west-2\r\n",
-        );
-        let line = lines[0].as_ref().unwrap();
-        assert!(matches!(&line.whose, Whose::Ours(ours) if ours.space.as_str() == "ska.aws"));
-        assert_eq!(line.what.place.as_deref(), Some("eu-west-2"));
-        assert_eq!(lines.len(), 1);
-    }
-
-    #[test]
-    fn a_field_that_makes_no_sense_is_told_with_its_place() {
-        let text = TODAY.replace("2.5E-7", "cheap");
-        let read = read(&text);
-        assert_eq!(read.len(), 2, "nothing after the damage, and nothing before it is lost");
-        let damage = read[1].as_ref().unwrap_err();
-        let line = text.lines().nth(2).unwrap();
-        assert_eq!((damage.line, damage.column), (3, line.find("cheap").unwrap() as u64 + 1));
-        assert_eq!(damage.what, "\"cheap\" is no amount of money");
-    }
-
-    #[test]
-    fn another_file_is_told_apart() {
-        let damage = |text: &str| {
-            let last = read(text).pop().expect("a line or a damage");
-            last.unwrap_err().to_string()
-        };
-        assert!(
-            damage("BilledCost,ServiceName\n1,x\n")
-                .contains("line 1, column 1: there is no column")
-        );
-        assert!(damage("").contains("empty"));
-        assert!(
-            damage(&TODAY.replace(",eu-west-2,{}", ""))
-                .contains("8 columns where the title has 10")
-        );
-    }
 }

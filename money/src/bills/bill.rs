@@ -4,39 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vcycle_api::{DeploymentId, MachinetypeName, SpaceName};
 
-use super::{BillLine, Day, Exact, Kind, Ours, What, Whose};
-use crate::{Amount, Currency, ProviderName};
-
-/// The currency of the ledger, and what a unit of others is in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exchange {
-    /// The currency of the ledger.
-    pub currency: Currency,
-    /// For other currencies, the price of a unit.
-    pub rates: BTreeMap<Currency, Amount>,
-}
-
-/// A bill is in a currency that has no rate, or its sum is absurd.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the bill has amounts in {from}, and the ledger is in {to}: what is a unit of {from} in {to}?"
-)]
-pub struct NoRate {
-    /// That of the bill.
-    pub from: Currency,
-    /// That of the ledger.
-    pub to: Currency,
-}
-
-impl Exchange {
-    fn convert(&self, cost: Exact, from: Currency) -> Result<Exact, NoRate> {
-        if from == self.currency {
-            return Ok(cost);
-        }
-        let converted = self.rates.get(&from).and_then(|rate| cost.converted(*rate));
-        converted.ok_or(NoRate { from, to: self.currency })
-    }
-}
+use super::cover::{Cover, is_too_long, parts};
+use super::{BillLine, Day, Exact, Exchange, Kind, NoRate, Ours, What, Whose};
+use crate::{ProviderName, Span};
 
 /// The sums of a bill, in the currency of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +14,7 @@ pub struct Bill {
     exchange: Exchange,
     deployment: Option<DeploymentId>,
     pub(super) providers: BTreeSet<ProviderName>,
-    pub(super) days: Option<(Day, Day)>,
+    pub(super) cover: Cover,
     pub(super) ours: BTreeMap<(Day, SpaceName), BTreeMap<Option<MachinetypeName>, Exact>>,
     pub(super) others: BTreeMap<Day, Exact>,
     pub(super) resources: BTreeMap<What, Exact>,
@@ -60,7 +30,7 @@ impl Bill {
             exchange,
             deployment,
             providers: BTreeSet::new(),
-            days: None,
+            cover: Cover::default(),
             ours: BTreeMap::new(),
             others: BTreeMap::new(),
             resources: BTreeMap::new(),
@@ -75,7 +45,7 @@ impl Bill {
     /// # Errors
     /// [`NoRate`]: its currency is not known.
     pub fn add(&mut self, line: BillLine) -> Result<(), NoRate> {
-        let cost = self.exchange.convert(line.cost, line.currency)?;
+        let cost = self.exchange.convert(line.cost, line.currency, line.during.from)?;
         self.lines += 1;
         match line.kind {
             Kind::Credit => self.credits += cost,
@@ -86,20 +56,41 @@ impl Bill {
     }
 
     fn charge(&mut self, line: BillLine, cost: Exact) {
-        let BillLine { provider, day, whose, what, .. } = line;
+        let BillLine { provider, during, whose, what, .. } = line;
         self.providers.insert(provider);
-        let (first, last) = self.days.unwrap_or((day, day));
-        self.days = Some((first.min(day), last.max(day)));
+        let by_day = self.divided(during, cost);
         match whose {
             Whose::Ours(ours) if self.is_of_this_deployment(&ours) => {
-                let machinetypes = self.ours.entry((day, ours.space)).or_default();
-                *machinetypes.entry(ours.machinetype).or_default() += cost;
+                for (day, cost) in by_day {
+                    let machinetypes = self.ours.entry((day, ours.space.clone())).or_default();
+                    *machinetypes.entry(ours.machinetype.clone()).or_default() += cost;
+                }
             }
             Whose::Ours(_) | Whose::Others => {
-                *self.others.entry(day).or_default() += cost;
+                for (day, cost) in by_day {
+                    *self.others.entry(day).or_default() += cost;
+                }
                 *self.resources.entry(what).or_default() += cost;
             }
         }
+    }
+
+    /// A cost divided by the days on which it came about. What is for longer than a day (a fee for a month) shows nothing of
+    /// what time the bill has, and counts for its first day.
+    fn divided(&mut self, during: Span, cost: Exact) -> Vec<(Day, Exact)> {
+        if is_too_long(during) {
+            return vec![(Day::of(during.from), cost)];
+        }
+        self.cover.add(during);
+        let mut parts = parts(during);
+        let whole: u64 = parts.iter().map(|(_, length)| length).sum();
+        // The last one has what is left, so that the sum is exact.
+        let (last, _) = parts.pop().expect("there is a part of everything");
+        let part = |(day, length): (Day, u64)| (day, cost.share(length, whole));
+        let mut by_day: Vec<(Day, Exact)> = parts.into_iter().map(part).collect();
+        let given: Exact = by_day.iter().map(|(_, cost)| *cost).sum();
+        by_day.push((last, cost - given));
+        by_day
     }
 
     fn is_of_this_deployment(&self, ours: &Ours) -> bool {
@@ -116,7 +107,12 @@ impl Bill {
 
     /// Its first and its last day; `None`: it charges nothing.
     pub fn days(&self) -> Option<(Day, Day)> {
-        self.days
+        self.cover.days()
+    }
+
+    /// Whether it has any line, were it of nothing, for a machine of this deployment.
+    pub fn names_ours(&self) -> bool {
+        !self.ours.is_empty()
     }
 
     /// Who sends it.

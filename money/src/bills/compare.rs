@@ -1,7 +1,7 @@
 //! What bills say more or less than the ledger, by day and space, and the corrections that follow.
 //!
-//! A correction must not make room under a cap that is not there. So what a bill says less is booked only where the bill
-//! knows of the space on that day at all, and only of days that are old enough for their bills to be complete.
+//! A correction must not make room under a cap that is not there. So what a bill says is booked only where the bill knows
+//! of the space on that day at all, of days that are old enough for their bills to be complete, and that the bill has whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,8 +29,19 @@ pub struct LedgerLine {
 pub struct Terms<'a> {
     /// The days before this one are complete on bills.
     pub complete_before: Day,
+    /// Whether days that the bill may have in part count as whole.
+    pub whole: WholeDays,
     /// The accounts that the ledger knows, for what it has nothing of on a day.
     pub accounts: &'a [Account],
+}
+
+/// How it is known that a bill has a day whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WholeDays {
+    /// Its lines show it: it goes on before and after.
+    Shown,
+    /// A person says so, of all days.
+    Said,
 }
 
 /// What the ledger has, by day and space, of the accounts that can be on the bill.
@@ -77,7 +88,7 @@ impl Bill {
 
     fn is_about(&self, line: &LedgerLine) -> bool {
         self.providers.contains(&line.account.provider)
-            && self.days.is_some_and(|(first, last)| (first..=last).contains(&line.day))
+            && self.days().is_some_and(|(first, last)| (first..=last).contains(&line.day))
     }
 
     fn by_day(&self, known: &Ledger<'_>, terms: &Terms<'_>) -> Vec<DayCompared> {
@@ -100,7 +111,7 @@ impl Bill {
                     ledger: ledger.amount(),
                     others: others.amount(),
                 },
-                finality: finality(day, terms),
+                finality: self.finality(day, terms),
             };
         exact.into_iter().map(compared).collect()
     }
@@ -133,9 +144,9 @@ impl Bill {
         let Some(billed) = self.ours.get(place) else {
             return hold(-of_ledger, Why::NotOnBill);
         };
-        if finality(*day, terms) == Finality::Estimated {
+        if let Some(why) = self.why_not(place, known, terms) {
             let billed: Exact = billed.values().copied().sum();
-            return hold(billed.amount() - of_ledger, Why::Estimated);
+            return hold(billed.amount() - of_ledger, why);
         }
         for (machinetype, billed) in by_machinetype(billed, accounts) {
             let is_of_it = |account: &Account| {
@@ -157,6 +168,42 @@ impl Bill {
                     }))
                 }
             }
+        }
+    }
+
+    /// Why nothing is booked of a space on a day, whatever the difference.
+    fn why_not(
+        &self,
+        place: &(Day, SpaceName),
+        known: &Ledger<'_>,
+        terms: &Terms<'_>,
+    ) -> Option<Why> {
+        match self.finality(place.0, terms) {
+            Finality::Estimated => Some(Why::Estimated),
+            Finality::Partial => Some(Why::Partial),
+            Finality::Complete if terms.whole == WholeDays::Said => None,
+            Finality::Complete => self.is_beside_a_gap(place, known).then_some(Why::SpacePartial),
+        }
+    }
+
+    /// Whether on the day before or after the ledger has something for the space and the bill does not name it.
+    fn is_beside_a_gap(&self, (day, space): &(Day, SpaceName), known: &Ledger<'_>) -> bool {
+        let is_gap = |day: Day| {
+            let place = (day, space.clone());
+            let of_ledger = known.get(&place).map_or(&[][..], Vec::as_slice);
+            of_ledger.iter().any(|(_, amount)| !amount.is_nothing())
+                && !self.ours.contains_key(&place)
+        };
+        [Some(day.before(1)), day.next()].into_iter().flatten().any(is_gap)
+    }
+
+    fn finality(&self, day: Day, terms: &Terms<'_>) -> Finality {
+        if day >= terms.complete_before {
+            return Finality::Estimated;
+        }
+        match terms.whole {
+            WholeDays::Shown if !self.cover.has_whole(day) => Finality::Partial,
+            WholeDays::Shown | WholeDays::Said => Finality::Complete,
         }
     }
 
@@ -203,8 +250,4 @@ fn by_machinetype(
         all.entry(Some(account.machinetype.clone())).or_default();
     }
     all
-}
-
-fn finality(day: Day, terms: &Terms<'_>) -> Finality {
-    if day < terms.complete_before { Finality::Complete } else { Finality::Estimated }
 }

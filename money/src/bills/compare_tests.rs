@@ -16,7 +16,7 @@ pub(super) fn account(space: &str, machinetype: &str) -> Account {
     }
 }
 
-fn day(number: u8) -> Day {
+pub(super) fn day(number: u8) -> Day {
     format!("2026-11-{number:02}").parse().unwrap()
 }
 
@@ -24,7 +24,7 @@ fn amount(text: &str) -> Amount {
     text.parse().unwrap()
 }
 
-fn has(on: u8, space: &str, machinetype: &str, text: &str) -> LedgerLine {
+pub(super) fn has(on: u8, space: &str, machinetype: &str, text: &str) -> LedgerLine {
     LedgerLine { day: day(on), account: account(space, machinetype), amount: amount(text) }
 }
 
@@ -38,7 +38,7 @@ fn line(on: u8, space: &str, machinetype: &str, cost: &str) -> BillLine {
     };
     BillLine {
         provider: ProviderName::parse("aws").unwrap(),
-        day: day(on),
+        during: Span { from: day(on).begin(), to: day(on + 1).begin() },
         cost: cost.parse().unwrap(),
         currency: Currency::GBP,
         kind: Kind::Charge,
@@ -48,19 +48,27 @@ fn line(on: u8, space: &str, machinetype: &str, cost: &str) -> BillLine {
 }
 
 fn pounds() -> Exchange {
-    Exchange { currency: Currency::GBP, rates: [(Currency::USD, amount("0.8"))].into() }
+    Exchange {
+        currency: Currency::GBP,
+        rates: [(Currency::USD, amount("0.8"))].into(),
+        dated: None,
+    }
 }
 
-fn bill(lines: impl IntoIterator<Item = BillLine>) -> Bill {
+pub(super) fn bill(lines: impl IntoIterator<Item = BillLine>) -> Bill {
     let mut bill = Bill::new(pounds(), None);
     lines.into_iter().for_each(|line| bill.add(line).unwrap());
     bill
 }
 
-/// Days before the 20th are complete.
+fn whole(accounts: &[Account]) -> Terms<'_> {
+    Terms { complete_before: day(20), whole: WholeDays::Said, accounts }
+}
+
+/// Days before the 20th are complete, and all are whole.
 fn compare(bill: &Bill, ledger: &[LedgerLine]) -> Comparison {
     let accounts: Vec<Account> = ledger.iter().map(|line| line.account.clone()).collect();
-    bill.compare(ledger, &Terms { complete_before: day(20), accounts: &accounts })
+    bill.compare(ledger, &whole(&accounts))
 }
 
 fn corrections(comparison: &Comparison) -> Vec<(String, String, String)> {
@@ -212,7 +220,7 @@ proptest! {
             ledger.iter().cloned().chain(first.corrections.iter().map(booked)).collect();
         // What is known of accounts stays the same: else what is held back for want of one could be booked now.
         let accounts: Vec<Account> = ledger.iter().map(|line| line.account.clone()).collect();
-        let terms = Terms { complete_before: day(20), accounts: &accounts };
+        let terms = whole(&accounts);
         let second = bill.compare(&corrected, &terms);
         prop_assert_eq!(&second.corrections, &[]);
         prop_assert_eq!(&second.held_back, &first.held_back);

@@ -71,8 +71,10 @@ pub struct DayCompared {
 /// Whether a bill may still change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finality {
-    /// It is old enough.
+    /// It is old enough, and the bill has it whole.
     Complete,
+    /// It is old enough, and the bill may have it only in part: nothing of it is booked.
+    Partial,
     /// More may come: nothing of it is booked.
     Estimated,
 }
@@ -118,6 +120,10 @@ pub struct HeldBack {
 pub enum Why {
     /// The bill of the day may not be complete.
     Estimated,
+    /// The bill may have the day only in part: nothing stands on one side of it.
+    Partial,
+    /// The bill has the space beside a day on which it does not name it, and the ledger has it there as well.
+    SpacePartial,
     /// The bill has nothing at all for the space on the day, while the ledger has: late, or without tags.
     NotOnBill,
     /// The ledger knows no account of the space, and the bill does not tell the machinetype.
@@ -129,6 +135,14 @@ impl Why {
     pub fn text(self) -> &'static str {
         match self {
             Self::Estimated => "the bill of the day may not be complete",
+            Self::Partial => {
+                "the bill begins or ends with this day, and may have it only in part: give it together with those of the days \
+                 beside it, or say --whole-days if it is whole"
+            }
+            Self::SpacePartial => {
+                "the bill does not name the space on the day before or after, where the ledger has something: its tags may \
+                 begin or end within the day; say --whole-days if it is whole"
+            }
             Self::NotOnBill => {
                 "the bill has nothing for the space on this day: late, or without tags"
             }

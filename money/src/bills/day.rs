@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil;
-use jiff::tz::TimeZone;
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 use vcycle_api::Timestamp;
 
@@ -73,6 +74,12 @@ pub(super) fn moment(text: &str) -> Option<Timestamp> {
     let text = text.strip_suffix(" UTC").unwrap_or(text);
     let at = text.parse::<civil::DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?;
     Some(Timestamp::from_millis(at.timestamp().as_millisecond()))
+}
+
+/// The offset from UTC with which a moment is written; none is that of UTC.
+pub(super) fn offset(text: &str) -> Offset {
+    let pieces = Pieces::parse(text.trim()).ok();
+    pieces.and_then(|pieces| pieces.to_numeric_offset()).unwrap_or(Offset::UTC)
 }
 
 #[cfg(test)]

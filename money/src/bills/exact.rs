@@ -37,6 +37,13 @@ impl Exact {
         Amount::fit(rounded(self.0, IN_A_NANO))
     }
 
+    /// Its part, such as the hours of a day in all hours; all of it, where the whole is nothing.
+    pub(super) fn share(self, part: u64, whole: u64) -> Self {
+        // What is on bills can be multiplied with the milliseconds of a day.
+        let product = self.0.checked_mul(i128::from(part));
+        product.and_then(|product| product.checked_div(whole.into())).map_or(self, Self)
+    }
+
     /// In another currency, a unit of which is so many of this; `None`: more than is on any bill.
     pub fn converted(self, rate: Amount) -> Option<Self> {
         let product = self.0.checked_mul(i128::from(rate.nanos()))?;

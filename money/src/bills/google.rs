@@ -1,8 +1,10 @@
 //! The export of Google Cloud Billing to BigQuery (standard and detailed usage cost), exported as JSON, one object a line
 //! (<https://cloud.google.com/billing/docs/how-to/export-data-bigquery-tables/standard-usage>).
 //!
-//! `cost` is before credits. A discount (of sustained or committed use, of a contract, the free tier) makes the use
-//! cheaper and is taken off; a promotion is a voucher that pays for it, and a line of its own.
+//! `cost` is before credits. A discount (of sustained use, of a contract, the free tier) makes the use cheaper and is taken
+//! off. All else pays for it with money that was or will be spent elsewhere, and is a line of its own: a promotion, and the
+//! discount for a commitment, whose fee is on the bill as well. Commitments of the newer model need no such credit: what
+//! they pay for is cheaper in `cost` itself, and `FEE_UTILIZATION_OFFSET` is taken off their fee.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,11 +14,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use vcycle_api::labels;
 
+use super::cover::is_too_long;
 use super::day::moment;
-use super::{
-    BillDamage, BillLine, Day, Exact, Kind, LONGEST_LINE, What, Whose, is_no_text, json, said,
-};
-use crate::{Currency, ProviderName};
+use super::{BillDamage, BillLine, Exact, Kind, LONGEST_LINE, What, Whose, is_no_text, json, said};
+use crate::{Currency, ProviderName, Span};
 
 /// Reads an export.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ enum State {
 struct Row<'a> {
     #[serde(borrow)]
     usage_start_time: Cow<'a, str>,
+    #[serde(borrow)]
+    usage_end_time: Cow<'a, str>,
     #[serde(borrow)]
     cost: &'a RawValue,
     currency: Currency,
@@ -173,22 +176,33 @@ impl<R: BufRead> Google<R> {
         let damage =
             |part: &str, what: String| BillDamage { line: self.line, column: place(part), what };
         let exact = |raw: &RawValue| json::exact(raw).map_err(|what| damage(raw.get(), what));
-        let at = moment(&row.usage_start_time).ok_or_else(|| {
-            let text = json::beginning(&row.usage_start_time);
-            damage(&row.usage_start_time, format!("{text:?} is no time"))
-        })?;
+        let time = |text: &str| {
+            let wrong = || damage(text, format!("{:?} is no time", json::beginning(text)));
+            moment(text).ok_or_else(wrong)
+        };
+        let during = Span { from: time(&row.usage_start_time)?, to: time(&row.usage_end_time)? };
         let (mut cost, mut voucher) = (exact(row.cost)?, Exact::ZERO);
         for credit in row.credits.iter().flatten() {
-            let sum = if is_voucher(credit.sort.as_deref()) { &mut voucher } else { &mut cost };
+            let sum = if is_cheaper(credit.sort.as_deref()) { &mut cost } else { &mut voucher };
             *sum += exact(credit.amount)?;
+        }
+        let kind = if row.cost_type.as_deref() == Some("tax") { Kind::Tax } else { Kind::Charge };
+        let whose = Whose::by_tags(&row.tags());
+        if kind == Kind::Charge && whose != Whose::Others && is_too_long(during) {
+            let (from, to) = (during.from, during.to);
+            let what = format!(
+                "the line of a machine of ours is for {from} to {to}: export the lines as they are, not sums of them, so \
+                 that days can be compared"
+            );
+            return Err(damage(&row.usage_end_time, what));
         }
         let charge = BillLine {
             provider: self.provider.clone(),
-            day: Day::of(at),
+            during,
             cost,
             currency: row.currency,
-            kind: if row.cost_type.as_deref() == Some("tax") { Kind::Tax } else { Kind::Charge },
-            whose: Whose::by_tags(&row.tags()),
+            kind,
+            whose,
             what: row.what(),
         };
         let voucher = (voucher != Exact::ZERO).then(|| BillLine {
@@ -215,8 +229,18 @@ impl<R: BufRead> Iterator for Google<R> {
     }
 }
 
-fn is_voucher(sort: Option<&str>) -> bool {
-    sort == Some("PROMOTION")
+/// Whether a credit makes the use cheaper. Of what is not known, nobody can say so.
+fn is_cheaper(sort: Option<&str>) -> bool {
+    matches!(
+        sort,
+        Some(
+            "SUSTAINED_USAGE_DISCOUNT"
+                | "DISCOUNT"
+                | "SPENDING_BASED_DISCOUNT"
+                | "FREE_TIER"
+                | "FEE_UTILIZATION_OFFSET"
+        )
+    )
 }
 
 impl Row<'_> {
@@ -255,9 +279,9 @@ mod tests {
     use super::*;
 
     const EXPORT: &str = r#"{"billing_account_id":"0-1","service":{"id":"6F81","description":"Compute Engine"},"sku":{"id":"x","description":"Spot Preemptible E2 Instance Core running in London"},"usage_start_time":"2026-11-20 13:00:00 UTC","usage_end_time":"2026-11-20 14:00:00 UTC","project":{"id":"ska-vms","labels":[]},"labels":[{"key":"vcycle_space","value":"ska_dgcp"},{"key":"vcycle_machinetype","value":"dune"}],"system_labels":[],"location":{"location":"europe-west2","region":"europe-west2","zone":"europe-west2-a"},"cost":0.054741999999999997,"currency":"GBP","credits":[{"name":"SUD","amount":-1.0E-3,"type":"SUSTAINED_USAGE_DISCOUNT"},{"name":"research","amount":-0.05,"type":"PROMOTION"}],"cost_type":"regular"}
-{"service":{"description":"Cloud Storage"},"usage_start_time":"2026-11-21T00:00:00Z","labels":[],"cost":2e-06,"currency":"GBP"}
+{"service":{"description":"Cloud Storage"},"usage_start_time":"2026-11-21T00:00:00Z","usage_end_time":"2026-11-21T01:00:00Z","labels":[],"cost":2e-06,"currency":"GBP"}
 
-{"service":{"description":"Invoice"},"usage_start_time":"2026-11-30 00:00:00 UTC","cost":"12.5","currency":"GBP","cost_type":"tax"}
+{"service":{"description":"Invoice"},"usage_start_time":"2026-11-30 00:00:00 UTC","usage_end_time":"2026-11-30 00:00:00 UTC","cost":"12.5","currency":"GBP","cost_type":"tax"}
 "#;
 
     fn read(text: &str) -> Vec<Result<BillLine, BillDamage>> {
@@ -275,9 +299,45 @@ mod tests {
         assert_eq!((space.as_str(), machinetype.as_ref().unwrap().as_str()), ("ska.gcp", "dune"));
         assert_eq!(lines[0].what.place.as_deref(), Some("ska-vms europe-west2-a"));
         assert_eq!(
-            (&lines[2].whose, lines[2].day.to_string()),
-            (&Whose::Others, "2026-11-21".into())
+            (&lines[2].whose, lines[2].during.from.to_string()),
+            (&Whose::Others, "2026-11-21T00:00:00.000Z".into())
         );
+    }
+
+    /// The fee of a commitment is on the bill whether it is used or not: to take the discount off as well would make a
+    /// machine free of charge that somebody pays for.
+    #[test]
+    fn what_a_commitment_pays_for_is_not_cheaper() {
+        let first = EXPORT.lines().next().unwrap();
+        let costs = |sort: &str| -> Vec<(Kind, String)> {
+            let lines = read(&first.replace("SUSTAINED_USAGE_DISCOUNT", sort));
+            lines.into_iter().map(Result::unwrap).map(|it| (it.kind, it.cost.to_string())).collect()
+        };
+        let whole = || (Kind::Charge, "0.054741999999999997".to_owned());
+        for sort in [
+            "COMMITTED_USAGE_DISCOUNT",
+            "COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE",
+            "SUBSCRIPTION_BENEFIT",
+            "RESELLER_MARGIN",
+            "PROMOTION",
+            "CREDIT_TYPE_UNSPECIFIED",
+            "SOMETHING_NEW",
+        ] {
+            assert_eq!(costs(sort), [whole(), (Kind::Credit, "-0.051".to_owned())], "{sort}");
+        }
+        for sort in ["DISCOUNT", "SPENDING_BASED_DISCOUNT", "FREE_TIER", "FEE_UTILIZATION_OFFSET"] {
+            assert_eq!(costs(sort)[0].1, "0.053741999999999997", "{sort}");
+        }
+    }
+
+    #[test]
+    fn a_sum_over_a_month_is_refused_for_our_machines() {
+        let month = |line: &str| line.replace("2026-11-20 14:00:00 UTC", "2026-12-20 14:00:00 UTC");
+        let lines = read(&month(EXPORT));
+        let damage = lines[0].as_ref().unwrap_err();
+        assert_eq!(damage.line, 1);
+        assert!(damage.what.contains("not sums of them"), "{damage}");
+        assert!(read(&month(EXPORT).replace("vcycle_space", "team")).iter().all(Result::is_ok));
     }
 
     #[test]

@@ -7,13 +7,16 @@
 //! What a bill says is never a reason to make or to delete a machine: it comes hours or days late. It corrects the ledger.
 
 mod aws;
+mod aws_cost;
 mod bill;
 mod cloudkitty;
 mod compare;
 mod comparison;
+mod cover;
 mod csv;
 mod day;
 mod exact;
+mod exchange;
 mod google;
 mod json;
 mod ledger;
@@ -21,32 +24,37 @@ mod spread;
 mod tags;
 
 #[cfg(test)]
+mod aws_tests;
+#[cfg(test)]
 mod compare_tests;
+#[cfg(test)]
+mod cover_tests;
 #[cfg(test)]
 mod damage_tests;
 
 pub use aws::Aws;
-pub use bill::{Bill, Exchange, NoRate};
-pub use cloudkitty::{Rated, cloudkitty};
-pub use compare::{LedgerLine, Terms};
+pub use bill::Bill;
+pub use cloudkitty::{Pages, Rated, cloudkitty};
+pub use compare::{LedgerLine, Terms, WholeDays};
 pub use comparison::{
     Comparison, Correction, DayCompared, DaySums, Factor, Finality, HeldBack, Why,
 };
 pub use day::Day;
 pub use exact::{Exact, NotExact};
+pub use exchange::{Exchange, NoRate};
 pub use google::Google;
 pub use ledger::ledger_lines;
 pub use tags::{Ours, Whose};
 
-use crate::{Currency, ProviderName};
+use crate::{Currency, ProviderName, Span};
 
 /// One line of a bill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BillLine {
     /// Who sends it.
     pub provider: ProviderName,
-    /// The day of UTC on which the use began.
-    pub day: Day,
+    /// From when to when the use was. What is longer than a day counts for its first one.
+    pub during: Span,
     /// How much; less than nothing: paid back.
     pub cost: Exact,
     /// Of what.
@@ -64,7 +72,8 @@ pub struct BillLine {
 pub enum Kind {
     /// For the use of something, after discounts.
     Charge,
-    /// A voucher or grant of the provider that pays for what was used: it does not make it cheaper.
+    /// Paid in another way, so that the use is no cheaper: by a voucher or grant of the provider, or by a commitment for
+    /// which there is a bill of its own.
     Credit,
     /// A tax.
     Tax,

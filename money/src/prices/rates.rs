@@ -56,24 +56,42 @@ impl ExchangeRates {
     /// # Errors
     /// When there is no rate that can be used.
     pub fn convert(&self, money: Money, at: Timestamp) -> Result<Amount, Lack> {
-        let (from, into) = (money.currency, self.into);
-        if from == into {
+        if money.currency == self.into {
             return Ok(money.amount);
         }
+        let rate = self.at(money.currency, at)?;
+        let worth = u64::try_from(rate.worth.nanos()).expect("a worth above zero");
+        let exact = money.amount.share(worth, PARTS).expect("parts are not zero");
+        Ok(self.with_margin(exact))
+    }
+
+    /// What a unit of another currency is worth by the rate of that time, with the margin, rounded up.
+    ///
+    /// # Errors
+    /// When there is no rate that can be used.
+    pub fn worth(&self, from: Currency, at: Timestamp) -> Result<Amount, Lack> {
+        self.at(from, at).map(|rate| self.with_margin(rate.worth))
+    }
+
+    fn with_margin(&self, amount: Amount) -> Amount {
+        amount.share(1000 + u64::from(self.margin.0), 1000).expect("a thousand is not zero")
+    }
+
+    /// The newest rate at that time.
+    fn at(&self, from: Currency, at: Timestamp) -> Result<&Rate, Lack> {
+        let into = self.into;
         let newest = self.rates.iter().filter(|rate| rate.currency == from && rate.on <= at);
         let Some(rate) = newest.max_by_key(|rate| rate.on) else {
             return Err(Lack::NoRate { from, into });
         };
-        let (on, limit, written) = (rate.on, self.age, rate.written.clone());
+        let (on, limit) = (rate.on, self.age);
+        let written = || rate.written.clone();
         if rate.worth.is_nothing() {
-            return Err(Lack::RateNotPositive { from, into, written });
+            return Err(Lack::RateNotPositive { from, into, written: written() });
         }
         if at.since(on) > limit {
-            return Err(Lack::RateTooOld { from, into, on, limit, written });
+            return Err(Lack::RateTooOld { from, into, on, limit, written: written() });
         }
-        let worth = u64::try_from(rate.worth.nanos()).expect("a worth above zero");
-        let exact = money.amount.share(worth, PARTS).expect("parts are not zero");
-        let with_margin = exact.share(1000 + u64::from(self.margin.0), 1000);
-        Ok(with_margin.expect("a thousand is not zero"))
+        Ok(rate)
     }
 }

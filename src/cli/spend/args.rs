@@ -104,7 +104,7 @@ pub enum BillFormat {
     Aws,
     /// Billing export of Google Cloud, from BigQuery as newline-delimited JSON
     Google,
-    /// Answer of CloudKitty to /v2/summary?groupby=time-d, as JSON
+    /// Answer of CloudKitty to /v2/summary?groupby=time, as JSON; its pages are files of one bill
     Cloudkitty,
 }
 
@@ -119,11 +119,16 @@ pub struct ImportArgs {
     #[arg(long = "from", value_enum, value_name = "FORMAT")]
     pub format: BillFormat,
 
-    /// The worth of a unit of another currency on the bill, such as USD=0.79; may be given several times
+    /// The worth of a unit of another currency on the bill, such as USD=0.79, for all its days; may be given several times;
+    /// default: the rates of [spending], each for its days and with their margin
     #[arg(long, value_name = "CURRENCY=WORTH")]
     pub rate: Vec<UnitRate>,
 
-    /// The currency of the ledger; default: that of [spending]
+    /// CloudKitty: the currency in which it rates, since its answers have none
+    #[arg(long, value_name = "CURRENCY")]
+    pub bill_currency: Option<Currency>,
+
+    /// The currency of the ledger, where neither it nor [spending] says one
     #[arg(long)]
     pub currency: Option<Currency>,
 
@@ -134,6 +139,10 @@ pub struct ImportArgs {
     /// How many days it takes until the bill of a day is complete: younger days are shown and not booked
     #[arg(long, default_value_t = 3, value_name = "DAYS")]
     pub complete_after: u16,
+
+    /// The bill has all its days whole: book also its first and its last day, and others that it may have only in part
+    #[arg(long)]
+    pub whole_days: bool,
 
     /// Correct the ledger by the differences
     #[arg(long)]

@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use vcycle_money::bills::{
-    Aws, Bill, BillDamage, BillLine, Comparison, Correction, Day, Exchange, Google, Rated, Terms,
-    cloudkitty, ledger_lines,
+    Aws, Bill, BillDamage, BillLine, Comparison, Correction, Day, Exchange, Google, NoRate, Pages,
+    Rated, Terms, WholeDays, cloudkitty, ledger_lines,
 };
 use vcycle_money::{Author, Book, Currency, ProviderName};
 
@@ -25,7 +25,8 @@ pub(super) async fn run(config: &Path, args: &ImportArgs) -> Result<(), CliError
     let reading = Reading::open(config, args.state.state_dir.as_deref()).await?;
     let currency = currency(&reading, args)?;
     let (bill, damage) = read(&reading, currency, args)?;
-    let compared = Compared { bill, now: reading.now, complete_after: args.complete_after };
+    let whole = if args.whole_days { WholeDays::Said } else { WholeDays::Shown };
+    let compared = Compared { bill, now: reading.now, complete_after: args.complete_after, whole };
     let comparison = compared.with(&reading.book);
     let corrections = comparison.corrections.clone();
     let mut imported = Imported::new(&reading, currency, (&compared.bill, damage), comparison);
@@ -48,13 +49,68 @@ fn show(imported: &Imported, args: &ImportArgs) -> Result<(), CliError> {
     imported.damage.as_ref().map_or(Ok(()), |damaged| Err(damaged.failure()))
 }
 
+/// The currency of the ledger. What stands in it cannot be said otherwise: its amounts are of that.
 fn currency(reading: &Reading, args: &ImportArgs) -> Result<Currency, CliError> {
-    args.currency.or(reading.currency).ok_or_else(|| {
-        CliError::Usage(
-            "the currency of the ledger is not known, since no configuration with [spending] was read: give --currency"
+    match (reading.book.currency().or(reading.currency), args.currency) {
+        (Some(known), Some(said)) if known != said => Err(CliError::Usage(format!(
+            "the ledger is in {known}, not in {said}: leave --currency out; what a unit on the bill is worth in {known} is \
+             said with --rate"
+        ))),
+        (Some(currency), _) | (None, Some(currency)) => Ok(currency),
+        (None, None) => Err(CliError::Usage(
+            "the currency of the ledger is not known, since neither it nor a configuration with [spending] says one: give \
+             --currency"
                 .to_owned(),
-        )
-    })
+        )),
+    }
+}
+
+/// What the files do not say themselves.
+enum Source {
+    Aws,
+    Google,
+    Cloudkitty(Rated, Pages),
+}
+
+impl Source {
+    fn of(args: &ImportArgs) -> Result<Self, CliError> {
+        match (args.format, args.bill_currency) {
+            (BillFormat::Aws, None) => Ok(Self::Aws),
+            (BillFormat::Google, None) => Ok(Self::Google),
+            (BillFormat::Cloudkitty, Some(currency)) => {
+                let rated =
+                    Rated { provider: provider("openstack"), currency, space: args.space.clone() };
+                Ok(Self::Cloudkitty(rated, Pages::default()))
+            }
+            (BillFormat::Cloudkitty, None) => Err(CliError::Usage(
+                "the answers of CloudKitty have no currency: say in which it rates, for example --bill-currency EUR"
+                    .to_owned(),
+            )),
+            (BillFormat::Aws | BillFormat::Google, Some(_)) => Err(CliError::Usage(
+                "the bill says itself in which currency it is: leave --bill-currency out".to_owned(),
+            )),
+        }
+    }
+
+    fn lines(&mut self, input: Box<dyn BufRead>) -> Lines {
+        match self {
+            Self::Aws => Box::new(Aws::new(input, provider("aws"))),
+            Self::Google => Box::new(Google::new(input, provider("gcp"))),
+            Self::Cloudkitty(rated, pages) => Box::new(cloudkitty(input, rated, pages)),
+        }
+    }
+
+    /// What is missing when there are no more files.
+    fn missing(self) -> Option<BillDamage> {
+        match self {
+            Self::Aws | Self::Google => None,
+            Self::Cloudkitty(_, pages) => pages.missing(),
+        }
+    }
+}
+
+fn provider(name: &str) -> ProviderName {
+    ProviderName::parse(name).expect("a name of ours is valid")
 }
 
 /// All files, up to the first damage.
@@ -64,30 +120,20 @@ fn read(
     args: &ImportArgs,
 ) -> Result<(Bill, Option<Damaged>), CliError> {
     let rates: BTreeMap<_, _> = args.rate.iter().map(|rate| (rate.currency, rate.worth)).collect();
-    let mut bill = Bill::new(Exchange { currency, rates }, reading.deployment.clone());
+    let dated = reading.rates.as_deref().cloned();
+    let mut bill = Bill::new(Exchange { currency, rates, dated }, reading.deployment.clone());
+    let mut source = Source::of(args)?;
     for path in &args.files {
-        let lines = lines(open(path)?, args, currency);
+        let lines = source.lines(open(path)?);
         if let Some(damage) = add(&mut bill, lines)? {
             return Ok((bill, Some(Damaged::new(path, damage))));
         }
     }
-    Ok((bill, None))
+    let missing = args.files.last().zip(source.missing());
+    Ok((bill, missing.map(|(path, damage)| Damaged::new(path, damage))))
 }
 
 type Lines = Box<dyn Iterator<Item = Result<BillLine, BillDamage>>>;
-
-fn lines(input: Box<dyn BufRead>, args: &ImportArgs, currency: Currency) -> Lines {
-    let provider = |name: &str| ProviderName::parse(name).expect("a name of ours is valid");
-    match args.format {
-        BillFormat::Aws => Box::new(Aws::new(input, provider("aws"))),
-        BillFormat::Google => Box::new(Google::new(input, provider("gcp"))),
-        BillFormat::Cloudkitty => {
-            let space = args.space.clone();
-            let rated = Rated { provider: provider("openstack"), currency, space };
-            Box::new(cloudkitty(input, &rated))
-        }
-    }
-}
 
 fn open(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
     if path == Path::new("-") {
@@ -101,17 +147,19 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
 fn add(bill: &mut Bill, lines: Lines) -> Result<Option<BillDamage>, CliError> {
     for line in lines {
         match line {
-            Ok(line) => bill.add(line).map_err(|error| {
-                let (from, to) = (error.from, error.to);
-                let how = format!(
-                    "give it, for example --rate {from}=0.79 (of the day on which the bill is paid)"
-                );
-                CliError::Usage(format!("the bill is in {from} and the ledger in {to}: {how}"))
-            })?,
+            Ok(line) => bill.add(line).map_err(|error| no_rate(&error))?,
             Err(damage) => return Ok(Some(damage)),
         }
     }
     Ok(None)
+}
+
+fn no_rate(NoRate { from, to, why }: &NoRate) -> CliError {
+    let why = why.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+    CliError::Usage(format!(
+        "the bill is in {from} and the ledger in {to}{why}: give the worth of a unit, for example --rate {from}=0.79 (of the \
+         day on which the bill is paid)"
+    ))
 }
 
 /// A bill that can be compared with any book.
@@ -119,6 +167,7 @@ struct Compared {
     bill: Bill,
     now: Timestamp,
     complete_after: u16,
+    whole: WholeDays,
 }
 
 impl Compared {
@@ -126,7 +175,8 @@ impl Compared {
         let days = self.bill.days();
         let ledger = days.map_or_else(Vec::new, |days| ledger_lines(book, days, self.now));
         let complete_before = Day::of(self.now).before(self.complete_after);
-        self.bill.compare(&ledger, &Terms { complete_before, accounts: book.accounts() })
+        let (whole, accounts) = (self.whole, book.accounts());
+        self.bill.compare(&ledger, &Terms { complete_before, whole, accounts })
     }
 }
 

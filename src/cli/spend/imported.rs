@@ -25,6 +25,8 @@ pub(super) struct Imported {
     pub(super) damage: Option<Damaged>,
     pub(super) providers: Vec<String>,
     pub(super) lines: u64,
+    /// Whether any line of the bill is for a machine of ours.
+    pub(super) names_ours: bool,
     pub(super) days: Vec<DayRow>,
     pub(super) all: SumsRow,
     pub(super) credits: Amount,
@@ -54,8 +56,10 @@ pub(super) struct DayRow {
     pub(super) day: Day,
     #[serde(flatten)]
     pub(super) sums: SumsRow,
-    /// Whether it is old enough for its bill to be complete.
+    /// Whether it is old enough for its bill to be complete, and the bill has it whole.
     pub(super) complete: bool,
+    #[serde(skip)]
+    pub(super) finality: Finality,
 }
 
 #[derive(Serialize)]
@@ -146,6 +150,7 @@ impl Imported {
             damage,
             providers: bill.providers().map(ToString::to_string).collect(),
             lines: bill.lines(),
+            names_ours: bill.names_ours(),
             days: comparison.days.iter().map(DayRow::of).collect(),
             all: SumsRow::of(comparison.all),
             credits: comparison.credits,
@@ -177,6 +182,7 @@ impl DayRow {
             day: compared.day,
             sums: SumsRow::of(compared.sums),
             complete: compared.finality == Finality::Complete,
+            finality: compared.finality,
         }
     }
 }

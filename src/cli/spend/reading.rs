@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use vcycle_api::Clock;
 use vcycle_money::bills::Day;
-use vcycle_money::{Book, Currency, Span};
+use vcycle_money::{Book, Currency, ExchangeRates, Span};
 
 use super::super::error::CliError;
 use super::super::site::StateSource;
@@ -21,6 +21,8 @@ pub(super) struct Reading {
     pub(super) now: Timestamp,
     /// Of the ledger; `None`: it has none yet, and no configuration says it.
     pub(super) currency: Option<Currency>,
+    /// Rates of exchange to it, by days; `None`: no configuration says them.
+    pub(super) rates: Option<Arc<ExchangeRates>>,
     pub(super) deployment: Option<DeploymentId>,
     /// Why the book is not that of the whole ledger.
     pub(super) damage: Option<String>,
@@ -43,7 +45,8 @@ impl Reading {
         let now = source.clock.now();
         // What stands in the ledger counts; a configuration may say another by mistake.
         let currency = book.currency().or(source.currency);
-        Ok(Self { source, ledger, book, now, currency, deployment, damage })
+        let rates = source.rates.clone();
+        Ok(Self { source, ledger, book, now, currency, rates, deployment, damage })
     }
 
     /// Fails when the ledger is damaged.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use vcycle_money::Amount;
+use vcycle_money::bills::Finality;
 
 use super::super::output::{BAD, BOLD, FAINT, Screen, WARN, number, styled, table, table_text};
 use super::imported::{HeldRow, Imported, SumsRow};
@@ -63,7 +64,11 @@ impl Imported {
             ]);
         };
         for row in &self.days {
-            let note = if row.complete { "" } else { "may not be complete" };
+            let note = match row.finality {
+                Finality::Complete => "",
+                Finality::Partial => "may not be whole",
+                Finality::Estimated => "may not be complete",
+            };
             add(row.day.to_string(), &row.sums, note);
         }
         add(styled(BOLD, "all"), &self.all, "");
@@ -82,13 +87,13 @@ impl Imported {
             let credits = -self.credits;
             let _ = writeln!(
                 text,
-                "vouchers pay {credits:.2} of the bill; they change nothing in the ledger"
+                "vouchers and commitments pay {credits:.2} of the bill; they change nothing in the ledger"
             );
         }
         if self.taxes != Amount::ZERO {
             let _ = writeln!(text, "taxes of {:.2} come on top; the ledger has none", self.taxes);
         }
-        if self.is_without_ours() {
+        if !self.names_ours {
             let _ = writeln!(text, "{} {}", styled(WARN, "warning:"), self.why_without_ours());
         }
         for (space, amount) in &self.not_named {
@@ -99,10 +104,6 @@ impl Imported {
             );
         }
         self.held_back(text);
-    }
-
-    fn is_without_ours(&self) -> bool {
-        self.days.iter().all(|day| day.sums.billed == Amount::ZERO)
     }
 
     fn why_without_ours(&self) -> &'static str {
