@@ -181,6 +181,24 @@ fn a_day_that_a_bill_may_have_in_part_is_held_back_until_a_person_says_that_it_i
     assert!(said.stdout.contains("-10.00 GBP in all"), "{said:?}");
 }
 
+/// Lines of an export in several files are in no order of time: here each has half of the day.
+#[test]
+fn one_of_several_files_of_an_export_is_not_booked_alone() {
+    let site = site();
+    let days = |name: &str| bill_of(&site, name, &[(11, "0", ""), (10, "4", DUNE), (9, "0", "")]);
+    let (first, second) = (days("report-00001.csv"), days("report-00002.csv"));
+    for one in [&first, &second] {
+        let shown = good(ask(&site, &import(one, &[])));
+        assert!(shown.stdout.contains("belongs to the same export"), "{shown:?}");
+        let refused = ask(&site, &import(one, &["--book", "--yes"]));
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains("--whole-days"), "{refused:?}");
+    }
+    assert!(!entry_path(&site, 4).exists(), "nothing was booked");
+    let both = good(ask(&site, &import(&first, &[&second, "--book", "--yes"])));
+    assert!(both.stdout.contains("-4.60 GBP in all"), "6.40 of 11.00: {both:?}");
+}
+
 #[test]
 fn a_machine_that_costs_nothing_yet_has_its_tags() {
     let site = site();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use vcycle_money::bills::{
     Aws, Bill, BillDamage, BillLine, Comparison, Correction, Day, Exchange, Google, NoRate, Pages,
@@ -17,6 +17,7 @@ use super::super::error::CliError;
 use super::super::output::{Screen, json, print};
 use super::args::{BillFormat, ImportArgs};
 use super::imported::{Damaged, Imported};
+use super::parts::left_out;
 use super::reading::Reading;
 use crate::model::Timestamp;
 
@@ -30,7 +31,9 @@ pub(super) async fn run(config: &Path, args: &ImportArgs) -> Result<(), CliError
     let comparison = compared.with(&reading.book);
     let corrections = comparison.corrections.clone();
     let mut imported = Imported::new(&reading, currency, (&compared.bill, damage), comparison);
+    imported.left_out = left_out(&args.files, Path::exists);
     if args.book && imported.damage.is_none() && !corrections.is_empty() {
+        must_be_all(&imported.left_out, whole)?;
         reading.must_be_whole("nothing is booked")?;
         reading.must_be_in_use().await?;
         let yes = if args.yes { YesFlag::Given } else { YesFlag::NotGiven };
@@ -39,6 +42,18 @@ pub(super) async fn run(config: &Path, args: &ImportArgs) -> Result<(), CliError
         book(&reading, &compared, (corrections, &source(&compared.bill, args)), &consent).await?;
     }
     show(&imported, args)
+}
+
+/// A file that was left out may be of any day.
+fn must_be_all(left_out: &[PathBuf], whole: WholeDays) -> Result<(), CliError> {
+    match (left_out.first(), whole) {
+        (Some(path), WholeDays::Shown) => Err(CliError::Usage(format!(
+            "{} belongs to the same export by its number, and nothing is booked without it: give all files of an export at \
+             once, or say --whole-days if these are whole",
+            path.display()
+        ))),
+        (Some(_), WholeDays::Said) | (None, _) => Ok(()),
+    }
 }
 
 fn show(imported: &Imported, args: &ImportArgs) -> Result<(), CliError> {

@@ -1,7 +1,7 @@
 //! A bill that was read and compared, in the form that scripts get. What people get is in `shown`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use vcycle_money::bills::{
@@ -23,6 +23,8 @@ pub(super) struct Imported {
     pub(super) ledger_damage: Option<String>,
     /// Why the bill could not be read to its end.
     pub(super) damage: Option<Damaged>,
+    /// Files that belong to those that were given, by their numbers.
+    pub(super) left_out: Vec<PathBuf>,
     pub(super) providers: Vec<String>,
     pub(super) lines: u64,
     /// Whether any line of the bill is for a machine of ours.
@@ -148,6 +150,7 @@ impl Imported {
             currency,
             ledger_damage: reading.damage.clone(),
             damage,
+            left_out: Vec::new(),
             providers: bill.providers().map(ToString::to_string).collect(),
             lines: bill.lines(),
             names_ours: bill.names_ours(),

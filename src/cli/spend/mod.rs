@@ -9,6 +9,7 @@ mod history;
 mod import;
 mod imported;
 mod now;
+mod parts;
 mod plan;
 mod reading;
 mod shown;

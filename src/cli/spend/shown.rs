@@ -96,6 +96,14 @@ impl Imported {
         if !self.names_ours {
             let _ = writeln!(text, "{} {}", styled(WARN, "warning:"), self.why_without_ours());
         }
+        for path in &self.left_out {
+            let _ = writeln!(
+                text,
+                "{} {} belongs to the same export by its number, and was not given",
+                styled(WARN, "warning:"),
+                path.display()
+            );
+        }
         for (space, amount) in &self.not_named {
             let _ = writeln!(
                 text,

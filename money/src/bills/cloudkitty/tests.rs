@@ -13,7 +13,7 @@ const HOURS: &str = r#"{"total": 3, "columns": ["begin", "end", "qty", "rate", "
   ["2026-11-20T01:00:00+01:00", "2026-11-20T02:00:00+01:00", 10.0, null, "volume.size"]], "format": "table"}
 "#;
 
-/// By days (`groupby=time-d&groupby=type`): begin and end are those of the question.
+/// By days (`groupby=day_of_the_year&groupby=type`, or `time-d`): begin and end are those of the question.
 const DAYS: &str = r#"{"total": 3, "columns": ["begin", "end", "qty", "rate", "day_of_the_year", "type"],
  "results": [
   ["2026-11-20T00:00:00+00:00", "2026-11-23T00:00:00+00:00", 24.0, 1.5, "324", "instance"],
@@ -138,7 +138,7 @@ fn a_question_over_new_year_finds_the_year_of_each_day() {
     assert_eq!(from(&whole(&shorter(row(365, "")))[0]), "2026-12-31T00:00:00.000Z");
     assert_eq!(from(&whole(&shorter(row(5, "")))[0]), "2027-01-05T00:00:00.000Z");
     let twice = damage(&row(350, "")).what;
-    assert!(twice.contains("groupby=time-y"), "{twice}");
+    assert!(twice.contains("groupby=year"), "{twice}");
     assert_eq!(from(&whole(&row(350, ", \"2027\""))[0]), "2027-12-16T00:00:00.000Z");
     for outside in [shorter(row(100, "")), shorter(row(366, "")), row(5, ", \"2026\""), row(0, "")]
     {
@@ -155,7 +155,10 @@ fn what_cannot_be_compared_is_told_with_what_to_ask_for() {
     assert!(lines[0].is_ok());
     let damage = lines[1].as_ref().unwrap_err();
     assert_eq!((damage.line, damage.column), (4, 3));
-    assert!(damage.what.contains("groupby=time)"), "{damage}");
+    assert!(
+        damage.what.contains("groupby=time)") && damage.what.contains("day_of_the_year"),
+        "{damage}"
+    );
     for other in [
         "{}",
         "[]",

@@ -1,9 +1,10 @@
 //! What time a row is for.
 //!
-//! Grouped by `time`, each row has the begin and the end of a collect period, an hour unless the operator chose otherwise. Grouped
-//! by `time-d` it has those of the whole question, and a column `day_of_the_year`; `time-y` adds the `year`. Days are those
-//! of the clock of the server, which also writes the offset of begin and end (`cloudkitty/collector/__init__.py` and
-//! `cloudkitty/storage/v2/` of <https://opendev.org/openstack/cloudkitty>).
+//! Grouped by `time`, each row has the begin and the end of a collect period, an hour unless the operator chose otherwise;
+//! InfluxDB 2 and Loki do not part it. Grouped by `day_of_the_year` a row has the begin and the end of the whole question,
+//! and a column of that name; `year` is another. `time-d` and `time-y` are short for them, but not with OpenSearch. Days
+//! are those of the clock of the server, which also writes the offset of begin and end, but for InfluxDB 2, where they are
+//! in UTC (`cloudkitty/collector/__init__.py` and `cloudkitty/storage/v2/` of <https://opendev.org/openstack/cloudkitty>).
 
 use jiff::civil::{Date, date};
 use jiff::tz::Offset;
@@ -28,8 +29,8 @@ pub(super) fn of(row: &Row) -> Result<Span, String> {
     }
     let Some(day) = row.get("day_of_the_year") else {
         return Err(format!(
-            "the row is for {} to {}: ask for hours (groupby=time), or where the storage does not part them for days \
-             (groupby=time-d and groupby=time-y), so that they can be compared",
+            "the row is for {} to {}: ask for hours (groupby=time), or where that does not part it for days \
+             (groupby=day_of_the_year and groupby=year), so that they can be compared",
             asked.from, asked.to
         ));
     };
@@ -67,7 +68,7 @@ fn of_the_day(
         )),
         (Some(_), Some(_)) => Err(format!(
             "day {place} of the year is twice in the time that was asked for ({} to {}): ask for years as well \
-             (groupby=time-y), or for less than a year",
+             (groupby=year), or for less than a year",
             asked.from, asked.to
         )),
     }
