@@ -13,6 +13,7 @@ use super::{BillDamage, Exact, Kind, Whose};
 pub(super) struct CostColumns {
     sort: usize,
     unblended: usize,
+    amount: Option<usize>,
     reserved: Option<usize>,
     planned: Option<usize>,
     reservation: Option<usize>,
@@ -36,6 +37,7 @@ impl CostColumns {
         Ok(Self {
             sort: must(SORT, types)?,
             unblended: must("line_item_unblended_cost", "it is the cost of most lines")?,
+            amount: find("line_item_usage_amount"),
             reserved: find(RESERVED),
             planned: find(PLANNED),
             reservation: find("reservation_reservation_a_r_n")
@@ -85,21 +87,30 @@ impl CostColumns {
         (column, name): (Option<usize>, &str),
         whose: &Whose,
     ) -> Result<Exact, BillDamage> {
-        let field = column.map(|column| &fields[column]);
-        match (field.filter(|field| !field.text.trim().is_empty()), whose) {
-            (Some(field), _) => exact(field),
-            (None, Whose::Others) => exact(&fields[self.unblended]),
-            (None, Whose::Ours(_)) => {
-                let sort = &fields[self.sort];
-                let what = format!(
-                    "a machine of ours is paid for by a commitment ({}), and its cost is in the column {name}, which {}: \
-                     choose it in the export",
-                    sort.text.trim(),
-                    if field.is_some() { "is empty here" } else { "is missing" }
-                );
-                Err(sort.damage(what))
+        let said = column.map(|column| &fields[column]);
+        let said = said.filter(|field| !field.text.trim().is_empty()).map(exact).transpose()?;
+        let why = match (column, said, whose) {
+            (_, None, Whose::Others) => return exact(&fields[self.unblended]),
+            (_, Some(cost), Whose::Others) => return Ok(cost),
+            (_, Some(cost), Whose::Ours(_)) if cost != Exact::ZERO => return Ok(cost),
+            (_, Some(cost), Whose::Ours(_)) if self.is_of_no_use(fields)? => return Ok(cost),
+            (_, Some(_), Whose::Ours(_)) => {
+                "is zero: have the export made by the account that pays for the commitment"
             }
-        }
+            (Some(_), None, Whose::Ours(_)) => "is empty here",
+            (None, None, Whose::Ours(_)) => "is missing: choose it in the export",
+        };
+        let sort = &fields[self.sort];
+        let what = format!(
+            "a machine of ours is paid for by a commitment ({}), and its cost is in the column {name}, which {why}",
+            sort.text.trim()
+        );
+        Err(sort.damage(what))
+    }
+
+    /// Whether the line says that nothing was used.
+    fn is_of_no_use(&self, fields: &[Field]) -> Result<bool, BillDamage> {
+        self.amount.map_or(Ok(false), |column| Ok(exact(&fields[column])? == Exact::ZERO))
     }
 
     fn is_of_a_reservation(&self, fields: &[Field]) -> bool {

@@ -126,6 +126,11 @@ fn without_its_column_a_machine_that_a_commitment_pays_for_is_not_read() {
     }
     let empty = export().replace(",0.1370000000,", ",,");
     assert!(damage(&empty).what.contains("is empty here"), "{}", damage(&empty));
+    let zero = export().replace(",0.1370000000,", ",0.0,");
+    assert!(damage(&zero).what.contains("account that pays"), "{}", damage(&zero));
+    let unused = zero.replace("bill_payer_account_id", "line_item_usage_amount");
+    assert!(damage(&unused).what.contains("account that pays"), "111122223333 hours were used");
+    assert!(aws(&unused.replace("\n111122223333,", "\n0.0,")).iter().all(Result::is_ok));
     for column in [
         "reservation_unused_recurring_fee",
         "savings_plan_used_commitment",
