@@ -136,8 +136,8 @@ impl Why {
         match self {
             Self::Estimated => "the bill of the day may not be complete",
             Self::Partial => {
-                "the bill begins or ends with this day, and may have it only in part: give it together with those of the days \
-                 beside it, or say --whole-days if it is whole"
+                "the bill begins or ends there, or has a gap beside it, and may have the day only in part: give it together \
+                 with those of the days beside it, or say --whole-days if it is whole"
             }
             Self::SpacePartial => {
                 "the bill does not name the space on the day before or after, where the ledger has something: its tags may \
