@@ -195,7 +195,7 @@ fn what_was_spent_is_told_to_the_penny_from_every_side() {
 
     let text = good(ask(&site, &["--from", &from])).stdout;
     for words in
-        ["11.00 settled", "for 1 machines", "1.00 (9.0%) on machines", "the-grant", "all spent"]
+        ["11.00 settled", "for 1 machines", "1.00 GBP (9.0%) on machines", "the-grant", "all spent"]
     {
         assert!(text.contains(words), "{words}: {text}");
     }
