@@ -58,6 +58,14 @@ fn a_bill_is_compared_booked_once_and_exported() {
     assert!(answer["held_back"][0]["why"].as_str().unwrap().contains("may not be complete"));
     assert_eq!(answer["booked"], Value::Null);
 
+    // Under its headings, the line of all days too.
+    let text = good(ask(&site, &args)).stdout;
+    let ends = |line: &str| line.trim_end().len();
+    let lines: Vec<&str> = text.lines().collect();
+    let all = lines.iter().find(|line| line.starts_with("all ")).unwrap();
+    let heading = lines[0].split(" NOTE").next().unwrap();
+    assert_eq!(ends(all), ends(heading), "{text}");
+
     let book = [&args[..], &["--book"]].concat();
     let unasked = ask(&site, &book);
     assert_eq!(unasked.code, Some(2), "nothing is booked without agreement: {unasked:?}");

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use vcycle_money::Amount;
 use vcycle_money::bills::Finality;
 
-use super::super::output::{BAD, BOLD, FAINT, Screen, WARN, number, styled, table, table_text};
+use super::super::output::{BAD, FAINT, Screen, WARN, number, styled, table, table_text};
 use super::imported::{HeldRow, Imported, SumsRow};
 
 /// As many resources of others as fit on a screen; JSON has all.
@@ -51,10 +51,10 @@ impl Imported {
     fn days_text(&self, screen: Screen) -> String {
         let headings = ["DAY", "BILLED", "LEDGER", "MORE", "FACTOR", "OTHERS", "NOTE"];
         let mut table = table(screen, &headings);
-        let mut add = |name: String, sums: &SumsRow, note: &str| {
+        let mut add = |name: comfy_table::Cell, sums: &SumsRow, note: &str| {
             let factor = sums.factor.map_or("-".to_owned(), |factor| factor.0.to_string());
             table.add_row([
-                comfy_table::Cell::new(name),
+                name,
                 number(format!("{:.2}", sums.billed)),
                 number(format!("{:.2}", sums.ledger)),
                 number(format!("{:.2}", sums.difference)),
@@ -69,9 +69,10 @@ impl Imported {
                 Finality::Partial => "may not be whole",
                 Finality::Estimated => "may not be complete",
             };
-            add(row.day.to_string(), &row.sums, note);
+            add(comfy_table::Cell::new(row.day), &row.sums, note);
         }
-        add(styled(BOLD, "all"), &self.all, "");
+        let all = comfy_table::Cell::new("all").add_attribute(comfy_table::Attribute::Bold);
+        add(all, &self.all, "");
         table_text(&table)
     }
 
