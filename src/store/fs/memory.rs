@@ -2,8 +2,9 @@
 //! for the deterministic simulation, where several managers share one.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -106,6 +107,29 @@ pub enum Vanishing {
 }
 
 impl Tree {
+    /// The names right below a directory. What is deeper is passed over: below the ledger there is much.
+    fn names_below(&self, dir: &Path) -> Vec<String> {
+        // With its slash: `a-b` sorts between `a` and `a/c`.
+        let first = dir.join("").into_os_string();
+        let mut names = Vec::new();
+        let mut below = self.nodes.range(first.clone()..);
+        while let Some((path, _)) = below.next() {
+            let Some(rest) = path.as_bytes().strip_prefix(first.as_bytes()) else { break };
+            match rest.iter().position(|byte| *byte == b'/') {
+                Some(end) => {
+                    let mut after = first.clone();
+                    after.push(OsStr::from_bytes(&rest[..end]));
+                    // The character that follows the slash.
+                    after.push("0");
+                    below = self.nodes.range(after..);
+                }
+                None => names.extend(str::from_utf8(rest).ok().map(str::to_owned)),
+            }
+        }
+        names.retain(|name| !name.starts_with('.'));
+        names
+    }
+
     fn must_have_parent(&self, path: &Path) -> io::Result<()> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         match parent.map(|parent| self.nodes.get(parent.as_os_str())) {
@@ -160,17 +184,7 @@ impl SharedFs for MemoryFs {
     }
 
     async fn list(&self, dir: &StatePath) -> io::Result<Vec<String>> {
-        let tree = self.mounted()?;
-        // With its slash: `a-b` sorts between `a` and `a/c`.
-        let first = dir.relative().join("");
-        let below = tree.nodes.range(first.into_os_string()..);
-        Ok(below
-            .map(|(path, node)| (Path::new(path), node))
-            .take_while(|(path, _)| path.starts_with(dir.relative()))
-            .filter(|(path, _)| path.parent() == Some(dir.relative()))
-            .filter_map(|(path, _)| path.file_name()?.to_str().map(str::to_owned))
-            .filter(|name| !name.starts_with('.'))
-            .collect())
+        Ok(self.mounted()?.names_below(dir.relative()))
     }
 
     async fn modified(&self, paths: &[StatePath]) -> io::Result<Vec<Option<Timestamp>>> {
