@@ -15,9 +15,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sim::life::{Outcome, live};
+use sim::weather::Shape;
 
 /// Lives of an ordinary run.
 const SEEDS: std::ops::Range<u64> = 0..32;
+
+/// A life in which deletes are refused for a day: three machines, which are all that a cap has room for. It takes as long as thirty
+/// others.
+const DAY: u64 = 262;
 
 /// Seeds of lives that broke a law once, with what they found.
 const KEPT: &[u64] = &[
@@ -48,7 +53,8 @@ const KEPT: &[u64] = &[
 
 #[test]
 fn the_laws_hold_in_a_fixed_set_of_lives_and_in_every_life_that_ever_failed() {
-    let seeds: Vec<u64> = SEEDS.chain(KEPT.iter().copied()).collect();
+    // The longest first: others are lived beside it.
+    let seeds: Vec<u64> = [DAY].into_iter().chain(SEEDS).chain(KEPT.iter().copied()).collect();
     let outcomes = all(&seeds);
     let failed: Vec<u64> =
         outcomes.iter().filter(|o| o.broken.is_some()).map(|o| o.shape.seed).collect();
@@ -62,6 +68,9 @@ fn the_laws_hold_in_a_fixed_set_of_lives_and_in_every_life_that_ever_failed() {
     let (paid, tight) = (sum(|outcome| outcome.stats.paid), sum(|outcome| outcome.stats.tight));
     assert!(paid > 2 * SEEDS.end, "lives must be about money: {paid} machines");
     assert!(tight > SEEDS.end / 4, "caps must bind: {tight} times");
+    let (overdue, extended) =
+        (sum(|outcome| outcome.stats.overdue), sum(|outcome| outcome.stats.extended));
+    assert!(overdue > 0 && extended > 90 * overdue, "{overdue} machines are there for a day more");
 }
 
 #[test]
@@ -76,6 +85,7 @@ fn the_same_seed_is_the_same_life() {
     assert!(events > 2_000, "only {events} events");
 }
 
+/// `VCYCLE_SIM_DAYS=1`: of these only the lives in which deletes are refused for a day.
 /// `VCYCLE_SIM_SEEDS=1000..2000 cargo test --release --test sim -- explore --nocapture`
 #[test]
 fn explore() {
@@ -83,7 +93,9 @@ fn explore() {
     let (from, to) = asked.split_once("..").unwrap_or((&asked, ""));
     let from: u64 = from.parse().expect("VCYCLE_SIM_SEEDS=FROM..TO");
     let to = to.parse().unwrap_or(from + 1);
-    let outcomes = all(&(from..to).collect::<Vec<_>>());
+    let only_days = std::env::var_os("VCYCLE_SIM_DAYS").is_some();
+    let is_asked = |seed: &u64| !only_days || Shape::new(*seed).refusal.is_some();
+    let outcomes = all(&(from..to).filter(is_asked).collect::<Vec<_>>());
     let failed: BTreeMap<u64, &str> = outcomes
         .iter()
         .filter_map(|outcome| Some((outcome.shape.seed, outcome.broken.as_deref()?)))
@@ -91,7 +103,7 @@ fn explore() {
     let longest = outcomes.iter().map(|outcome| outcome.peace).max();
     let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
     println!(
-        "{} lives: {} generations, {} machines ({} paid for in {} lives, {} times to the brim, {} by a plan), {} deletes, {} late arrivals, {} events; longest way to peace {longest:?} ms",
+        "{} lives: {} generations, {} machines ({} paid for in {} lives, {} times to the brim, {} by a plan; {} overdue for a day in {} lives, {} extensions), {} deletes, {} late arrivals, {} events; longest way to peace {longest:?} ms",
         outcomes.len(),
         sum(|o| o.stats.generations),
         sum(|o| o.stats.machines),
@@ -99,6 +111,9 @@ fn explore() {
         sum(|o| u64::from(o.shape.purse.is_some())),
         sum(|o| o.stats.tight),
         sum(|o| o.stats.planned),
+        sum(|o| o.stats.overdue),
+        sum(|o| u64::from(o.shape.refusal.is_some())),
+        sum(|o| o.stats.extended),
         sum(|o| o.stats.deletes),
         sum(|o| o.stats.late),
         sum(|o| o.events),

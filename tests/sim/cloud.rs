@@ -165,6 +165,11 @@ impl Act for GatedCloud {
     async fn delete(&self, id: &InstanceId) -> Result<Deletion, ProviderError> {
         self.note(|| format!("deletes {id}"));
         self.process.world.deletes(&self.process, self.space, id);
+        if let Some(refused) = self.process.world.refuses(self.space, id) {
+            let answer = self.act("delete", async { refused }).await;
+            self.note(|| format!("may not delete {id}: {}", told(&answer)));
+            return answer;
+        }
         let (inner, sent) = (self.inner.clone(), id.clone());
         self.on_its_way(async move { drop(inner.delete(&sent).await) }).await;
         let answer = self.act("delete", self.inner.delete(id)).await;

@@ -255,7 +255,9 @@ impl GatedFs {
     fn hitch(&self, (kind, path): (Kind, &StatePath), line: &Line) -> Option<Hitch> {
         let world = &self.process.world;
         let is_frail = world.shape.purse.as_ref().is_some_and(|purse| purse.frail);
-        if !is_frail || world.is_calm() || !path.relative().starts_with("ledger") {
+        let now = world.trace.now();
+        let is_night = world.shape.refusal.as_ref().is_some_and(|day| day.is_between_bouts(now));
+        if !is_frail || is_night || world.is_calm() || !path.relative().starts_with("ledger") {
             return None;
         }
         match line.draw(100) {
@@ -263,7 +265,7 @@ impl GatedFs {
             2..4 => Some(Hitch::ReplyLost),
             4..10 => Some(Hitch::Late(line.draw(3_000))),
             // So that of those who have read the same state several write at once.
-            10..60 if kind == Kind::Act => Some(Hitch::Late(BURST - world.trace.now() % BURST)),
+            10..60 if kind == Kind::Act => Some(Hitch::Late(BURST - now % BURST)),
             _ => None,
         }
     }

@@ -9,15 +9,18 @@ use vcycle::model::{
     DeleteReason, DeploymentId, InstanceId, IntentToken, MachineName, MachineRecord,
     MachinetypeName, Processors, Tags, Timestamp,
 };
+use vcycle_money::Book;
 use vcycle_sim::{LogEntry, LogEvent, SimMachine};
 
 use super::gate::space_of;
 use super::host::Process;
 use super::meter::Meter;
+use super::pace::Pace;
+use super::paid::Wrong;
 use super::purse::BEGIN;
 use super::rules::CapsFile;
 use super::trace::{Trace, Who};
-use super::weather::{Clocks, HEARTBEAT, MAX_WALLCLOCK, Shape};
+use super::weather::{Clocks, Shape};
 use super::world::{size, space_name};
 use crate::support::laws::Books;
 
@@ -34,6 +37,7 @@ pub struct Judge {
     trace: Arc<Trace>,
     settle: u64,
     clocks: Clocks,
+    pace: Pace,
     broken: Option<String>,
     spaces: Vec<SpaceBook>,
     begin: Timestamp,
@@ -57,6 +61,10 @@ pub struct Stats {
     pub tight: u64,
     /// Machines that budgets have paid for.
     pub planned: u64,
+    /// Machines that were there for 20 hours longer than they were to be, when peace began.
+    pub overdue: u64,
+    /// Extensions of reservations until then.
+    pub extended: u64,
 }
 
 /// What is known of one space.
@@ -107,6 +115,7 @@ impl Judge {
             trace,
             settle: millis(shape.settle),
             clocks: shape.clocks,
+            pace: shape.pace,
             broken: None,
             spaces: shape.limits.iter().enumerate().map(book).collect(),
             begin: shape.purse.as_ref().map_or(BEGIN, |purse| purse.begin),
@@ -159,6 +168,32 @@ impl Judge {
     pub fn money(&mut self) {
         let now = self.trace.now();
         if let Some(Err(law)) = self.meter.as_mut().map(|meter| meter.law(now)) {
+            self.breaks(law);
+        }
+    }
+
+    /// All is quiet: what is there longer than it was to be is booked.
+    pub fn overdue(&mut self) {
+        let now = self.trace.now();
+        let Some(meter) = &self.meter else { return };
+        if let Err(law) = meter.what_is_overdue_is_booked(now) {
+            self.breaks(law);
+        }
+    }
+
+    /// Peace begins.
+    pub fn counts_overdue(&mut self) {
+        let now = self.trace.now();
+        if let Some(meter) = &self.meter {
+            self.stats.overdue = meter.overdue_for_most_of_a_day(now);
+            self.stats.extended = meter.paid.extended;
+        }
+    }
+
+    /// The ledger agrees with the clouds, as far as it can while there is trouble.
+    pub fn audits(&mut self, book: &Book) {
+        let audited = self.meter.as_ref().map(|meter| meter.audit(book));
+        if let Some(Err(Wrong::Broken(law))) = audited {
             self.breaks(law);
         }
     }
@@ -342,7 +377,7 @@ impl Judge {
         // A cap that was lowered ends machines, too.
         let by_a_cap = by_a_cap && reason == DeleteReason::ShutdownTime;
         let must_be_true = first && self.clocks == Clocks::Mild && !by_a_cap;
-        if must_be_true && !book.is_true(&reason, (machine, tags), now) {
+        if must_be_true && !book.is_true((&reason, self.pace), (machine, tags), now) {
             self.breaks(format!("{} is deleted because {reason}: {machine:?}", tags.machine));
         }
     }
@@ -400,7 +435,7 @@ impl SpaceBook {
     /// Whether a reason is true of a machine, give or take the tolerance.
     fn is_true(
         &self,
-        reason: &DeleteReason,
+        (reason, pace): (&DeleteReason, Pace),
         (machine, tags): (&SimMachine, &Tags),
         now: Timestamp,
     ) -> bool {
@@ -415,9 +450,9 @@ impl SpaceBook {
             DeleteReason::StartTimeout => {
                 machine.started.is_none_or(|started| now.since(started) < tolerance * 2)
             }
-            DeleteReason::MaxWallclock => longer(machine.started, MAX_WALLCLOCK),
+            DeleteReason::MaxWallclock => longer(machine.started, pace.max_wallclock()),
             DeleteReason::Heartbeat => {
-                machine.last_heartbeat.is_none_or(|beat| longer(Some(beat), HEARTBEAT))
+                machine.last_heartbeat.is_none_or(|beat| longer(Some(beat), pace.heartbeat()))
             }
             DeleteReason::Deadline => now + tolerance >= tags.deadline,
             DeleteReason::ShutdownTime => {

@@ -14,6 +14,7 @@ use vcycle::library::Setup;
 use vcycle::model::{
     MachinetypeName, OperatorRequest, Processors, RequestId, RequestWhat, Share, Timestamp,
 };
+use vcycle::store::Ledger;
 use vcycle_api::{Clock, DeploymentId, InstanceState, IntentToken, MachineName, OfferingId, Tags};
 use vcycle_sim::{CallFault, FaultPlan, SimMachine, Stranger, WorldFault};
 
@@ -23,13 +24,10 @@ use super::managers::Running;
 use super::purse::{Prices, Purse};
 use super::rules::CapsFile;
 use super::trace::Who;
-use super::weather::{Ask, CYCLE, Event, MachineFate, Shape, TTL};
+use super::weather::{Ask, Event, MachineFate, Shape};
 use super::world::{World, ours, space_name};
 use super::{peace, site};
 use crate::support::world::Voices;
-
-/// Between two ticks, in milliseconds.
-const TICK: u64 = 5_000;
 
 /// What came of a life.
 #[derive(Debug)]
@@ -75,6 +73,9 @@ async fn whole(seed: u64) -> Outcome {
     let trouble = life.trouble().await;
     let peace = match trouble {
         Ok(()) => peace::come(&mut life).await,
+        Err(broken) if life.world.shape.refusal.is_some() => {
+            Err(format!("{broken}\n{}", peace::reasons(&life)))
+        }
         Err(broken) => Err(broken),
     };
     for running in life.running.values() {
@@ -130,7 +131,7 @@ impl Life {
             })
         });
         let hosts = hosts.collect();
-        let mut setup = site::setup(shape.spaces, CYCLE, TTL);
+        let mut setup = site::setup(shape.spaces, shape.pace);
         for (space, limit) in shape.limits.iter().enumerate() {
             setup = site::configured(&setup, space, (*limit, (2, 1)));
         }
@@ -144,7 +145,7 @@ impl Life {
         for cloud in &world.clouds {
             for machinetype in site::MACHINETYPES {
                 let machinetype = MachinetypeName::parse(machinetype).unwrap();
-                cloud.set_scripts(machinetype, Shape::scripts());
+                cloud.set_scripts(machinetype, shape.pace.scripts());
             }
         }
         let mut life = Self {
@@ -165,7 +166,7 @@ impl Life {
         for (at, event) in world.shape.events() {
             life.plan(at, event);
         }
-        life.plan(TICK, Event::Tick);
+        life.plan_tick();
         life
     }
 
@@ -174,9 +175,14 @@ impl Life {
         self.due.insert((at, self.planned), event);
     }
 
+    fn plan_tick(&mut self) {
+        let tick = self.world.shape.pace.tick().as_millis() as u64;
+        self.plan(self.world.trace.now() + tick, Event::Tick);
+    }
+
     /// Everything that is in store.
     async fn trouble(&mut self) -> Result<(), String> {
-        self.until(self.world.shape.trouble).await
+        self.until(self.world.shape.end()).await
     }
 
     /// Lives until then.
@@ -245,6 +251,14 @@ impl Life {
                 let clock = &self.hosts[host].clock;
                 if clock.may_step() {
                     clock.step(millis);
+                }
+            }
+            Event::ClockMended { host } => {
+                let clock = &self.hosts[host].clock;
+                if clock.may_step() {
+                    clock.set_offset(0);
+                } else {
+                    self.plan(now + 10_000, Event::ClockMended { host });
                 }
             }
             Event::Configure { space, limit, shares } => {
@@ -382,7 +396,10 @@ impl Life {
         let machines = self.machines(space);
         let Some((machine, _)) = machines.get(pick % machines.len().max(1)) else { return };
         let id = machine.id.clone();
+        let is_held = self.world.is_held(space, &id);
         self.world.clouds[space].inject(match fate {
+            // What cannot be deleted for a day is not removed by anybody.
+            MachineFate::Vanishes if is_held => return,
             MachineFate::Ends => WorldFault::End(id),
             MachineFate::Vanishes => WorldFault::Vanish(id),
             MachineFate::Preempted => WorldFault::Preempt(id),
@@ -444,11 +461,29 @@ impl Life {
             }
             self.world.look(space);
             self.world.judge().money();
-            if self.ticks.is_multiple_of(60_000 / TICK) {
+            if self.ticks.is_multiple_of(self.world.shape.pace.ticks_of_a_look()) {
                 self.look_at_everything(space).await;
             }
         }
-        self.plan(self.world.trace.now() + TICK, Event::Tick);
+        self.look_at_what_is_overdue().await;
+        self.plan_tick();
+    }
+
+    /// Where deletes are refused for a day: whenever all is quiet, and each hour the whole ledger.
+    async fn look_at_what_is_overdue(&self) {
+        let (now, shape) = (self.world.trace.now(), &self.world.shape);
+        let Some(refusal) = &shape.refusal else { return };
+        if refusal.is_quiet(now) && now < refusal.until {
+            self.world.judge().overdue();
+        }
+        if self.ticks.is_multiple_of(60) {
+            let book = Ledger::new(&self.world.store()).replay().await;
+            let mut judge = self.world.judge();
+            match book {
+                Ok(book) => judge.audits(&book),
+                Err(problem) => judge.breaks(format!("the ledger cannot be read: {problem}")),
+            }
+        }
     }
 
     async fn look_at_everything(&self, space: usize) {
@@ -477,6 +512,7 @@ impl Life {
 
     /// The trouble is over: whoever is there works, and all are there.
     pub fn calm_down(&mut self) {
+        self.world.judge().counts_overdue();
         self.world.calm_down();
         self.due.retain(|_, event| matches!(event, Event::Tick));
         let now = self.world.trace.now();
@@ -496,7 +532,7 @@ impl Life {
             cloud.set_faults(FaultPlan::default());
             for machinetype in site::MACHINETYPES {
                 let machinetype = MachinetypeName::parse(machinetype).unwrap();
-                cloud.set_scripts(machinetype, Shape::peaceful());
+                cloud.set_scripts(machinetype, self.world.shape.pace.peaceful());
             }
             for machine in cloud.machines() {
                 cloud.inject(WorldFault::Recognise(machine.id));

@@ -17,7 +17,7 @@ use super::weather::Clocks;
 
 /// How far a manager's clock may be off while it is believed, in milliseconds. A machine may be booked so much later than it
 /// was made, which the overstay covers; and at a boundary in the window after the true one.
-const CLOCK: i64 = 60_000;
+pub const CLOCK: i64 = 60_000;
 
 /// How much earlier than it was made a machine may be booked: by a clock that is slow, at the beginning of the cycle that
 /// makes it, by a process that is stopped before it asks. At a boundary that is the window before the true one.
@@ -244,6 +244,7 @@ impl Meter {
         self.is_in_its_plan(machine, asked.at)?;
         self.others_are_reserved(machine)?;
         self.is_within_what_its_maker_knows(machine, asked)?;
+        self.is_within_what_the_ledger_knew(machine)?;
         for rule in covering {
             let Some(limit) = self.limit(rule.name, now) else { continue };
             for window in windows(rule.each, machine.promised()) {
@@ -397,7 +398,7 @@ impl Meter {
         &self.purse
     }
 
-    fn since_begin(&self, at: i64) -> u64 {
+    pub fn since_begin(&self, at: i64) -> u64 {
         u64::try_from(at - self.purse.begin.as_millis()).unwrap()
     }
 
@@ -409,7 +410,7 @@ impl Meter {
         rules.into_values().collect()
     }
 
-    fn rules_on(&self, machine: &Metered) -> Vec<Rule> {
+    pub fn rules_on(&self, machine: &Metered) -> Vec<Rule> {
         let rules = self.all_rules().into_iter();
         rules.filter(|rule| rule.covers(machine.place)).collect()
     }
@@ -422,7 +423,7 @@ impl Meter {
     }
 
     /// The highest limit of a cap that anybody may still obey; `None`: there may be none.
-    fn limit(&self, name: &str, now: u64) -> Option<i64> {
+    pub fn limit(&self, name: &str, now: u64) -> Option<i64> {
         // What nobody could read has no caps, and makes nothing.
         let files = self.standing(now).iter().filter_map(|(_, rules)| rules.as_ref());
         let limits = files.map(|rules| {
@@ -438,7 +439,7 @@ impl Meter {
     }
 
     /// Not what nobody of ours could ever know of: what came late.
-    fn is_on(&self, rule: &Rule, machine: &Metered) -> bool {
+    pub fn is_on(&self, rule: &Rule, machine: &Metered) -> bool {
         !machine.late && rule.covers(machine.place)
     }
 
@@ -447,7 +448,7 @@ impl Meter {
         self.cost_of(machine, machine.promised(), window)
     }
 
-    fn cost_of(&self, machine: &Metered, life: (i64, i64), window: (i64, i64)) -> i64 {
+    pub fn cost_of(&self, machine: &Metered, life: (i64, i64), window: (i64, i64)) -> i64 {
         let Some(hourly) = machine.price() else { return 0 };
         least(life, window, |life| self.purse.charging.within(hourly, life, window))
     }

@@ -17,6 +17,7 @@ pub struct Paid {
     booked: BTreeMap<IntentToken, Booked>,
     seen: BTreeSet<u64>,
     pub caps_were_set: bool,
+    pub extended: u64,
     /// Of the caps in force.
     limits: BTreeMap<String, i64>,
     /// Those that were raised since the last look, to how much, or taken away.
@@ -28,7 +29,16 @@ pub struct Paid {
 struct Booked {
     reservation: Reservation,
     at: i64,
+    /// Until when it was reserved, each from a number of an entry on.
+    until: Vec<(u64, i64)>,
     end: Option<End>,
+}
+
+impl Booked {
+    fn new(reservation: Reservation, (number, at): (u64, i64)) -> Self {
+        let until = vec![(number, reservation.until.as_millis())];
+        Self { reservation, at, until, end: None }
+    }
 }
 
 #[derive(Debug)]
@@ -67,7 +77,7 @@ impl Paid {
             match event {
                 Event::Reserved(reservation) | Event::Found { reservation, how: _ } => {
                     let intent = reservation.intent;
-                    self.booked.insert(intent, Booked { reservation, at: now, end: None });
+                    self.booked.insert(intent, Booked::new(reservation, (entry.number, now)));
                 }
                 Event::Settled { intent, begin, end, reason: _ } => {
                     let life = (begin.as_millis(), end.as_millis());
@@ -88,6 +98,8 @@ impl Paid {
                     let booked = self.booked.get_mut(&intent);
                     let booked = booked.ok_or(format!("{intent} is extended, and not open"))?;
                     booked.reservation.until = until;
+                    booked.until.push((entry.number, until.as_millis()));
+                    self.extended += 1;
                 }
                 Event::CurrencySet { .. }
                 | Event::Repriced { .. }
@@ -118,6 +130,17 @@ impl Paid {
     pub fn reserved_until(&self, intent: &IntentToken) -> Option<i64> {
         let booked = self.booked.get(intent).filter(|booked| booked.end.is_none())?;
         Some(booked.reservation.until.as_millis())
+    }
+
+    /// The number of the entry that reserved for a machine.
+    pub fn entry(&self, intent: &IntentToken) -> Option<u64> {
+        self.booked.get(intent)?.until.first().map(|(number, _)| *number)
+    }
+
+    /// Until when something was reserved for a machine, as the ledger was before an entry.
+    pub fn was_reserved_until(&self, intent: &IntentToken, entry: u64) -> Option<i64> {
+        let known = self.booked.get(intent)?.until.iter().rev();
+        known.filter(|(number, _)| *number < entry).map(|(_, until)| *until).next()
     }
 
     fn open(&self) -> BTreeSet<IntentToken> {
@@ -159,6 +182,9 @@ impl Meter {
                     return broken(format!("{intent} was made, and its money released"));
                 }
                 Some(End::Released) => {}
+                Some(End::Settled { .. }) if is_there && machine.is_some_and(|m| m.late) => {
+                    return Err(Wrong::NotYet(format!("{intent} came late, and is not found")));
+                }
                 Some(End::Settled { .. }) if is_there => {
                     return broken(format!("{intent} is there, and settled"));
                 }

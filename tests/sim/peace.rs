@@ -8,31 +8,28 @@ use super::life::Life;
 use super::paid::Wrong;
 use super::purse::Ending;
 use super::site::MACHINETYPES;
-use super::weather::TTL;
 use super::world::{size, space_name};
 use crate::support::laws::machines_and_records;
 
-/// In milliseconds. Machines of the trouble live for up to eight minutes more, stock-outs are remembered for some
-/// more, and after a refusal of credentials nothing is tried for ten.
-const LONGEST: u64 = 2_400_000;
+/// In milliseconds, besides the longest life that a machine of the trouble still has. Stock-outs are remembered for some minutes, and
+/// after a refusal of credentials nothing is tried for ten.
+const LONGEST: u64 = 1_920_000;
 /// Where caps stay as they are, they are watched in peace for at least so long.
 const WATCHED: u64 = 420_000;
-/// Between two looks.
-const LOOK: u64 = 5_000;
-
 /// Lives until everything is right; gives how long that took.
 pub async fn come(life: &mut Life) -> Result<u64, String> {
-    let begun = life.world.trace.now();
+    let (begun, pace) = (life.world.trace.now(), life.world.shape.pace);
+    let longest = LONGEST + pace.longest_life().as_millis() as u64;
     life.calm_down();
     loop {
         let now = life.world.trace.now();
-        life.until(now + LOOK).await?;
+        life.until(now + pace.tick().as_millis() as u64).await?;
         life.lay_ghosts();
         let is_watched = keeps_its_caps(life) && now - begun < WATCHED;
         match is_here(life).await {
             Ok(()) if is_watched => {}
             Ok(()) => return Ok(life.world.trace.now() - begun),
-            Err(wrong) if now - begun > LONGEST => {
+            Err(wrong) if now - begun > longest => {
                 return Err(format!("no peace: {wrong}\n{}", reasons(life)));
             }
             Err(_) => {}
@@ -41,9 +38,11 @@ pub async fn come(life: &mut Life) -> Result<u64, String> {
 }
 
 /// What the owners say, for whoever must find out why.
-fn reasons(life: &Life) -> String {
+pub fn reasons(life: &Life) -> String {
     let mut text = String::new();
     for running in life.running.values() {
+        let clock = running.process.host.clock.offset();
+        text += &format!("m{}'s clock is {clock} ms off\n", running.process.host.number);
         let board = running.board.borrow();
         for snapshot in board.spaces.values() {
             text += &format!("{} {:?}\n", snapshot.space, snapshot.alarms);
@@ -99,7 +98,7 @@ fn has_one_owner(life: &Life, space: usize) -> Result<(), String> {
     let Some((owner, silent)) = life.world.judge().owner(space) else {
         return Err(format!("{name} never had an owner"));
     };
-    if silent > TTL.as_millis() as u64 {
+    if silent > life.world.shape.pace.ttl().as_millis() as u64 {
         return Err(format!("nobody renews {name} any more"));
     }
     let show = life.running.values().filter(|r| r.board.borrow().spaces.contains_key(&name));

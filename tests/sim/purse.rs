@@ -34,9 +34,6 @@ const PLAN: u64 = 196;
 /// What may be taken back is charged by its price, in some of those that have it.
 const SPOT_CHARGE: u64 = 197;
 
-/// The longest that a machine is given: `start_timeout` and `max_wallclock` of all machinetypes.
-const LONGEST_LIFE: Duration = Duration::from_secs(8 * 60);
-
 /// The file of the spend manager.
 pub const CAPS_FILE: &str = "caps.d/x.toml";
 
@@ -176,10 +173,14 @@ pub struct Purse {
 }
 
 impl Purse {
+    /// Whether a life has money.
+    pub fn is_in(shape: &Shape) -> bool {
+        shape.dice(HAS_MONEY).random_bool(0.5)
+    }
+
     /// That of a life, if it has one.
     pub fn of(shape: &Shape) -> Option<Self> {
-        let has_money = shape.dice(HAS_MONEY).random_bool(0.5);
-        let mut purse = has_money.then(|| Self::drawn(shape, &mut shape.dice(PURSE)))?;
+        let mut purse = Self::is_in(shape).then(|| Self::drawn(shape, &mut shape.dice(PURSE)))?;
         if shape.dice(IS_VARIED).random_bool(0.6) {
             purse.vary(shape, &mut shape.dice(VARIETY));
         }
@@ -266,7 +267,7 @@ impl Purse {
             | On::Community(_) => shape.limits.iter().sum(),
         };
         let limit = dice.random_range(1_000..=i64::from(fleet) * 1_200 + 500);
-        self.worst_of_one() / 1_000 * limit
+        self.worst_of_one(shape) / 1_000 * limit
     }
 
     /// What was not in the first lives with money: other calendars, other scopes, prices of zero, a market of machines that may be
@@ -319,7 +320,7 @@ impl Purse {
         let (from, to) = (boundary + hours.0 * HOUR, boundary + hours.1 * HOUR);
         let fleet: u32 = shape.limits.iter().sum();
         let machines = dice.random_range(500..=i64::from(fleet) * 1_500);
-        let one = self.prices.hourly * hours.1.max(1) + self.worst_of_one();
+        let one = self.prices.hourly * hours.1.max(1) + self.worst_of_one(shape);
         let plan = Plan {
             // The last two end it within the life where it ends an hour after the boundary.
             margin: *[0, 1, 30, 50, 56].choose(dice).unwrap(),
@@ -334,8 +335,9 @@ impl Purse {
     }
 
     /// What a machine of one processor may cost.
-    fn worst_of_one(&self) -> i64 {
-        let longest = i64::try_from((LONGEST_LIFE + self.overstay).as_millis()).unwrap();
+    fn worst_of_one(&self, shape: &Shape) -> i64 {
+        let longest = shape.pace.longest_life() + self.overstay;
+        let longest = i64::try_from(longest.as_millis()).unwrap();
         self.charging.cost(self.prices.hourly, longest)
     }
 
@@ -421,7 +423,31 @@ impl Purse {
         }
     }
 
-    fn one(&self, dice: &mut ChaCha8Rng, rules: &mut Vec<Rule>) -> Event {
+    /// For a life of a day: caps on more than an hour have room for so many times more, a budget goes on until the day after, and
+    /// the price of the smallest machine is known.
+    pub fn lasts_a_day(&mut self, more: i64) {
+        for rule in &mut self.rules {
+            let by = if rule.each == Each::Hour { 1 } else { more };
+            rule.limit *= by;
+            if let (Some(_), Each::Grant { to, .. }) = (rule.plan, &mut rule.each) {
+                *to += 48 * HOUR;
+            }
+        }
+        if let CapsFile::Holds(rules) = &mut self.file {
+            rules.clone_from(&self.rules);
+        }
+        for prices in [&mut self.prices, &mut self.dearer] {
+            prices.unknown = prices.unknown.filter(|processors| *processors > 1);
+        }
+    }
+
+    /// The caps as the spend manager means them at first.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The next that the spend manager does with them.
+    pub fn one(&self, dice: &mut ChaCha8Rng, rules: &mut Vec<Rule>) -> Event {
         let which = dice.random_range(0..self.rules.len());
         let name = self.rules[which].name;
         let by = dice.random_range(1..=900);

@@ -1,48 +1,31 @@
 //! The instructions of all lives: two machinetypes of one processor, in one to three spaces that are alike.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use vcycle::library::Setup;
 use vcycle::model::{MachinetypeName, Processors, Share};
 use vcycle_money::Community;
 
+use super::pace::Pace;
 use super::purse::{Prices, Purse, Spot};
 use super::rules::COMMUNITIES;
 use super::weather::SPACES;
 use super::world::space_name;
-use crate::support::site::{Site, space, with_twin};
+use crate::support::site::{space, with_twin};
 
 /// In the order of their shares.
 pub const MACHINETYPES: [&str; 2] = ["batch", "other"];
 
-/// Read once from real files, so that they are as valid as in production.
-fn base() -> Arc<Setup> {
-    static BASE: OnceLock<Arc<Setup>> = OnceLock::new();
-    let read = || {
-        Site::new(4)
-            .machinetypes(&[("batch", 2), ("other", 1)])
-            .with("creations_per_cycle = 6")
-            .with("delete_pause = \"20s\"")
-            .with("delete_pause_max = \"1m\"")
-            .each("fizzle = \"30s\"\nbackoff = \"40s\"\nstart_timeout = \"2m\"")
-            .each("max_wallclock = \"6m\"\nheartbeat = \"1m\"")
-            .each("breaker.pause = \"1m\"\nbreaker.pause_max = \"2m\"")
-            .setup()
-    };
-    BASE.get_or_init(read).clone()
-}
-
 /// With so many spaces.
-pub fn setup(spaces: usize, cycle: Duration, ttl: Duration) -> Setup {
+pub fn setup(spaces: usize, pace: Pace) -> Setup {
     assert_eq!(space().as_str(), SPACES[0]);
-    let mut setup = (*base()).clone();
+    let mut setup = (*pace.base()).clone();
     for number in 1..spaces {
         setup = with_twin(&setup, &space_name(number));
     }
     let mut config = (*setup.config).clone();
-    config.site.cycle = cycle;
-    config.site.ownership_ttl = ttl;
+    config.site.cycle = pace.cycle();
+    config.site.ownership_ttl = pace.ttl();
     setup.config = Arc::new(config);
     setup
 }

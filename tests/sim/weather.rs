@@ -8,19 +8,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vcycle::store::testing::Rates as DiskRates;
 use vcycle_api::{Idempotency, Processors};
-use vcycle_sim::{Heartbeats, Rates, Refusing, Script, Settings, Span};
+use vcycle_sim::{Rates, Refusing, Settings, Span};
 
+use super::pace::Pace;
 use super::purse::Purse;
+use super::refusal::Refusal;
 use super::rules::CapsFile;
-
-/// Cycle of all managers.
-pub const CYCLE: Duration = Duration::from_secs(10);
-/// Life of an ownership without renewal.
-pub const TTL: Duration = Duration::from_secs(15);
-/// `max_wallclock` of all machinetypes.
-pub const MAX_WALLCLOCK: Duration = Duration::from_secs(360);
-/// `heartbeat` of all machinetypes.
-pub const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// The first of these spaces are there.
 pub const SPACES: [&str; 3] = ["a.example", "b.example", "c.example"];
@@ -46,7 +39,8 @@ pub struct Shape {
     /// Whether clouds tell what is in use.
     pub tells_use: bool,
     pub clocks: Clocks,
-    /// When the trouble is over, in milliseconds.
+    pub pace: Pace,
+    /// When the trouble is over, in milliseconds; the first bout of it, if deletes are refused.
     pub trouble: u64,
     pub disk: DiskRates,
     pub rates: Rates,
@@ -54,6 +48,8 @@ pub struct Shape {
     pub limits: Vec<u32>,
     /// Where machines cost money.
     pub purse: Option<Purse>,
+    /// Where deletes are refused for a day.
+    pub refusal: Option<Refusal>,
 }
 
 /// A stop of all threads.
@@ -109,6 +105,10 @@ pub enum Event {
     ClockStep {
         host: usize,
         millis: i64,
+    },
+    /// Somebody has seen that the clock is wrong.
+    ClockMended {
+        host: usize,
     },
     /// A new version of the configuration: limit of a space, shares of its machinetypes.
     Configure {
@@ -209,6 +209,7 @@ impl Shape {
             .unwrap(),
             tells_use: dice.random_bool(0.4),
             clocks: if dice.random_bool(0.2) { Clocks::Wild } else { Clocks::Mild },
+            pace: Pace::Minutes,
             trouble: dice.random_range(180_000..420_000),
             disk: DiskRates {
                 lost_calls: per_mille(4),
@@ -231,9 +232,23 @@ impl Shape {
             },
             limits: (0..spaces).map(|_| dice.random_range(2..=6)).collect(),
             purse: None,
+            refusal: None,
         };
+        if Purse::is_in(&shape) && Refusal::is_in(&shape) {
+            shape.pace = Pace::Day;
+            shape.hosts = shape.hosts.min(3);
+            shape.refusal = Some(Refusal::of(&shape));
+        }
         shape.purse = Purse::of(&shape);
+        if let (Some(refusal), Some(purse)) = (&shape.refusal, &mut shape.purse) {
+            purse.lasts_a_day(refusal.room);
+        }
         shape
+    }
+
+    /// When peace begins, in milliseconds.
+    pub fn end(&self) -> u64 {
+        self.refusal.as_ref().map_or(self.trouble, |refusal| refusal.until)
     }
 
     /// The cloud of a space.
@@ -256,29 +271,6 @@ impl Shape {
             settings.refusing = Refusing::Late;
         }
         settings
-    }
-
-    /// What machines do while there is trouble.
-    pub fn scripts() -> Vec<(u32, Script)> {
-        let secs = Duration::from_secs;
-        let beats = Some(Heartbeats { every: secs(20), silent_after: None });
-        let falls_silent = Some(Heartbeats { every: secs(20), silent_after: Some(secs(50)) });
-        let works = Script::works_for(Span::between(secs(40), secs(240)));
-        let long = Script::never_ends();
-        vec![
-            (6, Script { heartbeats: beats, ..works.clone() }),
-            (3, Script { heartbeats: beats, ..long.clone() }),
-            (1, Script { heartbeats: falls_silent, ..long }),
-            (1, Script { heartbeats: beats, ..Script::finds_no_work() }),
-            (1, Script::dies_silently()),
-        ]
-    }
-
-    /// And when it is over.
-    pub fn peaceful() -> Vec<(u32, Script)> {
-        let every = Duration::from_secs(20);
-        let beats = Some(Heartbeats { every, silent_after: None });
-        vec![(1, Script { heartbeats: beats, ..Script::never_ends() })]
     }
 
     /// How far a clock is off at first, in milliseconds.
@@ -312,6 +304,9 @@ impl Shape {
         self.stock_outs(&mut events);
         if let Some(purse) = &self.purse {
             purse.events(self, &mut events);
+            if let Some(refusal) = &self.refusal {
+                refusal.events(self, purse, &mut events);
+            }
         }
         events
     }
@@ -333,7 +328,7 @@ impl Shape {
     }
 
     /// Draws one event, or several that belong together.
-    fn one(&self, dice: &mut ChaCha8Rng, at: u64, events: &mut Vec<(u64, Event)>) {
+    pub fn one(&self, dice: &mut ChaCha8Rng, at: u64, events: &mut Vec<(u64, Event)>) {
         let host = dice.random_range(0..self.hosts);
         let space = dice.random_range(0..self.spaces);
         let pick = dice.random_range(0..1000);

@@ -1,5 +1,6 @@
 //! Everything that outlives a process.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use vcycle::model::{DeploymentId, Identity, InstanceId, MachineName, SpaceName, Tags};
 use vcycle::store::Store;
 use vcycle::store::testing::MemoryFs;
+use vcycle_api::{Deletion, ProviderError};
 use vcycle_sim::{SimCloud, SimMachine};
 
 use super::gate::space_of;
@@ -32,6 +34,8 @@ pub struct World {
     judge: Mutex<Judge>,
     /// The file of the spend manager, each from a time on.
     caps: Mutex<Vec<(u64, Option<String>)>>,
+    /// Machines whose deletes are refused.
+    held: Mutex<BTreeSet<InstanceId>>,
     calm: AtomicBool,
     ends: mpsc::UnboundedSender<u32>,
 }
@@ -54,8 +58,8 @@ impl World {
         let judge = Mutex::new(Judge::new(&shape, &deployment, trace.clone()));
         let disk = MemoryFs::new(clock.clone());
         let calm = AtomicBool::new(false);
-        let caps = Mutex::default();
-        Self { shape, trace, disk, clock, clouds, deployment, start, judge, caps, calm, ends }
+        let (caps, held) = (Mutex::default(), Mutex::default());
+        Self { shape, trace, disk, clock, clouds, deployment, start, judge, caps, held, calm, ends }
     }
 
     /// The judge.
@@ -132,6 +136,30 @@ impl World {
         if let Some((machine, tags)) = machine.and_then(ours(&self.deployment)) {
             judge.deletes(space, &machine, &tags);
         }
+    }
+
+    /// What a delete is answered that the cloud refuses; `None`: it does not.
+    pub fn refuses(
+        &self,
+        space: usize,
+        id: &InstanceId,
+    ) -> Option<Result<Deletion, ProviderError>> {
+        let refusal = self.shape.refusal.as_ref().filter(|refusal| refusal.space == space)?;
+        if self.is_calm() || self.trace.now() < refusal.from {
+            return None;
+        }
+        let exists = |machine: SimMachine| machine.id == *id && machine.exists;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() < refusal.machines && self.clouds[space].machines().into_iter().any(exists) {
+            held.insert(id.clone());
+        }
+        held.contains(id).then(|| refusal.answer())
+    }
+
+    /// Whether deletes of a machine are refused.
+    pub fn is_held(&self, space: usize, id: &InstanceId) -> bool {
+        let is_there = self.shape.refusal.as_ref().is_some_and(|refusal| refusal.space == space);
+        is_there && self.held.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
     /// A folder was moved: to the archive, if it is a machine's.
