@@ -119,3 +119,56 @@ fn the_readme_names_every_document() {
     }
     assert!(missing.is_empty(), "documents that the README does not name: {missing:?}");
 }
+
+/// What a hunk of a patch expects to be there: the file, and the lines that stay or go.
+fn expected_by(patch: &str) -> Vec<(String, String)> {
+    let mut expected = Vec::new();
+    let mut file = None;
+    for line in patch.lines() {
+        if let Some(name) = line.strip_prefix("--- a/") {
+            file = Some(name.to_owned());
+        } else if line.starts_with("@@ ") {
+            expected.push((file.clone().expect("a hunk is of a file"), String::new()));
+        } else if let Some((_, text)) = expected.last_mut()
+            && let Some(stays) = line.strip_prefix(' ').or_else(|| line.strip_prefix('-'))
+            && !line.starts_with("--- ")
+        {
+            *text += stays;
+            text.push('\n');
+        }
+    }
+    expected
+}
+
+#[test]
+fn every_fault_that_is_planted_into_the_simulation_can_still_be_planted_and_is_documented() {
+    let page = read(&root().join("docs/SIMULATION.md"));
+    let patches = files_below(&root().join("tests/sim/planted"), "patch");
+    assert!(patches.len() >= 5, "found only {} patches", patches.len());
+    let mut wrong = Vec::new();
+    for patch in patches {
+        let name = patch.file_stem().unwrap().to_str().unwrap().to_owned();
+        if !page.contains(&format!("`{name}`")) {
+            wrong.push(format!("{name} is not in docs/SIMULATION.md"));
+        }
+        let expected = expected_by(&read(&patch));
+        assert!(!expected.is_empty(), "{name} changes nothing");
+        for (file, lines) in expected {
+            if !read(&root().join(&file)).contains(&lines) {
+                wrong.push(format!("{name} does not apply any more to {file}:\n{lines}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "make these patches anew:\n  {}", wrong.join("\n  "));
+}
+
+#[test]
+fn what_a_patch_expects_is_read_off_its_hunks() {
+    let patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@ fn f() {\n one\n-two\n+2\n three\n@@ -9 +9 @@\n-nine\n\
+                 diff --git a/y b/y\n--- a/y\n+++ b/y\n@@ -1 +1 @@\n-y\n+z\n";
+    let of = |file: &str, lines: &str| (file.to_owned(), lines.to_owned());
+    assert_eq!(
+        expected_by(patch),
+        [of("x", "one\ntwo\nthree\n"), of("x", "nine\n"), of("y", "y\n")]
+    );
+}
