@@ -285,12 +285,14 @@ impl Life {
             Event::Throttle { host, calls } => {
                 self.inject(host, &CallFault::Throttle { calls, after: None });
             }
-            Event::Credentials { host, revoked } => {
-                let restored = CallFault::RestoreCredentials;
-                let fault = if revoked { CallFault::RevokeCredentials } else { restored };
-                self.inject(host, &fault);
-            }
+            Event::Credentials { host, revoked } => self.credentials(host, revoked),
         }
+    }
+
+    fn credentials(&self, host: usize, revoked: bool) {
+        let restored = CallFault::RestoreCredentials;
+        let fault = if revoked { CallFault::RevokeCredentials } else { restored };
+        self.inject(host, &fault);
     }
 
     fn stop(&mut self, host: usize, away: u64) {

@@ -321,7 +321,7 @@ impl Meter {
         let (now, space) = (machine.begin, machine.place.space);
         for rule in self.rules_on(machine) {
             let Some(limit) = self.limit(rule.name, self.since_begin(now)) else { continue };
-            for window in windows(rule.each, machine.promised()) {
+            for window in self.windows_of(&rule, machine) {
                 let all = self.machines.values().filter(|other| self.is_on(&rule, other));
                 let sum: i64 = all
                     .map(|other| {
@@ -441,6 +441,14 @@ impl Meter {
     /// Not what nobody of ours could ever know of: what came late.
     pub fn is_on(&self, rule: &Rule, machine: &Metered) -> bool {
         !machine.late && rule.covers(machine.place)
+    }
+
+    /// The windows that a new machine costs something in, wherever their boundaries are on the clock of its maker: seconds before the
+    /// end of one it may have been made for the next.
+    pub fn windows_of(&self, rule: &Rule, machine: &Metered) -> Vec<(i64, i64)> {
+        let mut windows = windows(rule.each, machine.promised());
+        windows.retain(|window| self.cost(machine, *window) > 0);
+        windows
     }
 
     /// What a machine costs at least within a window, wherever its boundaries are on the clock of whoever booked it.

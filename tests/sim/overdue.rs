@@ -3,7 +3,7 @@
 //! whatever window.
 
 use super::meter::{CLOCK, Meter, Metered};
-use super::rules::{HOUR, windows};
+use super::rules::HOUR;
 
 /// For how long after its reservation is over a machine may be there without an extension, when all is quiet, in milliseconds: until
 /// the next cycle of an owner, of managers of which one may just have died.
@@ -48,7 +48,7 @@ impl Meter {
             let Some(limit) = self.limit(rule.name, self.since_begin(machine.begin)) else {
                 continue;
             };
-            for window in windows(rule.each, (machine.begin, machine.hard_end)) {
+            for window in self.windows_of(&rule, machine) {
                 let all = self.machines().filter(|other| self.is_on(&rule, other));
                 let sum: i64 = all.map(|other| self.cost_of(other, known(other), window)).sum();
                 if sum > limit {
