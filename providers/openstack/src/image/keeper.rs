@@ -93,6 +93,13 @@ impl Keeper {
         self.held().get(source).map_or(Standing::Unseen, Held::standing)
     }
 
+    /// When Glance was last asked for the images of a source, all that follows from its answer being
+    /// done; on our monotonic clock.
+    #[cfg(test)]
+    pub(super) fn last_listed(&self, source: &Source) -> Option<Duration> {
+        self.held().get(source)?.listed
+    }
+
     /// Changes whenever a standing may have changed.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
@@ -175,20 +182,20 @@ impl Keeper {
     /// Finds out whether the image of a source is there and of the version that the source has now.
     async fn look(&self, source: &Source) -> Result<Look, Trouble> {
         let stamp = source::stamp(source, self.web()?).await;
-        let (known, is_listed) = {
-            let now = self.clock.monotonic();
+        let asked = self.clock.monotonic();
+        let (known, is_due) = {
             let held = self.held();
             let known = held.get(source);
             let listed = known.and_then(|known| known.listed);
-            let is_due = listed.is_none_or(|at| now.saturating_sub(at) >= CLOUD_INTERVAL);
+            let is_due = listed.is_none_or(|at| asked.saturating_sub(at) >= CLOUD_INTERVAL);
             (known.and_then(|known| known.current.clone()), is_due)
         };
         if let (Some(known), Ok(stamp)) = (&known, &stamp)
             && known.stamp.is_same(stamp)
-            && !is_listed
+            && !is_due
         {
             let current = Some(known.clone());
-            return Ok(Look { current, is_right: true, is_listed, wrong: None });
+            return Ok(Look { current, is_right: true, listed: None, wrong: None });
         }
         let images = images_of(&self.session, self.owner().await?, source).await?;
         let now = self.clock.monotonic();
@@ -196,7 +203,7 @@ impl Keeper {
         if let Some(current) = current.as_ref().filter(|_| is_right) {
             self.remove_replaced(source, current, &images).await;
         }
-        Ok(Look { current, is_right, is_listed: true, wrong: stamp.err() })
+        Ok(Look { current, is_right, listed: Some(asked), wrong: stamp.err() })
     }
 
     async fn upload(&self, source: &Source, tally: &Arc<Tally>) -> Result<Current, Trouble> {

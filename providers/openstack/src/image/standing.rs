@@ -90,8 +90,8 @@ pub(super) struct Look {
     pub(super) current: Option<Current>,
     /// Whether it is of the version that the source has now.
     pub(super) is_right: bool,
-    /// Whether Glance was asked.
-    pub(super) is_listed: bool,
+    /// When Glance was asked, on our monotonic clock; `None`: it was not.
+    pub(super) listed: Option<Duration>,
     /// Why the source's own version is not known.
     pub(super) wrong: Option<Trouble>,
 }
@@ -129,9 +129,7 @@ impl Held {
             Ok(look) => look,
             Err(trouble) => return self.fail(trouble, now),
         };
-        if look.is_listed {
-            self.listed = Some(now);
-        }
+        self.listed = look.listed.or(self.listed);
         self.current = look.current;
         match look.wrong {
             Some(trouble) => self.fail(trouble, now),
@@ -263,7 +261,7 @@ mod tests {
             &[image("a", "2026-01-01T00:00:00Z", "monday")],
             now,
         );
-        held.note_look(Ok(Look { current, is_right, is_listed: true, wrong: None }), now);
+        held.note_look(Ok(Look { current, is_right, listed: Some(now), wrong: None }), now);
         assert!(held.is_due(&source, now), "a file is looked at each time");
         let url = Source::Url("https://a.example/x".parse().unwrap());
         assert!(!held.is_due(&url, now + Duration::from_secs(599)));

@@ -12,6 +12,7 @@ use vcycle_api::{
 };
 
 use super::Images;
+use super::reference::Source;
 use super::upload::Pace;
 use crate::session::Session;
 use crate::{CloudRef, Credential, Settings};
@@ -303,23 +304,22 @@ async fn the_old_version_serves_until_the_new_one_is_there_and_goes_when_no_serv
     let both = || lab.glance.statuses().len() == 2;
     for _ in 0..3 {
         lab.clock.advance(Duration::from_secs(1800));
-        look_at_glance(&lab, &images, text(&path)).await;
+        look_at_glance(&lab, &images, &path).await;
         assert!(both(), "a server uses the old one");
     }
     lab.glance.world().in_use.clear();
     lab.clock.advance(Duration::from_secs(301));
-    look_at_glance(&lab, &images, text(&path)).await;
+    look_at_glance(&lab, &images, &path).await;
     assert_eq!(lab.glance.statuses(), [(new, "active".to_owned())]);
 }
 
-/// Cycles until Glance was asked anew for an image, and what follows from the answer is done: sources
-/// are looked at one after the other in the order of their names, and the other one comes after.
-async fn look_at_glance(lab: &Lab, images: &Images, image: &str) {
-    let needs = [need(image), need("/zzz/not-there.img")];
-    let before = lab.glance.count("GET images");
+/// Cycles until Glance was asked for the images of a file at the present time, and what follows from the
+/// answer is done.
+async fn look_at_glance(lab: &Lab, images: &Images, path: &Path) {
+    let (source, now) = (Source::File(path.to_owned()), lab.clock.monotonic());
     let asked = async {
-        while lab.glance.count("GET images") < before + 2 {
-            images.prepare(&needs).await.unwrap();
+        while images.keeper.last_listed(&source) != Some(now) {
+            prepared(images, text(path)).await;
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -335,10 +335,10 @@ async fn an_image_that_was_just_replaced_is_kept_for_creates_that_name_it() {
     lab.file("a.img", b"another version");
     replaced(&images, text(&path), &old).await;
     lab.clock.advance(Duration::from_secs(3000));
-    look_at_glance(&lab, &images, text(&path)).await;
+    look_at_glance(&lab, &images, &path).await;
     assert_eq!(lab.glance.statuses().len(), 2);
     lab.clock.advance(Duration::from_secs(600));
-    look_at_glance(&lab, &images, text(&path)).await;
+    look_at_glance(&lab, &images, &path).await;
     assert_eq!(lab.glance.statuses().len(), 1);
 }
 
