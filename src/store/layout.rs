@@ -131,12 +131,11 @@ pub(super) fn ledger() -> StatePath {
 pub(super) fn caps() -> StatePath {
     path(&["caps.d"])
 }
-/// The first entries of all blocks, and the directories of those that are not packed.
 /// That there was a ledger once. Not in its directory, with which it would be lost.
 pub(super) fn ledger_begun() -> StatePath {
     path(&["ledger-begun.json"])
 }
-
+/// The first entries of all blocks, and the directories of those that are not packed.
 pub(super) fn ledger_log() -> StatePath {
     ledger().join("log")
 }

@@ -159,6 +159,11 @@ impl FaultyFs {
         self.state().frozen = false;
     }
 
+    /// Operations of any kind so far.
+    pub fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
     /// Mutating operations so far.
     pub fn mutations(&self) -> u64 {
         self.state().mutations

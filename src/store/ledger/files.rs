@@ -17,6 +17,9 @@ use crate::store::{StatePath, Store, StoreError, layout};
 /// Entries in a block, and between checkpoints.
 pub(super) const BLOCK: u64 = 1000;
 
+/// How often a look at one file or directory is tried.
+const TRIES: u32 = 3;
+
 /// The files of one ledger.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
@@ -74,7 +77,7 @@ impl Files {
     pub(super) async fn listed(&self) -> Result<Listed, StoreError> {
         let dir = layout::ledger_log();
         let mut listed = Listed::default();
-        for name in self.store.fs().list(&dir).await.map_err(at("list", &dir))? {
+        for name in self.list(&dir).await? {
             match number_in(&name) {
                 Some(number) => _ = listed.firsts.insert(number),
                 None => _ = listed.directories.insert(name),
@@ -85,33 +88,48 @@ impl Files {
 
     /// The numbers of entries or checkpoints in a directory.
     pub(super) async fn numbers_in(&self, dir: &StatePath) -> Result<BTreeSet<u64>, StoreError> {
-        let names = self.store.fs().list(dir).await.map_err(at("list", dir))?;
+        let names = self.list(dir).await?;
         Ok(names.iter().filter_map(|name| number_in(name)).collect())
     }
 
     /// The blocks that are packed.
     pub(super) async fn packed(&self) -> Result<BTreeSet<u64>, StoreError> {
         let dir = layout::ledger_packed();
-        let names = self.store.fs().list(&dir).await.map_err(at("list", &dir))?;
+        let names = self.list(&dir).await?;
         let blocks = names.iter().filter_map(|name| name.strip_suffix(".jsonl")?.parse().ok());
         Ok(blocks.collect())
     }
 
     /// A file; `None`: it is not there, or is not seen yet.
     pub(super) async fn read(&self, path: &StatePath) -> Result<Option<Vec<u8>>, LedgerError> {
-        match self.store.fs().read(path).await {
+        match patiently(|| self.store.fs().read(path)).await {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                Ok(None)
-            }
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(at("read", path)(error).into()),
         }
     }
+
+    async fn list(&self, dir: &StatePath) -> Result<Vec<String>, StoreError> {
+        patiently(|| self.store.fs().list(dir)).await.map_err(at("list", dir))
+    }
+}
+
+/// A look that fails is repeated: of thousands one may fail, and all would be done anew for it.
+async fn patiently<T, F>(look: impl Fn() -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    for _ in 1..TRIES {
+        match look().await {
+            Err(error) if !is_absent(&error) => {}
+            answer => return answer,
+        }
+    }
+    look().await
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn number_in(name: &str) -> Option<u64> {

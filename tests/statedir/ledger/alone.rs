@@ -211,3 +211,27 @@ async fn lost_replies_of_an_append_are_recognised() {
         }
     }
 }
+
+/// A year has thousands of files: were one failed look the end, a bad hour of the file server would be an hour without a ledger.
+#[tokio::test]
+async fn one_look_that_fails_does_not_keep_a_ledger_from_being_opened() {
+    const ESTALE: i32 = 116;
+    let bench = Bench::memory();
+    let store = bench.store();
+    let (written, owner) = (ledger(&store), own(&store, "m1").await);
+    set_cap(&written, 3).await;
+    fill(&written, &owner, 1..8).await;
+    for call in 1.. {
+        let (store, faults) = bench.faulty();
+        faults.add(When::Call(call), Effect::Fail(ESTALE));
+        faults.add(When::Call(call + 1), Effect::Fail(ESTALE));
+        assert_eq!(ledger(&store).refresh().await.unwrap(), written.book(), "call {call}");
+        if faults.calls() < call {
+            assert!(call > 10, "{call} looks");
+            break;
+        }
+    }
+    let (store, faults) = bench.faulty();
+    (1..100).for_each(|call| faults.add(When::Call(call), Effect::Fail(ESTALE)));
+    assert!(ledger(&store).refresh().await.is_err(), "what stays away is said");
+}
