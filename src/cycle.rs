@@ -17,9 +17,9 @@ use tracing::error;
 use vcycle_api::{Act, Clock};
 
 pub use input::{PlanFrame, Remembered, plan_input};
-pub use money::CapsRead;
+pub use money::{CAPS_UNWATCHED, CapsRead};
 pub use plans::{Planner, habits, orders, paying};
-pub use prices::costs;
+pub use prices::{costs, costs_unknown};
 
 use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, prepare};
 use crate::library::{Setup, SpaceSetup};

@@ -1,20 +1,21 @@
 //! `vcycle plan`: looks at the clouds as the daemon would, and prints what it would do now, and
 //! why. It is given providers that can only observe, and no ownership: it cannot act.
 
+mod till;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 use vcycle_api::Clock;
-use vcycle_money::{Author, Book, Cap, Entry, Event};
+use vcycle_money::book::ToEnd;
 
 use super::error::{CliError, chain};
 use super::output::{BAD, BOLD, FAINT, Screen, json, print, styled, table, table_text};
 use super::site::StateSource;
 use super::{PlanArgs, providers};
-use crate::config::load_caps;
-use crate::cycle::{PlanFrame, Planner, Remembered, costs, orders, plan_input};
+use crate::cycle::{PlanFrame, Planner, Remembered, orders, plan_input};
 use crate::library::{Setup, SpaceSetup, load_setup};
 use crate::model::{
     ClockTrust, DeploymentId, Doors, Generation, ListingState, MachinetypeName, SpaceName,
@@ -22,7 +23,7 @@ use crate::model::{
 };
 use crate::observe::{Sources, SpaceMemory, observe};
 use crate::plan::{Plan, Spending, check, listing_words, plan};
-use crate::store::Ledger;
+use till::Till;
 
 /// Carries the command out. Spaces that cannot be looked at make it fail, after the others.
 pub(crate) async fn run(config: &Path, args: &PlanArgs) -> Result<(), CliError> {
@@ -139,53 +140,26 @@ async fn look_and_plan(
     // Whoever can only observe cannot have anything made ready either.
     let (policy, readiness) = (&space.policy, &BTreeMap::new());
     let deployment = &deployment;
-    let costs = costs(setup, space, (&seen.offerings, seen.now));
-    let ledger = Ledger::new(store);
-    let stopped = match (&costs, ledger.refresh().await) {
-        (Some(_), Err(problem)) => Some(problem.to_string()),
-        (Some(_) | None, _) => None,
-    };
-    let (book, stopped) = match (load_caps(&setup.config).caps, stopped) {
-        (Ok(caps), stopped) => (with_caps(&ledger.book(), caps)?, stopped),
-        (Err(problems), stopped) => {
-            let why = format!("the caps cannot be read: {}", problems.in_a_line());
-            (Book::clone(&ledger.book()), stopped.or_else(|| costs.as_ref().map(|_| why)))
-        }
-    };
-    let (to_end, stopped) = (book.to_end(seen.now), stopped.as_deref());
-    let budgets = load_caps(&setup.config).budgets;
+    let offerings = (&seen.offerings[..], seen.now);
+    let till = Till::of(store, (setup, space), offerings).await?;
     let told = memory.records().values().filter(|record| record.drain.is_some());
     let leaving = told.map(|record| *record.intent()).collect();
-    let planner = |costs| Planner { now: seen.now, costs, book: &book, leaving: &leaving };
-    let wanted = |costs| orders((setup, space), &planner(costs), &budgets);
-    let orders = costs.as_ref().map_or_else(Vec::new, wanted);
-    let view = |costs| Spending { book: &book, costs, to_end: &to_end, orders: &orders, stopped };
-    let spending = costs.as_ref().map(view);
+    let wanted = |Till { costs, book, budgets, .. }: &Till| {
+        let planner = Planner { now: seen.now, costs, book, leaving: &leaving };
+        orders((setup, space), &planner, budgets)
+    };
+    let orders = till.as_ref().map_or_else(Vec::new, wanted);
+    let to_end = till.as_ref().map_or_else(ToEnd::new, |till| till.book.to_end(seen.now));
+    let spending = till.as_ref().map(|till| {
+        let Till { costs, book, stopped, .. } = till;
+        Spending { book, costs, to_end: &to_end, orders: &orders, stopped: stopped.as_deref() }
+    });
     let frame = PlanFrame { seed, clock, deployment, generation, policy, spending, readiness };
     let input = plan_input(&frame, &seen, &remembered);
     let planned = plan(&input);
     check(&input, &planned).map_err(|violation| violation.to_string())?;
-    Ok((seen.listing.clone(), seen.problems, planned))
-}
-
-/// The ledger with the caps of the files in force, as they will be.
-fn with_caps(book: &Book, caps: Vec<Cap>) -> Result<Book, String> {
-    let mut book = Book::clone(book);
-    if book.caps() == caps {
-        return Ok(book);
-    }
-    let entry = Entry {
-        format: 0,
-        number: 0,
-        previous: String::new(),
-        at: book.at(),
-        by: Author::Person { who: "vcycle plan".to_owned() },
-        attempt: String::new(),
-        events: vec![Event::CapsSet { caps, source: String::new() }],
-    };
-    let (sealed, _) = book.head().seal(entry);
-    book.apply(&sealed).map_err(|violation| format!("the caps cannot be in force: {violation}"))?;
-    Ok(book)
+    let alarms = seen.problems.into_iter().chain(till.and_then(|till| till.alarm));
+    Ok((seen.listing, alarms.collect(), planned))
 }
 
 fn of_plan(

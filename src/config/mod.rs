@@ -40,8 +40,8 @@ pub use public_key::PublicKey;
 pub use source::{Place, Placed, Source};
 pub use space::option_value;
 pub use spending::{
-    CapFile, CapTexts, CapsAndBudgets, Lives, LoadedCaps, Metering, OfferingPrice, SiteWorld,
-    SpendingSettings, speaks_of_caps, validate_caps, validate_scenario,
+    CapFile, CapTexts, CapsAndBudgets, CapsStand, Lives, LoadedCaps, Metering, NO_CAPS_FILE,
+    OfferingPrice, SiteWorld, SpendingSettings, speaks_of_caps, validate_caps, validate_scenario,
 };
 pub use types::{
     Config, HttpsConfig, LibraryConfig, LocalConfig, MachinetypeConfig, OptionValue,

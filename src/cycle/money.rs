@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 use vcycle_money::book::{Stage, ToEnd};
 use vcycle_money::plan::{Budget, Orders};
-use vcycle_money::{Amount, Book, Currency, Event, Reservation, Standing, Window};
+use vcycle_money::{Amount, Book, Currency, Event, Reservation, Standing};
 
 use super::prices::{costs, costs_unknown, price_what_is_gone};
 use super::{CycleContext, Planner, orders};
@@ -40,6 +40,9 @@ pub enum CapsRead {
     /// The configuration does not watch spending, and there are no caps: nobody wants it to.
     Unwatched,
 }
+
+/// Why nothing is spent by a manager that does not watch where caps are.
+pub const CAPS_UNWATCHED: &str = "there are caps, and the configuration of this manager has no [spending]: write it, or take the caps away first";
 
 /// Why nothing is spent by who watches, or does not watch any more, since a moment ago.
 const NOT_LOOKED: &str = "this manager has not read the caps yet";
@@ -87,7 +90,9 @@ impl Money {
         let watched = costs(context.setup, context.space, offerings);
         let unwatched = || match context.caps {
             CapsRead::Unwatched => None,
-            CapsRead::NotYet { .. } | CapsRead::Yes { .. } => costs_unknown(context),
+            CapsRead::NotYet { .. } | CapsRead::Yes { .. } => {
+                costs_unknown(context.setup, context.space)
+            }
         };
         let Some(mut costs) = watched.or_else(unwatched) else { return Ok(None) };
         let book = context.ledger.book();
@@ -97,7 +102,7 @@ impl Money {
         let existing = living.map(|record| &record.offering).chain(own.map(|own| &own.offering));
         price_what_is_gone(&mut costs, (context.setup, context.space), offerings, existing);
         let nothing = Self {
-            book: context.ledger.book(),
+            book: Arc::clone(&book),
             costs,
             to_end: ToEnd::new(),
             orders: Vec::new(),
@@ -275,21 +280,21 @@ impl Money {
     }
 }
 
-/// What people should know of a cap. One on each hour is used every hour: only that it is passed is news.
+/// What people should know of a cap.
 fn words(standing: &Standing) -> Option<&'static str> {
     let is_passed = standing.left() < Amount::ZERO;
-    match (standing.stage, standing.cap.window) {
-        (Stage::Open, _) | (Stage::Warned | Stage::NotGrowing | Stage::Spent, Window::Hour) => None,
-        (Stage::Warned, _) => Some("is nearly used"),
-        (Stage::NotGrowing, _) => Some("is used: nothing more is made"),
-        (Stage::Draining, _) if is_passed => Some("is passed: machines are told to end"),
-        (Stage::Draining, _) if standing.ends_everything() => {
+    match standing.told_stage() {
+        Stage::Open => None,
+        Stage::Warned => Some("is nearly used"),
+        Stage::NotGrowing => Some("is used: nothing more is made"),
+        Stage::Draining if is_passed => Some("is passed: machines are told to end"),
+        Stage::Draining if standing.ends_everything() => {
             Some("is spent to where it drains: machines are told to end")
         }
-        (Stage::Draining, _) => {
+        Stage::Draining => {
             Some("is passed in a time to come: machines are told to end. In the present one")
         }
-        (Stage::Spent, _) => Some("is spent"),
+        Stage::Spent => Some("is spent"),
     }
 }
 

@@ -4,15 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::CycleContext;
 use crate::config::OfferingPrice;
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{Offering, OfferingId, Timestamp};
 use crate::plan::Costs;
 
 /// What is known of the machines of a space by a configuration without `[spending]`: not what they cost.
-pub(super) fn costs_unknown(context: &CycleContext<'_>) -> Option<Costs> {
-    let config = context.setup.config.spaces.get(&context.space.policy.space)?;
+pub fn costs_unknown(setup: &Setup, space: &SpaceSetup) -> Option<Costs> {
+    let config = setup.config.spaces.get(&space.policy.space)?;
     Some(Costs {
         metering: config.metering(),
         provider: config.biller(),
@@ -31,12 +30,9 @@ pub fn costs(
 ) -> Option<Costs> {
     let spending = setup.config.spending.as_ref()?;
     let config = setup.config.spaces.get(&space.policy.space)?;
-    let policies = space.policy.machinetypes.values();
-    let longest = policies.map(|policy| policy.deadline(now)).max().unwrap_or(now);
     let overstay = spending.overstay(config);
-    let until = longest + overstay;
-    let price =
-        |offering: &Offering| (offering.id.clone(), spending.price(config, offering, (now, until)));
+    let span = span(space, now, overstay);
+    let price = |offering: &Offering| (offering.id.clone(), spending.price(config, offering, span));
     let communities = config
         .machinetypes
         .iter()
@@ -63,14 +59,12 @@ pub(super) fn price_what_is_gone<'a>(
     let Some(spending) = setup.config.spending.as_ref() else { return };
     let Some(config) = setup.config.spaces.get(&space.policy.space) else { return };
     let (offerings, now) = offerings;
-    let policies = space.policy.machinetypes.values();
-    let longest = policies.map(|policy| policy.deadline(now)).max().unwrap_or(now);
-    let until = longest + costs.overstay;
+    let span = span(space, now, costs.overstay);
     let existing: BTreeSet<&OfferingId> = existing.collect();
     for id in existing.into_iter().filter(|id| !costs.prices.contains_key(*id)) {
         let with = |offering: &Offering| {
             let like = Offering { id: id.clone(), ..offering.clone() };
-            match spending.price(config, &like, (now, until)) {
+            match spending.price(config, &like, span) {
                 OfferingPrice::Priced(priced) => Some(priced),
                 OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
             }
@@ -80,4 +74,11 @@ pub(super) fn price_what_is_gone<'a>(
             costs.gone.insert(id.clone(), OfferingPrice::Priced(dearest));
         }
     }
+}
+
+/// From now until the last machine of the space that is made now is gone at the latest: prices of all this time count.
+fn span(space: &SpaceSetup, now: Timestamp, overstay: Duration) -> (Timestamp, Timestamp) {
+    let policies = space.policy.machinetypes.values();
+    let longest = policies.map(|policy| policy.deadline(now)).max().unwrap_or(now);
+    (now, longest + overstay)
 }

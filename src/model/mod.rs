@@ -29,7 +29,10 @@ pub use snapshot::{
 pub use spending::{BudgetRow, CapRow, SpendingBoard};
 pub use sums::{Sides, Sums};
 pub use tenancy::SpaceTenancy;
-pub use view::{ClockTrust, Doors, Hearing, ListingState, MachineView, Sighting, Strangers};
+pub use view::{
+    CLOCK_TOLERANCE, CLOCKS_APART, ClockTrust, Doors, Hearing, ListingState, MachineView, Sighting,
+    Strangers,
+};
 
 // The vocabulary that providers share.
 pub use vcycle_api::{

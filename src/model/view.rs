@@ -1,6 +1,7 @@
 //! One machine as the planner sees it: our record joined with what the cloud shows.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{Instance, MachineRecord, Processors, ShutdownMessage, Timestamp};
 
@@ -126,6 +127,13 @@ impl ListingState {
         }
     }
 }
+
+/// How far a clock that is believed may be from the file server's. More than the time that a slow file server or a busy host
+/// takes between two readings, less than any time that a machine is given.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// How far the clocks of two managers may be apart while both are believed.
+pub const CLOCKS_APART: Duration = Duration::from_secs(2 * CLOCK_TOLERANCE.as_secs());
 
 /// Whether the wall clock of this manager's host can be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]

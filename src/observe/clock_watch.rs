@@ -9,12 +9,8 @@
 
 use std::time::Duration;
 
-use crate::model::{ClockTrust, Timestamp};
+use crate::model::{CLOCK_TOLERANCE, ClockTrust, Timestamp};
 use crate::store::Witness;
-
-/// How far two clocks may be apart. More than the time that a slow file server or a busy host takes between two
-/// readings, less than any time that a machine is given.
-const TOLERANCE: Duration = Duration::from_secs(60);
 
 /// How long a step that nobody contradicts must stand: long enough for a person to see the alarm and for NTP to
 /// take back its mistake, and shorter than an hour that is paid for.
@@ -111,7 +107,7 @@ impl ClockWatch {
             None => (last.verdict, moved),
         };
         // Back where it was when it was last believed: the mistake was taken back.
-        self.step = (millis(sum) > TOLERANCE).then(|| Step {
+        self.step = (millis(sum) > CLOCK_TOLERANCE).then(|| Step {
             why: said(last, now),
             moved: sum,
             since: now.monotonic,
@@ -173,7 +169,7 @@ fn step_since(last: Last, now: &ClockReading) -> Option<i64> {
     let passed = now.monotonic.saturating_sub(last.monotonic);
     let expected = last.wall + passed;
     let moved = now.wall.as_millis().saturating_sub(expected.as_millis());
-    (millis(moved) > TOLERANCE + passed / DRIFT).then_some(moved)
+    (millis(moved) > CLOCK_TOLERANCE + passed / DRIFT).then_some(moved)
 }
 
 fn millis(moved: i64) -> Duration {
@@ -183,8 +179,8 @@ fn millis(moved: i64) -> Duration {
 /// The file server's time is now between that of the renewal and as much later as that may be ago.
 fn verdict(witness: Witness, wall: Timestamp) -> Verdict {
     let Witness { modified, age_at_most } = witness;
-    let earliest = modified - TOLERANCE;
-    let latest = modified + age_at_most + TOLERANCE;
+    let earliest = modified - CLOCK_TOLERANCE;
+    let latest = modified + age_at_most + CLOCK_TOLERANCE;
     if (earliest..=latest).contains(&wall) { Verdict::Agrees } else { Verdict::Contradicts }
 }
 

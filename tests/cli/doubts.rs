@@ -1,8 +1,12 @@
 //! What nobody has said wrong and is not meant so: caps that limit nothing today, files that nobody reads, prices that are
 //! too old, files that are not in force. It is said before a machine is made.
 
+use vcycle::model::ManagerName;
+use vcycle_money::{Author, Currency, Event, Window};
+
 use super::Site;
 use super::plans::{budget, good, site, today};
+use super::spend::{cap, write_ledger};
 
 const LHCB: &str = "backfill = [\"LHCb\"]\n";
 
@@ -67,6 +71,41 @@ fn caps_that_are_not_in_force_are_told_and_a_plan_obeys_them() {
         plan.contains("the caps cannot be read") && plan.contains("would do nothing"),
         "{plan}"
     );
+}
+
+fn leave_out_spending(site: &Site) {
+    let config = std::fs::read_to_string(site.path("vcycle.toml")).unwrap();
+    let (before, spending) = config.split_once("[spending]").unwrap();
+    let (_, after) = spending.split_once("\n[").unwrap_or_default();
+    std::fs::write(site.path("vcycle.toml"), format!("{before}[{after}")).unwrap();
+}
+
+/// As managers do: whatever happens to the files, a cap that is in force holds until they say otherwise.
+#[test]
+fn a_plan_obeys_the_caps_in_force_when_the_files_are_gone_or_wrong() {
+    let site = site("[cap.x]\nlimit = \"100 GBP\"\nwindow = \"day\"\n");
+    let caps = vec![cap("x", "0.01", Window::Day { utc_offset_hours: 0 })];
+    let by = Author::Manager { manager: ManagerName::parse("vm12").unwrap() };
+    let currency = Event::CurrencySet { currency: Currency::GBP };
+    let set = Event::CapsSet { caps, source: "caps.d/iris.toml".to_owned() };
+    write_ledger(&site, vec![(by, vec![currency, set])]);
+    let plan = || good(site.call(&["plan", "sim.example"])).stdout;
+    let caps = || good(site.call(&["spend", "caps"])).stdout;
+    assert!(!plan().contains("would do nothing"), "{}", plan());
+    std::fs::write(site.path("shared/caps.d/iris.toml"), "[cap.x]\nlimit = 5\n").unwrap();
+    for why in ["iris.toml", "no file in caps.d any more", "has no [spending]"] {
+        match why {
+            "no file in caps.d any more" => {
+                std::fs::remove_file(site.path("shared/caps.d/iris.toml")).unwrap();
+            }
+            "has no [spending]" => leave_out_spending(&site),
+            _ => {}
+        }
+        for said in [plan(), caps()] {
+            assert!(said.contains(why), "{why}: {said}");
+        }
+        assert!(plan().contains("would do nothing"), "{why}: {}", plan());
+    }
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn reservation(number: u8, machinetype: &str, from: Timestamp, until: Timestamp)
     }
 }
 
-fn cap(name: &str, limit: &str, window: Window) -> Cap {
+pub(super) fn cap(name: &str, limit: &str, window: Window) -> Cap {
     Cap {
         name: CapName::parse(name).unwrap(),
         limit: amount(limit),
@@ -131,13 +131,19 @@ fn ledger() -> Vec<(Author, Vec<Event>)> {
     ]
 }
 
-/// Writes entries as `docs/STATE-DIR.md` says where they lie. All of them are in the first block.
+/// A site with this ledger.
 pub(super) fn site() -> Site {
     let site = Site::new();
+    write_ledger(&site, ledger());
+    site
+}
+
+/// Writes entries as `docs/STATE-DIR.md` says where they lie. All of them are in the first block.
+pub(super) fn write_ledger(site: &Site, ledger: Vec<(Author, Vec<Event>)>) {
     let log = site.path("shared/ledger/log");
     std::fs::create_dir_all(log.join("000000-a1")).unwrap();
     let mut head = Head::default();
-    for (by, events) in ledger() {
+    for (by, events) in ledger {
         let entry = Entry {
             format: 1,
             number: 0,
@@ -149,9 +155,8 @@ pub(super) fn site() -> Site {
         };
         let (sealed, bytes) = head.seal(entry);
         head = sealed.head().clone();
-        std::fs::write(entry_path(&site, head.number), bytes).unwrap();
+        std::fs::write(entry_path(site, head.number), bytes).unwrap();
     }
-    site
 }
 
 pub(super) fn entry_path(site: &Site, number: u64) -> PathBuf {

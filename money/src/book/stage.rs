@@ -8,7 +8,7 @@ use vcycle_api::Timestamp;
 use super::admit::reaches;
 use super::{Book, Span, Sum};
 use crate::plan::{Forecast, Rate};
-use crate::{Amount, Cap, CapName, Permille};
+use crate::{Amount, Cap, CapName, Permille, Window};
 
 /// What happens because of a cap, in the order in which it becomes worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -84,6 +84,15 @@ impl Standing {
     pub fn ends_everything(&self) -> bool {
         let part = self.cap.stages.drain;
         part < Permille(1000) && reaches(i128::from(self.spent().nanos()), &self.cap, part)
+    }
+
+    /// The stage as people are told it. A cap on each hour steers the rate of spending: that it is used is its daily bread,
+    /// and only that it is passed is news.
+    pub fn told_stage(&self) -> Stage {
+        match (self.cap.window, self.stage) {
+            (Window::Hour, Stage::Warned | Stage::NotGrowing | Stage::Spent) => Stage::Open,
+            (_, stage) => stage,
+        }
     }
 
     /// What has been spent until now.

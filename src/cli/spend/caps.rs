@@ -14,7 +14,7 @@ use super::super::output::{
 use super::args::SpendCapsArgs;
 use super::history;
 use super::reading::Reading;
-use crate::config::load_caps;
+use crate::config::{CapsStand, load_caps};
 use crate::library::load_setup;
 use crate::model::Timestamp;
 
@@ -38,11 +38,10 @@ fn files(config: &Path, in_force: &[Cap]) -> Option<String> {
         let why = "the configuration has no [spending]: nothing is counted, and a manager makes nothing where caps are";
         return Some(why.to_owned());
     }
-    match load_caps(&setup.config).caps {
-        Err(problems) => Some(format!("not taken up: {}", problems.in_a_line())),
-        Ok(caps) if caps.is_empty() && in_force.is_empty() => None,
-        Ok(caps) if caps == in_force => None,
-        Ok(_) => Some(
+    match load_caps(&setup.config).stand(in_force) {
+        CapsStand::InForce => None,
+        CapsStand::NotTakenUp { why } => Some(format!("not taken up: {why}")),
+        CapsStand::Otherwise(_) => Some(
             "caps.d says otherwise than what is in force: what is tighter counts within seconds of a running manager, what is \
              wider when the files have stood for two minutes"
                 .to_owned(),

@@ -57,6 +57,38 @@ pub struct LoadedCaps {
     pub texts: CapTexts,
 }
 
+/// How the files of the spend manager stand to the caps in force.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CapsStand {
+    /// They say what is in force.
+    InForce,
+    /// They say this.
+    Otherwise(Vec<Cap>),
+    /// They are not taken up: what is in force stays.
+    NotTakenUp {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why caps in force stay when no file is left: perhaps another directory is mounted there, or none.
+pub const NO_CAPS_FILE: &str = "there is no file in caps.d any more: is the state directory whole? To take all caps away, \
+     leave an empty file there";
+
+impl LoadedCaps {
+    /// How they stand to the caps in force, as managers see it (`driver::treasury`).
+    pub fn stand(&self, in_force: &[Cap]) -> CapsStand {
+        match &self.caps {
+            Err(problems) => CapsStand::NotTakenUp { why: problems.in_a_line() },
+            Ok(_) if self.texts.files.is_empty() && !in_force.is_empty() => {
+                CapsStand::NotTakenUp { why: NO_CAPS_FILE.to_owned() }
+            }
+            Ok(caps) if caps == in_force => CapsStand::InForce,
+            Ok(caps) => CapsStand::Otherwise(caps.clone()),
+        }
+    }
+}
+
 /// What the files of the spend manager say.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CapsAndBudgets {

@@ -15,7 +15,10 @@ mod spaces;
 mod sums;
 mod world;
 
-pub use caps::{CapFile, CapTexts, CapsAndBudgets, LoadedCaps, speaks_of_caps, validate_caps};
+pub use caps::{
+    CapFile, CapTexts, CapsAndBudgets, CapsStand, LoadedCaps, NO_CAPS_FILE, speaks_of_caps,
+    validate_caps,
+};
 pub use scenario::validate_scenario;
 pub(super) use settings::NamedFiles;
 pub use settings::SpendingSettings;

@@ -10,7 +10,9 @@ use vcycle_money::plan::Budget;
 use vcycle_money::{Cap, Currency};
 
 use super::Shared;
-use crate::config::{CapFile, CapTexts, Collector, Config, TextFile, caps_folder, validate_caps};
+use crate::config::{
+    CapFile, CapTexts, Collector, Config, NO_CAPS_FILE, TextFile, caps_folder, validate_caps,
+};
 use crate::cycle::CapsRead;
 use crate::store::CapsFile;
 
@@ -65,11 +67,7 @@ impl CapsKeeper {
         let in_force = shared.purse.ledger.book().caps().to_vec();
         let stood = self.stood(&files, &in_force);
         if files.is_empty() && !in_force.is_empty() {
-            return Err(
-                "there is no file in caps.d any more: is the state directory whole? To take all caps away, leave an empty \
-                 file there"
-                    .to_owned(),
-            );
+            return Err(NO_CAPS_FILE.to_owned());
         }
         let texts = texts(config, files);
         let problems = Collector::default();

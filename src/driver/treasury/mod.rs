@@ -17,7 +17,7 @@ use vcycle_money::Currency;
 use super::board::News;
 use super::{Purse, Shared};
 use crate::config::{Config, SpendingSettings, speaks_of_caps};
-use crate::cycle::CapsRead;
+use crate::cycle::{CAPS_UNWATCHED, CapsRead};
 use crate::library::Setup;
 use crate::model::{SpendingBoard, Timestamp};
 
@@ -28,9 +28,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Why nothing is spent in the first seconds of a manager.
 const NOT_LOOKED: &str = "this manager has not read the caps yet";
-
-/// Why nothing is spent by a manager that does not watch where caps are.
-const UNWATCHED: &str = "there are caps, and the configuration of this manager has no [spending]: write it, or take the caps away first";
 
 /// What is known of the caps before anything was read.
 pub(super) fn unread() -> watch::Sender<CapsRead> {
@@ -85,12 +82,12 @@ async fn look(
 /// managers that do not watch is counted by nobody.
 async fn without_spending(shared: &Shared) -> CapsRead {
     let found = match shared.purse.ledger.refresh().await {
-        Ok(book) if !book.caps().is_empty() => return not_yet(UNWATCHED),
+        Ok(book) if !book.caps().is_empty() => return not_yet(CAPS_UNWATCHED),
         Ok(_) => shared.store.caps_files().await,
         Err(problem) => return not_yet(&problem.to_string()),
     };
     match found {
-        Ok(files) if files.iter().any(|file| speaks_of_caps(&file.text)) => not_yet(UNWATCHED),
+        Ok(files) if files.iter().any(|file| speaks_of_caps(&file.text)) => not_yet(CAPS_UNWATCHED),
         Ok(_) => CapsRead::Unwatched,
         Err(problem) => not_yet(&problem.to_string()),
     }

@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::path::Path;
-use std::time::Duration;
 
 use tracing::{debug, info, warn};
 use vcycle_money::book::Stage;
@@ -10,10 +9,7 @@ use vcycle_money::{Author, Book, Event, Standing, Window};
 
 use super::Shared;
 use super::hook::{self, News};
-use crate::model::Timestamp;
-
-/// How far the clocks of two managers may be apart while both are believed: each within a minute of the file server's.
-const CLOCKS_APART: Duration = Duration::from_secs(120);
+use crate::model::{CLOCKS_APART, Timestamp};
 
 /// Writes into the ledger which caps have come to another stage, and tells people; of several managers the one that
 /// writes it does.
@@ -34,7 +30,7 @@ pub(super) async fn tell(shared: &Shared, hook: Option<&Path>) {
         Ok(None) => {}
         Ok(Some(entry)) => {
             for standing in changes {
-                let (cap, stage) = (&standing.cap.name, shown(&standing));
+                let (cap, stage) = (&standing.cap.name, standing.told_stage());
                 match stage {
                     Stage::Open => info!(%cap, %stage, entry, "a cap came to another stage"),
                     _ => warn!(%cap, %stage, entry, "a cap came to another stage"),
@@ -49,14 +45,14 @@ pub(super) async fn tell(shared: &Shared, hook: Option<&Path>) {
 }
 
 fn event(standing: &Standing) -> Event {
-    Event::StageChanged { cap: standing.cap.name.clone(), stage: shown(standing) }
+    Event::StageChanged { cap: standing.cap.name.clone(), stage: standing.told_stage() }
 }
 
 /// Where a window ends, a milder stage waits until it has ended on every clock that is believed: else two managers would each
 /// undo what the other has written.
 fn is_news(standing: &Standing, now: Timestamp) -> bool {
     let before = standing.recorded.map_or(Stage::Open, |recorded| recorded.stage);
-    match shown(standing).cmp(&before) {
+    match standing.told_stage().cmp(&before) {
         Ordering::Greater => true,
         Ordering::Equal => false,
         Ordering::Less => turned(standing).is_none_or(|turn| now >= turn + CLOCKS_APART),
@@ -71,15 +67,5 @@ fn turned(Standing { cap, window, .. }: &Standing) -> Option<Timestamp> {
         (None, Window::Hour | Window::Day { .. } | Window::Week { .. } | Window::Month { .. }) => {
             None
         }
-    }
-}
-
-/// A cap on each hour steers the rate of spending: that it is used is its daily bread, and only that it is passed is
-/// news.
-fn shown(standing: &Standing) -> Stage {
-    match (standing.cap.window, standing.stage) {
-        (Window::Hour, Stage::Warned | Stage::NotGrowing | Stage::Spent) => Stage::Open,
-        (Window::Hour | Window::Day { .. } | Window::Week { .. } | Window::Month { .. }, stage)
-        | (Window::Grant { .. }, stage) => stage,
     }
 }

@@ -8,15 +8,12 @@ use vcycle_money::book::Open;
 use vcycle_money::{Book, Event, Found, ReleaseReason, Reservation, SettleReason, Tariff};
 
 use crate::model::{
-    Effect, EndKind, Evidence, Generation, IntentToken, MachineRecord, OutcomeRules, SpacePolicy,
-    Timestamp,
+    CLOCKS_APART, Effect, EndKind, Evidence, Generation, IntentToken, MachineRecord, OutcomeRules,
+    SpacePolicy, Timestamp,
 };
 
 /// A reservation that is too short is made longer by so much at a time.
 const EXTENSION: Duration = Duration::from_secs(15 * 60);
-
-/// How far the clocks of two managers may be apart while both are believed: each within a minute of the file server's.
-const CLOCKS_APART: Duration = Duration::from_secs(120);
 
 /// What is known of the machine of a reservation.
 #[derive(Debug, Clone, Copy)]
