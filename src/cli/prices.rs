@@ -302,9 +302,9 @@ fn space_text(space: &Space, seen: &Seen, screen: Screen) -> String {
             cell(|price| format!("{:.4}", price.per_hour)),
             cell(|price| format!("{:.4}", price.expected)),
             // Where it is not as much as is reserved.
-            cell(|price| match price.charged < price.per_hour {
-                true => format!("{:.4}", price.charged),
-                false => String::new(),
+            cell(|price| {
+                let differs = price.charged < price.per_hour;
+                if differs { format!("{:.4}", price.charged) } else { String::new() }
             }),
             cell(|price| price.quoted.to_string()),
             cell(|price| format!("{:.2}", price.reserved)),

@@ -233,9 +233,9 @@ impl Course {
     }
 
     /// One step, no further than a time.
-    fn step(&mut self, step: Duration, to: Timestamp) {
+    fn step(&mut self, to: Timestamp) {
         let advice = self.controller.advise(&self.view());
-        let step = step.min(to.since(self.now));
+        let step = STEP.min(to.since(self.now));
         let end = (self.now + self.longest).min(advice.latest_end);
         for (crowd, own) in self.crowds.iter_mut().zip(&advice.communities) {
             crowd.give_way(own.give_way, self.now);
@@ -262,7 +262,7 @@ impl Course {
         let midnight = (from.as_secs().div_euclid(DAY_SECS) + 1) * DAY_SECS;
         let to = Timestamp::from_secs(midnight).min(over);
         self.crowds.iter_mut().for_each(|crowd| crowd.today = Amount::ZERO);
-        self.until(to, STEP);
+        self.until(to);
         DayAhead {
             from,
             to,
@@ -274,18 +274,18 @@ impl Course {
         }
     }
 
-    fn until(&mut self, to: Timestamp, step: Duration) {
+    fn until(&mut self, to: Timestamp) {
         while self.now < to {
             // Where it opens and where it closes the plan is asked at once.
             let budget = self.controller.budget();
             let turns = [budget.from, budget.stop()].into_iter().filter(|turn| *turn > self.now);
             let next = turns.chain([to]).min().unwrap_or(to).min(to);
-            self.step(step, next);
+            self.step(next);
         }
     }
 
     pub(super) fn land(mut self) -> Amount {
-        self.until(self.controller.budget().to, STEP);
+        self.until(self.controller.budget().to);
         self.spent
     }
 }

@@ -108,19 +108,10 @@ impl PriceBook {
     /// is. One for each file and cause, since many prices grow old together.
     pub fn doubts(&self, at: Timestamp) -> Vec<(Written, Lack)> {
         let mut doubts: Vec<(Written, Lack)> = Vec::new();
-        for list in &self.lists {
+        for (at_list, list) in self.lists.iter().enumerate() {
             let items: BTreeSet<&Item> = list.rows.iter().map(|row| &row.item).collect();
             for item in items {
-                let rows = || list.rows.iter().filter(|row| row.item == *item);
-                let in_force = rows().filter(|row| row.in_force.covers(at));
-                let lack = match in_force.max_by_key(|row| row.in_force.from) {
-                    Some(row) => self.aged(list, row, at).err(),
-                    None => rows().next().map(|row| Lack::NotInForce {
-                        item: item.clone(),
-                        at,
-                        written: row.written.clone(),
-                    }),
-                };
+                let lack = self.doubt((at_list, list), item, at);
                 let is_told = |lack: &Lack| {
                     doubts.iter().any(|(file, told)| *file == list.file && told.has_cause_of(lack))
                 };
@@ -130,6 +121,27 @@ impl PriceBook {
             }
         }
         doubts
+    }
+
+    /// Why the price of an item in a list is not believed. Of one that another list is asked for that is told there.
+    fn doubt(
+        &self,
+        (at_list, list): (usize, &PriceList),
+        item: &Item,
+        at: Timestamp,
+    ) -> Option<Lack> {
+        let lists = self.lists.iter().enumerate().filter(|(_, other)| stands_for(other, list));
+        let rows = lists.flat_map(|(at, other)| other.rows.iter().map(move |row| (at, row)));
+        let in_force = rows.filter(|(_, row)| row.item == *item && row.in_force.covers(at));
+        match in_force.max_by_key(|(_, row)| row.in_force.from) {
+            Some((used, row)) if used == at_list => self.aged(list, row, at).err(),
+            Some(_) => None,
+            None => list.rows.iter().find(|row| row.item == *item).map(|row| Lack::NotInForce {
+                item: item.clone(),
+                at,
+                written: row.written.clone(),
+            }),
+        }
     }
 
     /// Whether somebody has looked at a price lately.
@@ -243,6 +255,14 @@ fn compete(first: &PriceList, second: &PriceList) -> bool {
         (true, false) | (false, true) => false,
     };
     spaces && first.region == second.region
+}
+
+/// Whether a list is as near as another one to all machines that this is for.
+fn stands_for(list: &PriceList, other: &PriceList) -> bool {
+    let is_same = list.provider == other.provider && list.region == other.region;
+    is_same
+        && list.spaces.is_empty() == other.spaces.is_empty()
+        && other.spaces.is_subset(&list.spaces)
 }
 
 /// The times at which another price may come into force: the beginning of a life, and all changes until its end.

@@ -322,3 +322,28 @@ fn the_remedy_names_the_file_and_what_to_write() {
         "[[machine]] with `type = \"m\"` and `per_hour` in p.toml (provider aws, region eu-west-2)";
     assert_eq!(remedy, wanted);
 }
+
+#[test]
+fn a_price_that_another_list_of_the_same_reach_has_since_then_is_not_doubted() {
+    let price = || money("1 GBP");
+    let of = |file: &str, spaces: &[&str], rows| {
+        let spaces = spaces.iter().map(|space| SpaceName::parse(space).unwrap()).collect();
+        PriceList { file: file.into(), spaces, ..list(rows) }
+    };
+    let doubted = |lists: Vec<PriceList>, at| {
+        let doubts = PriceBook::new(lists, AGE).unwrap().doubts(day(at));
+        doubts.into_iter().map(|(file, _)| file.to_string()).collect::<Vec<_>>()
+    };
+    for ends in [Some(1), None] {
+        let old = || of("old.toml", &[], vec![machine(price(), (-100, ends))]);
+        let new = || of("new.toml", &[], vec![machine(price(), (1, None))]);
+        let own = || of("own.toml", &["a.example"], vec![machine(price(), (1, None))]);
+        for at in [0, 1, 90] {
+            assert!(doubted(vec![old(), new()], at).is_empty(), "{ends:?} on day {at}");
+        }
+        assert_eq!(doubted(vec![old(), new()], 91), ["new.toml"]);
+        assert_eq!(doubted(vec![new()], 0), ["new.toml"], "there is none yet");
+        // The price of one space says nothing of others.
+        assert_eq!(doubted(vec![old(), own()], 91), ["old.toml", "own.toml"]);
+    }
+}

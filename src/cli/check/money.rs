@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use vcycle_api::{Clock, SystemClock};
+use vcycle_money::prices::{Lack, Written};
 use vcycle_money::{Cap, Window};
 
 use crate::cli::output::clock_time;
@@ -65,9 +66,9 @@ fn unread(config: &Config) -> impl Iterator<Item = Warning> {
 fn prices(spending: &SpendingSettings, now: Timestamp) -> Vec<Warning> {
     let is_dead = spending.book.doubts(now);
     let soon = spending.book.doubts(now + AHEAD).into_iter();
-    let soon = soon.filter(|(_, lack)| !is_dead.iter().any(|(_, dead)| dead.item() == lack.item()));
-    let said = |(file, lack): &(vcycle_money::prices::Written, vcycle_money::prices::Lack),
-                when| {
+    let of = |(file, lack): &(Written, Lack)| (file.clone(), lack.item().cloned());
+    let soon = soon.filter(|soon| !is_dead.iter().any(|dead| of(dead) == of(soon)));
+    let said = |(file, lack): &(Written, Lack), when| {
         let wrong = Wrong::new(format!("{lack}{when}"), lack.remedy());
         Warning::in_file(std::path::Path::new(&**file), wrong)
     };

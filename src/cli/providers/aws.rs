@@ -47,8 +47,9 @@ pub(super) async fn told_prices(
     Ok(ToldPrices {
         source: "EC2, DescribeSpotPriceHistory".to_owned(),
         remarks: vec![
-            "These are prices of spot, for choosing and forecasts. What may be taken back is reserved at the price on demand, which".to_owned(),
-            "belongs into a list that somebody signed off.".to_owned(),
+            "These are prices of spot: for choosing and forecasts, and with charge_spot = \"listed\" for what".to_owned(),
+            "has passed. What may be taken back is reserved at the price on demand, which belongs into a list".to_owned(),
+            "that somebody signed off.".to_owned(),
         ],
         currency,
         minimum: 60,

@@ -66,7 +66,7 @@ fn show(imported: &Imported, args: &ImportArgs) -> Result<(), CliError> {
 
 /// The currency of the ledger. What stands in it cannot be said otherwise: its amounts are of that.
 fn currency(reading: &Reading, args: &ImportArgs) -> Result<Currency, CliError> {
-    match (reading.book.currency().or(reading.currency), args.currency) {
+    match (reading.currency, args.currency) {
         (Some(known), Some(said)) if known != said => Err(CliError::Usage(format!(
             "the ledger is in {known}, not in {said}: leave --currency out; what a unit on the bill is worth in {known} is \
              said with --rate"

@@ -240,7 +240,7 @@ fn read_tariff(
     let is_listed = own.has("price").is_none();
     let charge = match &listed {
         Some(Ok(listed)) => Some(own.get_or("price", money, listed.charge()).value),
-        Some(Err(why)) if own.has("price").is_none() => {
+        Some(Err(why)) if is_listed => {
             let wrong = Wrong::new(format!("its price is not known: {why}"), "`price`");
             own.problem(wrong);
             None

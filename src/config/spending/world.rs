@@ -56,7 +56,7 @@ impl Default for Lives {
 }
 
 impl SiteWorld<'_> {
-    /// What an hour usually costs, by the price lists: in the space that is named, or in the first of the provider.
+    /// What a machine costs by the price lists: in the space that is named, or in the first of the provider.
     pub(super) fn price(
         &self,
         (provider, space): (&ProviderName, Option<&SpaceName>),

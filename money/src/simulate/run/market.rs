@@ -65,7 +65,7 @@ impl World<'_> {
         let now = self.offers[number].price.in_an_hour();
         let usual = self.scenario.offerings[number].tariff;
         match usual.charged {
-            // In a wave more is charged, up to what is reserved.
+            // In a wave more is charged, and where it is more than that, more is reserved, too.
             Some(_) => Tariff { charged: Some(now), hourly: usual.hourly.max(now), ..usual },
             None => Tariff { hourly: now, ..usual },
         }
