@@ -1,6 +1,7 @@
 //! One cycle of one space: ownership proven -> observe -> join -> prepare -> plan -> check -> act -> record -> snapshot.
 //! Takes no hint of what has changed; does nothing when it cannot know.
 
+mod alarms;
 mod changes;
 mod heartbeats;
 mod input;

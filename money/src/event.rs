@@ -156,7 +156,8 @@ pub enum SettleReason {
     Killed,
 }
 
-/// How it is known that no machine was made.
+/// How it is known that no machine was made. That nothing is there now is no such reason: a machine whose create got no answer may
+/// have been there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReleaseReason {
@@ -164,6 +165,4 @@ pub enum ReleaseReason {
     NotAsked,
     /// The cloud refused it.
     Refused,
-    /// Its intent was resolved: nothing was made.
-    NeverMade,
 }

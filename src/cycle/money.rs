@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{info, warn};
-use vcycle_money::book::{Stage, ToEnd};
+use vcycle_money::book::{Open, ToEnd};
 use vcycle_money::plan::{Budget, Orders};
-use vcycle_money::{Amount, Book, Currency, Event, Reservation, Standing};
+use vcycle_money::{Book, Currency, Event, Reservation};
 
+use super::alarms;
 use super::prices::{costs, costs_unknown, price_what_is_gone};
 use super::{CycleContext, Planner, orders};
 use crate::model::{
@@ -21,6 +22,9 @@ use crate::store::{Fenced, LedgerError, Proof, StoreError};
 
 /// What is reserved at least for a machine whose hard end has passed when it is found.
 const FOUND_LATE: Duration = Duration::from_secs(15 * 60);
+
+/// No machine that is found is older.
+const A_YEAR: Duration = Duration::from_secs(366 * 86_400);
 
 /// Whether the caps in force are those that the spend manager wants, or tighter ones.
 #[derive(Debug, Clone, PartialEq)]
@@ -256,6 +260,8 @@ impl Money {
         let planner =
             Planner { now: seen.now, costs: &self.costs, book: &self.book, leaving: &leaving };
         self.orders = orders((context.setup, context.space), &planner, budgets);
+        self.alarms
+            .extend(self.orders.iter().filter_map(|orders| alarms::of_budget(orders, seen.now)));
     }
 
     /// Which machines must end for the sake of a cap, and what people should know of caps.
@@ -269,32 +275,8 @@ impl Money {
         for standing in self.book.standings(seen.now) {
             let spaces = &standing.cap.scope.spaces;
             let is_ours = spaces.is_empty() || spaces.contains(space);
-            let (name, limit) = (&standing.cap.name, standing.cap.limit);
-            if let Some(words) = words(&standing).filter(|_| is_ours) {
-                let sum = standing.sum.both();
-                self.alarms.push(format!(
-                    "the cap {name} {words}: {sum} of {limit} are spent or reserved"
-                ));
-            }
+            self.alarms.extend(alarms::of_cap(&standing, seen.now).filter(|_| is_ours));
         }
-    }
-}
-
-/// What people should know of a cap.
-fn words(standing: &Standing) -> Option<&'static str> {
-    let is_passed = standing.left() < Amount::ZERO;
-    match standing.told_stage() {
-        Stage::Open => None,
-        Stage::Warned => Some("is nearly used"),
-        Stage::NotGrowing => Some("is used: nothing more is made"),
-        Stage::Draining if is_passed => Some("is passed: machines are told to end"),
-        Stage::Draining if standing.ends_everything() => {
-            Some("is spent to where it drains: machines are told to end")
-        }
-        Stage::Draining => {
-            Some("is passed in a time to come: machines are told to end. In the present one")
-        }
-        Stage::Spent => Some("is spent"),
     }
 }
 
@@ -318,8 +300,9 @@ impl<'a> Desk<'a> {
         let known = |reservation: &Reservation| self.known(reservation);
         // Prices in another currency than the ledger's say nothing there.
         let are_its_own = book.currency().is_none_or(|own| Some(own) == self.currency);
-        let tariff = |reservation: &Reservation| {
-            are_its_own.then(|| self.costs.tariff(&reservation.offering)).flatten()
+        let tariff = |open: &Open| {
+            let (offering, known) = (&open.reservation.offering, open.tariff_at(self.seen.now));
+            are_its_own.then(|| self.costs.tariff(offering, known)).flatten()
         };
         let living = self.memory.records().values().filter(|record| record.may_exist());
         let living = living.filter(|_| are_its_own);
@@ -365,8 +348,10 @@ impl<'a> Desk<'a> {
 
     /// What is reserved for a machine that exists without a reservation, if its price is known.
     fn late(&self, record: &'a MachineRecord) -> Option<Late<'a>> {
-        let begin =
-            self.began(record.machine()).map_or(record.intended, |at| at.min(record.intended));
+        let begin = self.began(record.machine());
+        let begin = begin.map_or(record.intended, |at| at.min(record.intended));
+        // What a cloud says beyond that is no time.
+        let begin = begin.max(record.intended - A_YEAR);
         let reservation = self.costs.reservation(&record.tags, &record.offering, begin);
         let mut reservation = reservation.ok().flatten()?;
         reservation.until = reservation.until.max(self.seen.now + FOUND_LATE);

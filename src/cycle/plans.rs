@@ -52,6 +52,7 @@ pub fn orders(
             spaces: u32::try_from(paying(setup, budget).count()).unwrap_or(u32::MAX),
             leaving,
             habits: &habits,
+            unserved: &BTreeSet::new(),
         };
         Some(Orders::of(budget, book, &standpoint))
     };

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use vcycle_money::Amount;
+
 use crate::config::OfferingPrice;
 use crate::library::{Setup, SpaceSetup};
 use crate::model::{Offering, OfferingId, Timestamp};
@@ -63,15 +65,16 @@ pub(super) fn price_what_is_gone<'a>(
     let existing: BTreeSet<&OfferingId> = existing.collect();
     for id in existing.into_iter().filter(|id| !costs.prices.contains_key(*id)) {
         let with = |offering: &Offering| {
-            let like = Offering { id: id.clone(), ..offering.clone() };
-            match spending.price(config, &like, span) {
-                OfferingPrice::Priced(priced) => Some(priced),
-                OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
-            }
+            spending.price(config, &Offering { id: id.clone(), ..offering.clone() }, span)
         };
-        let dearest = offerings.iter().filter_map(with).max_by_key(|priced| priced.tariff.hourly);
-        if let Some(dearest) = dearest {
-            costs.gone.insert(id.clone(), OfferingPrice::Priced(dearest));
+        let rank = |price: &OfferingPrice| match price {
+            OfferingPrice::Unmetered => None,
+            OfferingPrice::Unpriced(_) => Some(Amount::ZERO),
+            OfferingPrice::Priced(priced) => Some(priced.tariff.hourly),
+        };
+        let prices = offerings.iter().map(with).filter(|price| rank(price).is_some());
+        if let Some(dearest) = prices.max_by_key(rank) {
+            costs.gone.insert(id.clone(), dearest);
         }
     }
 }

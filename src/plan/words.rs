@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use vcycle_money::Amount;
+
 use crate::model::{EndState, Evidence, ListingState, MachineName, Processors, Timestamp};
 
 use super::{Reason, Step};
@@ -148,16 +150,13 @@ impl fmt::Display for Reason {
             Self::Preparing { why } => write!(f, "what it needs is not ready yet: {why}"),
             Self::CannotPrepare { why } => write!(f, "what it needs cannot be had: {why}"),
             Self::PriceUnknown { why } => write!(f, "nobody knows what it costs: {why}"),
-            Self::SpendingCap { cap, window, left, needed } => {
+            Self::SpendingCap { cap, window, needed, is_closed: true, .. } => {
+                write!(f, "the cap {cap} from {window}: {needed} needed, and it stops growing here")
+            }
+            Self::SpendingCap { cap, window, left, needed, is_closed: false } => {
                 write!(f, "the cap {cap} from {window}: {needed} needed, {left} left")
             }
-            Self::SpendingPlan { budget, grow, why } if grow.is_nothing() => {
-                write!(f, "the plan of the budget {budget} lets it not grow now: {why}")
-            }
-            Self::SpendingPlan { budget, grow, why } => write!(
-                f,
-                "the plan of the budget {budget} holds growth to {grow:.2} an hour in this cycle: {why}"
-            ),
+            Self::SpendingPlan { budget, grow, why } => held_by_plan(f, budget, *grow, why),
             Self::SpendingStopped { why } => write!(f, "nothing may be spent: {why}"),
             Self::PaceLimit { per_cycle } => write!(f, "no more than {per_cycle} a cycle"),
             Self::OthersFirst { next } => {
@@ -165,6 +164,16 @@ impl fmt::Display for Reason {
             }
         }
     }
+}
+
+fn held_by_plan(f: &mut fmt::Formatter<'_>, budget: &str, grow: Amount, why: &str) -> fmt::Result {
+    if grow.is_nothing() {
+        return write!(f, "the plan of the budget {budget} lets it not grow now: {why}");
+    }
+    write!(
+        f,
+        "the plan of the budget {budget} holds growth to {grow:.2} an hour in this cycle: {why}"
+    )
 }
 
 fn look_dead(f: &mut fmt::Formatter<'_>, dead: u32, running: u32) -> fmt::Result {

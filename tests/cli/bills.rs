@@ -2,10 +2,10 @@
 //! ten days ago.
 
 use serde_json::{Value, json};
-use vcycle_money::Amount;
+use vcycle_money::{Amount, Event};
 
 use super::Site;
-use super::spend::{amount, ask, days_ago, entry_path, good, site};
+use super::spend::{amount, ask, days_ago, entry_path, good, ledger, site, write_ledger};
 
 /// Tags as the map of them stands in CSV.
 const DUNE: &str =
@@ -138,6 +138,23 @@ fn the_currency_of_the_ledger_cannot_be_said_otherwise() {
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.stderr.contains("the ledger is in GBP, not in USD"), "{refused:?}");
     assert!(!entry_path(&site, 4).exists(), "nothing was booked");
+}
+
+/// What is booked before anybody has spent must not be counted in the currency of whoever spends first.
+#[test]
+fn a_bill_that_is_booked_into_a_new_ledger_says_its_currency() {
+    let site = Site::new();
+    let mut entries = ledger();
+    entries.truncate(1);
+    let (_, events) = &mut entries[0];
+    events.retain(|event| matches!(event, Event::CapsSet { .. }));
+    write_ledger(&site, entries);
+    let bill = bill_of(&site, "a.csv", &[(12, "10", DUNE), (11, "10", DUNE), (10, "10", DUNE)]);
+    good(ask(&site, &import(&bill, &["--currency", "GBP", "--book", "--yes"])));
+    let entry = std::fs::read_to_string(entry_path(&site, 2)).unwrap();
+    assert!(entry.contains("corrected") && entry.contains("GBP"), "{entry}");
+    let refused = ask(&site, &["import", &bill, "--from", "aws", "--currency", "USD"]);
+    assert!(refused.stderr.contains("the ledger is in GBP, not in USD"), "{refused:?}");
 }
 
 #[test]

@@ -70,9 +70,18 @@ fn the_plan_of_the_week_is_told_day_by_day_with_where_it_lands() {
 
     let text = good(plan(&site, &["--days", "2"])).stdout;
     let day = today().next().unwrap().to_string();
-    for words in
-        ["lands at 2", "LHCb", "backfill", "not tried yet", "may grow by", "Taken to be so", &day]
-    {
+    let pace = "would land as in the last 6 h at 0.00, as in the last 24 h at 0.00: ";
+    for words in [
+        "lands at 2",
+        "LHCb",
+        "backfill",
+        "not tried yet",
+        "may grow by",
+        "Taken to be so",
+        pace,
+        "below its line",
+        &day,
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
 }

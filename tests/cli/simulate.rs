@@ -279,3 +279,13 @@ fn a_site_tries_its_own_plan_on_a_demand() {
     assert_eq!(answer.code, Some(2), "{answer:?}");
     assert!(answer.stderr.contains("no [spending]"), "{answer:?}");
 }
+
+/// The whole year is for a release build; the file is right all the same.
+#[test]
+fn the_example_of_a_year_can_be_lived() {
+    let file = root().join("etc/examples/year.toml");
+    let args = ["simulate", file.to_str().unwrap(), "--to", "2019-12-02", "--json"];
+    let answer = good(Site::new().call(&args)).json();
+    assert_eq!(answer["budget"], "year");
+    assert!(answer["largest_step_permille"].as_u64().unwrap() > 0, "{answer}");
+}

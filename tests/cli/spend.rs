@@ -95,7 +95,7 @@ fn events_of_the_owner(events: Vec<Event>) -> (Author, Vec<Event>) {
 
 /// Two lives ten days ago: one worked for 5 h (10.00), one fizzled after 30 min (1.00). One machine runs since two
 /// hours ago for 10 h (20.00). Caps: 100 each day, and a grant of 40 that has 9.00 left.
-fn ledger() -> Vec<(Author, Vec<Event>)> {
+pub(super) fn ledger() -> Vec<(Author, Vec<Event>)> {
     let midnight = days_ago(0).begin();
     let grant = Window::Grant { from: midnight - A_DAY * 30, to: midnight + A_DAY * 30 };
     let caps = vec![

@@ -33,7 +33,11 @@ fn row(item: Item, price: &str) -> PriceRow {
 /// Flavours with their prices of an hour; others have none.
 pub fn prices(rows: &[(&str, &str)]) -> PriceBook {
     let rows = rows.iter().map(|(flavour, price)| row(Item::OnDemand((*flavour).into()), price));
-    let list = PriceList {
+    PriceBook::new(vec![list(rows.collect())], Duration::from_secs(90 * 86_400)).unwrap()
+}
+
+fn list(rows: Vec<PriceRow>) -> PriceList {
+    PriceList {
         file: "prices.toml".into(),
         provider: ProviderName::parse("sim").unwrap(),
         region: None,
@@ -44,7 +48,21 @@ pub fn prices(rows: &[(&str, &str)]) -> PriceBook {
         addresses: Charged::Included,
         age: None,
         spot: SpotCharge::default(),
-        rows: rows.collect(),
+        rows,
+    }
+}
+
+/// Prices on demand as above and of spot, by which it is charged; nobody has looked at them since that many days.
+pub fn spot(flavour: &str, (on_demand, spot): (&str, &str), days: u32) -> PriceBook {
+    let confirmed = START - Duration::from_secs(86_400) * days;
+    let old = |item: Item, price: &str| PriceRow { confirmed, ..row(item, price) };
+    let list = PriceList {
+        spot: SpotCharge::Listed,
+        rows: vec![
+            old(Item::OnDemand(flavour.into()), on_demand),
+            old(Item::Spot(flavour.into()), spot),
+        ],
+        ..list(Vec::new())
     };
     PriceBook::new(vec![list], Duration::from_secs(90 * 86_400)).unwrap()
 }

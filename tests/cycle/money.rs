@@ -8,11 +8,11 @@ use vcycle::cycle::CycleEnd;
 use vcycle::model::{DrainReason, MachineName, ManagerName, OfferingId, Timestamp};
 use vcycle::plan::Step;
 use vcycle::store::Ledger;
-use vcycle_api::Market;
+use vcycle_api::{Clock as _, Market};
 use vcycle_money::{Amount, Book, Cap};
 use vcycle_sim::{LogEvent, Script, Settings, SimOffering, Span, WorldFault};
 
-use crate::support::money::{OVERSTAY, grant, prices, watched};
+use crate::support::money::{OVERSTAY, grant, prices, spot, watched};
 use crate::support::mortal::{Fate, STRIKES, Strike};
 use crate::support::site::Site;
 use crate::support::world::{CYCLE, Manager, World, strict_cloud};
@@ -345,6 +345,29 @@ fn a_higher_price_is_booked_for_what_runs_from_then_on() {
     });
 }
 
+/// The list with both prices has grown too old: nothing is made any more, and what runs is charged as it was reserved.
+#[test]
+fn spot_that_runs_is_charged_as_reserved_when_its_list_is_not_believed_any_more() {
+    run(async {
+        let mut settings = strict_cloud(16);
+        for sim in &mut settings.offerings {
+            sim.offering.id.market = Market::Preemptible;
+        }
+        let site = site().each("markets = [\"spot\"]");
+        let mut world = World::new(&site, settings);
+        world.setup = watched(&world.setup, spot("sim.1", ("1", "0.25"), 0));
+        set(&world, vec![grant(WORST)]).await;
+        let mut one = world.start("one", Fate::kind()).await.unwrap();
+        cycle(&mut world, &mut one).await;
+        let charge =
+            |book: &Book| book.reservations().next().unwrap().tariff_at(world.clock.now()).charge();
+        assert_eq!(charge(&*book(&world).await), "0.25".parse().unwrap());
+        one.setup = watched(&world.setup, spot("sim.1", ("1", "0.25"), 91));
+        one.cycle().await.unwrap().unwrap();
+        assert_eq!(charge(&*book(&world).await), Amount::from_units(1));
+    });
+}
+
 #[test]
 fn a_higher_price_is_booked_for_what_runs_although_it_is_not_offered_any_more() {
     run(async {
@@ -394,6 +417,30 @@ fn a_reservation_whose_record_may_have_been_forgotten_is_settled_and_not_release
             "{settled} for the four hours in which nobody knew"
         );
         assert_eq!(reserved, Amount::ZERO);
+    });
+}
+
+/// A person has moved the record away, or a backup was restored: that there is none does not say that there was none.
+#[test]
+fn a_machine_whose_record_was_taken_away_is_settled_and_not_released() {
+    run(async {
+        let (mut world, mut one) = begin(15, WORST).await;
+        for _ in 0..60 {
+            cycle(&mut world, &mut one).await;
+        }
+        let victim = world.cloud.machines()[0].clone();
+        world.cloud.inject(WorldFault::Vanish(victim.id));
+        drop(one);
+        let of_it = |path: &std::path::Path| path.to_string_lossy().contains("/current/");
+        for path in world.disk.files().into_keys().filter(|path| of_it(path)) {
+            world.disk.uproot(path);
+        }
+        let mut two = world.start("two", Fate::kind()).await.unwrap();
+        for _ in 0..3 {
+            cycle(&mut world, &mut two).await;
+        }
+        let (settled, _) = sums(&*book(&world).await);
+        assert!(settled >= Amount::from_units(1), "{settled} for an hour and more");
     });
 }
 

@@ -75,6 +75,7 @@ pub(crate) fn wanted(community: &str) -> Orders {
         spaces: 1,
         leaving: &BTreeSet::new(),
         habits: &BTreeMap::new(),
+        unserved: &BTreeSet::new(),
     };
     Orders::of(&budget, &Book::default(), &standpoint)
 }

@@ -156,6 +156,7 @@ pub(super) fn give_orders(world: &mut World, budgets: &[Budget]) {
         spaces: 1,
         leaving: &leaving.map(|view| *view.record.intent()).collect(),
         habits: &habits,
+        unserved: &BTreeSet::new(),
     };
     let orders = budgets.iter().map(|budget| Orders::of(budget, &purse.book, &standpoint));
     let orders = orders.collect();

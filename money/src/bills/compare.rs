@@ -11,7 +11,7 @@ use super::spread::spread;
 use super::{
     Bill, Comparison, Correction, Day, DayCompared, DaySums, Exact, Finality, HeldBack, What, Why,
 };
-use crate::{Account, Amount};
+use crate::{Account, Amount, Cap};
 
 /// What the ledger has for one account on one day: settled with corrections, and what open reservations cost until now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Terms<'a> {
     pub whole: WholeDays,
     /// The accounts that the ledger knows, for what it has nothing of on a day.
     pub accounts: &'a [Account],
+    /// The caps in force.
+    pub caps: &'a [Cap],
 }
 
 /// How it is known that a bill has a day whole.
@@ -156,6 +158,10 @@ impl Bill {
                 accounts.iter().copied().filter(|(account, _)| is_of_it(account)).collect();
             let has: Amount = of_it.iter().map(|(_, amount)| *amount).sum();
             let difference = billed.amount() - has;
+            if difference < Amount::ZERO && !are_under_the_same(&of_it, terms.caps) {
+                hold(difference, Why::CapsApart);
+                continue;
+            }
             let parts = spread(difference, &of_it)
                 .or_else(|| self.elsewhere(space, machinetype.as_ref(), terms, difference));
             match parts {
@@ -234,6 +240,14 @@ impl Bill {
             [(account, difference)].into_iter().filter(|(_, part)| *part != Amount::ZERO).collect(),
         )
     }
+}
+
+/// Whether each cap is on all of these accounts, as far as the ledger has something on them, or on none.
+fn are_under_the_same(accounts: &[(&Account, Amount)], caps: &[Cap]) -> bool {
+    let with_money = || accounts.iter().filter(|(_, has)| !has.is_nothing());
+    let covers = |cap: &Cap| with_money().filter(|(account, _)| cap.scope.covers(account)).count();
+    let all = with_money().count();
+    caps.iter().map(covers).all(|covered| covered == 0 || covered == all)
 }
 
 /// What is billed, by machinetype where the bill tells it of everything, else together; and nothing for the

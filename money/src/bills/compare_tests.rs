@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use vcycle_api::{DeploymentId, MachinetypeName, Market, SpaceName};
 
 use super::*;
-use crate::{Account, Amount, Event};
+use crate::{Account, Amount, Cap, Event, Scope, Stages, Window};
 
 pub(super) fn account(space: &str, machinetype: &str) -> Account {
     Account {
@@ -62,7 +62,7 @@ pub(super) fn bill(lines: impl IntoIterator<Item = BillLine>) -> Bill {
 }
 
 fn whole(accounts: &[Account]) -> Terms<'_> {
-    Terms { complete_before: day(20), whole: WholeDays::Said, accounts }
+    Terms { complete_before: day(20), whole: WholeDays::Said, accounts, caps: &[] }
 }
 
 /// Days before the 20th are complete, and all are whole.
@@ -99,7 +99,36 @@ fn a_day_that_costs_less_than_reserved_is_corrected_down_and_one_that_costs_more
         (amount("-6.5"), amount("100"))
     );
     let Event::Corrected { at, source, .. } = &comparison.events("export.csv")[0] else { panic!() };
-    assert_eq!((*at, source.as_str()), (day(10).begin(), "export.csv"));
+    assert_eq!((*at, source.as_str()), (day(10).noon(), "export.csv"));
+}
+
+/// A bill does not tell the market, and 35 less of spot must not be taken for 17.50 less on demand.
+#[test]
+fn what_is_less_makes_no_room_under_a_cap_that_is_on_one_of_the_accounts_alone() {
+    let on_demand = LedgerLine {
+        account: Account { market: Market::OnDemand, ..account("a", "m") },
+        ..has(10, "a", "m", "50")
+    };
+    let ledger = [on_demand, has(10, "a", "m", "50")];
+    let accounts: Vec<Account> = ledger.iter().map(|line| line.account.clone()).collect();
+    let cap = |markets: &[Market]| Cap {
+        name: "some".parse().unwrap(),
+        limit: amount("100"),
+        scope: Scope { markets: markets.iter().copied().collect(), ..Scope::default() },
+        window: Window::Day { utc_offset_hours: 0 },
+        stages: Stages::default(),
+    };
+    let booked = |billed: &str, caps: &[Cap]| {
+        let terms = Terms { caps, ..whole(&accounts) };
+        let comparison = bill([line(10, "a", "m", billed)]).compare(&ledger, &terms);
+        let held: Vec<Why> = comparison.held_back.iter().map(|held| held.why).collect();
+        (comparison.corrections.len(), held)
+    };
+    let one = [cap(&[]), cap(&[Market::OnDemand])];
+    assert_eq!(booked("65", &one), (0, vec![Why::CapsApart]));
+    assert_eq!(booked("120", &one), (2, vec![]), "what is more takes room");
+    let both = [cap(&[]), cap(&[Market::OnDemand, Market::Preemptible])];
+    assert_eq!(booked("65", &both), (2, vec![]));
 }
 
 #[test]

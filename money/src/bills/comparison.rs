@@ -128,6 +128,9 @@ pub enum Why {
     NotOnBill,
     /// The ledger knows no account of the space, and the bill does not tell the machinetype.
     NoAccount,
+    /// The bill says less, and not of which of several accounts: one of them is under a cap that another is not, and would get room
+    /// that is not there.
+    CapsApart,
 }
 
 impl Why {
@@ -146,6 +149,10 @@ impl Why {
             Self::NotOnBill => {
                 "the bill has nothing for the space on this day: late, or without tags"
             }
+            Self::CapsApart => {
+                "the bill says less of machines that are not under the same caps (of both markets, or of several machinetypes), and \
+                 does not divide it: no cap gets room for it"
+            }
             Self::NoAccount => {
                 "the ledger knows no machine of the space, and the bill does not tell the machinetype"
             }
@@ -161,11 +168,12 @@ impl Comparison {
 }
 
 impl Correction {
-    /// As it is appended to the ledger.
+    /// As it is appended to the ledger: at noon, which is within the day by every clock on earth, and within a grant that begins or
+    /// ends on it.
     pub fn event(&self, source: &str) -> Event {
         Event::Corrected {
             account: self.account.clone(),
-            at: self.day.begin(),
+            at: self.day.noon(),
             amount: self.amount,
             source: source.to_owned(),
         }

@@ -29,7 +29,8 @@ fn booked(text: &str) -> Vec<(Day, Amount)> {
             ..has(on, "a", "dune", "30")
         })
         .collect();
-    let terms = Terms { complete_before: day(20), whole: WholeDays::Shown, accounts: &[] };
+    let terms =
+        Terms { complete_before: day(20), whole: WholeDays::Shown, accounts: &[], caps: &[] };
     let comparison = bill(lines).compare(&ledger, &terms);
     let partial = comparison.held_back.iter().filter(|held| held.why == Why::Partial);
     for held in partial {
@@ -88,8 +89,10 @@ fn a_day_of_another_meridian_is_divided_at_midnight_of_utc() {
     let mut line = lines.remove(0).unwrap();
     line.during = during("2026-11-10T00:00:00+01:00", "2026-11-11T00:00:00+01:00");
     line.cost = "100".parse().unwrap();
-    let compared = bill([line])
-        .compare(&[], &Terms { complete_before: day(20), whole: WholeDays::Said, accounts: &[] });
+    let compared = bill([line]).compare(
+        &[],
+        &Terms { complete_before: day(20), whole: WholeDays::Said, accounts: &[], caps: &[] },
+    );
     let days: Vec<(Day, String)> =
         compared.days.iter().map(|it| (it.day, it.sums.billed.to_string())).collect();
     assert_eq!(days, [(day(9), "4.166666667".into()), (day(10), "95.833333333".into())]);

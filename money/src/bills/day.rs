@@ -21,6 +21,11 @@ impl Day {
         Self(at.to_zoned(TimeZone::UTC).date())
     }
 
+    /// Its middle.
+    pub fn noon(self) -> Timestamp {
+        self.begin() + std::time::Duration::from_secs(12 * 3600)
+    }
+
     /// Its first moment.
     pub fn begin(self) -> Timestamp {
         let zoned = self.0.to_zoned(TimeZone::UTC);

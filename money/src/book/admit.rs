@@ -20,12 +20,18 @@ pub struct Refusal {
     pub left: Amount,
     /// What the reservation may cost there.
     pub needed: Amount,
+    /// Whether there would be more below the limit: the cap has come to where it stops growing, or drains.
+    pub is_closed: bool,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cap, window, left, needed } = self;
-        write!(f, "{cap} from {}: {needed} needed, {left} left", window.from)
+        let Self { cap, window, left, needed, is_closed } = self;
+        if *is_closed {
+            write!(f, "{cap} from {}: {needed} needed, and it stops growing here", window.from)
+        } else {
+            write!(f, "{cap} from {}: {needed} needed, {left} left", window.from)
+        }
     }
 }
 
@@ -117,8 +123,9 @@ impl Book {
                 let needed = i128::from(open.worst_within(window).nanos());
                 let left = left(self, place, window, before);
                 if needed > left {
+                    let is_closed = self.left(place, window, before) > left;
                     let (left, needed) = (Amount::fit(left), Amount::fit(needed));
-                    return Err(Refusal { cap: cap.name.clone(), window, left, needed });
+                    return Err(Refusal { cap: cap.name.clone(), window, left, needed, is_closed });
                 }
                 new.push((key, needed));
             }

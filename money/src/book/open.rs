@@ -72,9 +72,18 @@ impl Open {
         self.check()
     }
 
-    /// Another tariff holds from a time on.
-    pub(super) fn reprice(&mut self, tariff: Tariff, from: Timestamp) -> Result<(), Violation> {
+    /// Another tariff holds from a time on; of what is charged at the least, and in which steps, the coarsest for the whole life: parts of
+    /// one life could not be put together otherwise, and a part that another has charged in advance would be charged by neither.
+    pub(super) fn reprice(&mut self, mut tariff: Tariff, from: Timestamp) -> Result<(), Violation> {
         self.repriced.retain(|(since, _)| *since < from);
+        let known = self.tariff_at(from);
+        tariff.minimum = tariff.minimum.max(known.minimum);
+        tariff.granularity = tariff.granularity.max(known.granularity);
+        let (minimum, granularity) = (tariff.minimum, tariff.granularity);
+        let earlier = self.repriced.iter_mut().map(|(_, earlier)| earlier);
+        for earlier in earlier.chain([&mut self.reservation.tariff]) {
+            (earlier.minimum, earlier.granularity) = (minimum, granularity);
+        }
         if from <= self.reservation.from {
             self.reservation.tariff = tariff;
         } else {
@@ -126,4 +135,121 @@ const MOST_PRICES: usize = 10_000;
 /// Whether a time can be reckoned with.
 pub(super) fn is_sane(at: Timestamp) -> bool {
     (EARLIEST..=LATEST).contains(&at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use vcycle_api::{
+        Generation, IntentToken, MachineName, MachinetypeName, Market, OfferingId, SpaceName,
+    };
+
+    use super::*;
+    use crate::{Account, Currency, Money, ProviderName};
+
+    fn at(minutes: u32) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000) + Duration::from_secs(60) * minutes
+    }
+
+    fn tariff(hourly: i64, minimum: u64, granularity: u64) -> Tariff {
+        Tariff {
+            hourly: Amount::from_units(hourly),
+            charged: None,
+            minimum: Duration::from_secs(minimum),
+            granularity: Duration::from_secs(granularity),
+        }
+    }
+
+    /// For ten hours.
+    fn open(tariff: Tariff) -> Open {
+        let reservation = Reservation {
+            intent: IntentToken::compose(1),
+            machine: MachineName::compose(&MachinetypeName::parse("m").unwrap(), 1),
+            generation: Generation(1),
+            account: Account {
+                provider: ProviderName::parse("p").unwrap(),
+                space: SpaceName::parse("s").unwrap(),
+                machinetype: MachinetypeName::parse("m").unwrap(),
+                community: None,
+                market: Market::OnDemand,
+            },
+            offering: OfferingId {
+                flavour: "f".into(),
+                zone: String::new(),
+                market: Market::OnDemand,
+            },
+            tariff,
+            quoted: Money { amount: tariff.hourly, currency: Currency::GBP },
+            from: at(0),
+            until: at(600),
+        };
+        Open::new(reservation, 1)
+    }
+
+    fn cost(open: &Open, end: u32) -> Amount {
+        let life = (at(0), at(end));
+        open.charged_within(life, Span { from: life.0, to: life.1 })
+    }
+
+    /// At 12:30 it is learned that an hour is charged as it begins; at 12:50 it is gone.
+    #[test]
+    fn a_coarser_step_is_charged_for_the_whole_life() {
+        let mut open = open(tariff(60, 0, 1));
+        assert_eq!(cost(&open, 50), Amount::from_units(50));
+        open.reprice(tariff(60, 0, 3600), at(30)).unwrap();
+        assert_eq!(cost(&open, 50), Amount::from_units(60));
+        assert_eq!(cost(&open, 61), Amount::from_units(120));
+    }
+
+    /// A second, a minute, an hour.
+    fn step() -> impl Strategy<Value = u64> {
+        prop::sample::select(vec![1, 60, 3600])
+    }
+
+    /// Repriced by each of these in turn, at its minute.
+    fn never_cheaper(
+        first: Tariff,
+        rises: Vec<(u32, Tariff)>,
+        end: u32,
+    ) -> Result<(), TestCaseError> {
+        let mut open = open(first);
+        let mut rises = rises;
+        rises.sort_by_key(|(minute, _)| *minute);
+        for (minute, other) in rises {
+            let Some(risen) = open.tariff_at(at(minute)).risen_to(&other) else { continue };
+            let (before, worst) = (cost(&open, end), open.worst());
+            open.reprice(risen, at(minute)).unwrap();
+            prop_assert!(cost(&open, end) >= before, "{} after {before}", cost(&open, end));
+            prop_assert!(open.worst() >= worst && open.worst() >= cost(&open, end));
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn a_higher_price_never_makes_a_life_cheaper(
+            (minimum, step) in (0_u64..4000, step()),
+            first in 1_i64..100,
+            rises in prop::collection::vec((0_u32..600, 1_i64..100), 1..6),
+            end in 1_u32..600,
+        ) {
+            let of = |hourly| tariff(hourly, minimum, step);
+            let rises = rises.into_iter().map(|(minute, hourly)| (minute, of(hourly)));
+            never_cheaper(of(first), rises.collect(), end)?;
+        }
+
+        #[test]
+        fn coarser_steps_and_longer_minima_never_make_a_life_cheaper(
+            hourly in 1_i64..100,
+            first in (0_u64..4000, step()),
+            rises in prop::collection::vec((0_u32..600, (0_u64..4000, step())), 1..6),
+            end in 1_u32..600,
+        ) {
+            let of = |(minimum, step)| tariff(hourly, minimum, step);
+            let rises = rises.into_iter().map(|(minute, coarser)| (minute, of(coarser)));
+            never_cheaper(of(first), rises.collect(), end)?;
+        }
+    }
 }

@@ -70,7 +70,7 @@ pub enum Why {
     NotNamed,
     /// Its machines find no work.
     NoWork,
-    /// One machine to see whether there is work again.
+    /// One machine to see whether there is work.
     Tries,
     /// It is its turn.
     ItsTurn,
@@ -189,7 +189,7 @@ impl fmt::Display for Why {
             }),
             Self::NotNamed => f.write_str("the budget does not name this community"),
             Self::NoWork => f.write_str("its machines found no work"),
-            Self::Tries => f.write_str("one machine tries whether there is work again"),
+            Self::Tries => f.write_str("one machine tries whether there is work"),
             Self::ItsTurn => f.write_str("it is owed most by its share"),
             Self::Fills => f.write_str("fills what priorities leave"),
             Self::NotProven { unproven } => {

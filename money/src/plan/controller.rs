@@ -267,7 +267,7 @@ impl<'a> Decision<'a> {
         let most = |seen: &CommunityView| match seen.work {
             Work::Yes => self.trial(seen).above(seen.unproven).holds(self.unit),
             Work::Perhaps | Work::Stuck => 1,
-            Work::No => 0,
+            Work::No | Work::Trying => 0,
         };
         let claim = |(community, own, seen): &(Community, Role, CommunityView)| Claim {
             weight: weight(community),
@@ -343,6 +343,7 @@ impl<'a> Decision<'a> {
         match (role, work) {
             (Role::Unnamed, _) => return Why::NotNamed,
             (_, Work::No) => return Why::NoWork,
+            (_, Work::Trying) => return Why::NotProven { unproven },
             (_, Work::Perhaps | Work::Stuck) if granted > 0 => return Why::Tries,
             (Role::Priority, _) if granted > 0 => return Why::ItsTurn,
             (Role::Backfill, _) if granted > 0 => return Why::Fills,

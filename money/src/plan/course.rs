@@ -83,9 +83,9 @@ impl Crowd {
         let is_proven = |batch: &Batch| now.since(batch.from) >= self.proving;
         let (proven, unproven) = (self.rate_of(is_proven), self.rate_of(|it| !is_proven(it)));
         let work = match self.assumed {
-            Assumed::FoundNone => Work::No,
+            Assumed::FoundNone | Assumed::NoMachinetype => Work::No,
             Assumed::FindsWork | Assumed::NotTried if self.found => Work::Yes,
-            Assumed::FindsWork | Assumed::NotTried if unproven > Rate::ZERO => Work::No,
+            Assumed::FindsWork | Assumed::NotTried if unproven > Rate::ZERO => Work::Trying,
             Assumed::FindsWork | Assumed::NotTried => Work::Perhaps,
         };
         CommunityView {
@@ -93,7 +93,7 @@ impl Crowd {
             guaranteed: self.rate_of(|batch| batch.is_promised(now)),
             leaving: Rate::ZERO,
             unproven,
-            proven: if self.assumed == Assumed::FoundNone { Rate::ZERO } else { proven },
+            proven: if self.assumed.finds_work() { proven } else { Rate::ZERO },
             work,
             recent: self.recent,
         }
@@ -181,7 +181,7 @@ impl Course {
             Crowd {
                 community: own.community.clone(),
                 role: own.role,
-                assumed: assumed(book, controller.budget(), (&own.community, &seen)),
+                assumed: assumed(book, (controller.budget(), from), (&own.community, &seen)),
                 found: matches!(seen.work, Work::Yes | Work::Stuck),
                 proving: habit.proving,
                 recent: seen.recent,
@@ -292,7 +292,7 @@ impl Course {
 
 fn assumed(
     book: &Book,
-    budget: &Budget,
+    (budget, from): (&Budget, &Standpoint<'_>),
     (community, seen): (&Community, &CommunityView),
 ) -> Assumed {
     if matches!(seen.work, Work::Yes | Work::Stuck) {
@@ -303,5 +303,9 @@ fn assumed(
     };
     let has_ended_idle =
         book.told().any(|(account, told)| is_own(account) && told.no_work.is_some());
-    if has_ended_idle { Assumed::FoundNone } else { Assumed::NotTried }
+    match (has_ended_idle, seen.running > Rate::ZERO) {
+        (true, _) => Assumed::FoundNone,
+        (false, false) if from.unserved.contains(community) => Assumed::NoMachinetype,
+        (false, _) => Assumed::NotTried,
+    }
 }

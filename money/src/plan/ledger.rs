@@ -15,7 +15,7 @@ use super::{
     Advice, Budget, CommunityView, Controller, PlanView, Rate, Recent, Term, Unit, Why, Work,
 };
 use crate::book::{Book, Open, Span, Told};
-use crate::{CapName, Community, Scope};
+use crate::{Amount, CapName, Community, Scope};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// For so long every machine is left alone: what IRIS promises to work that may be ended for other work.
@@ -61,6 +61,8 @@ pub struct Standpoint<'a> {
     pub leaving: &'a BTreeSet<IntentToken>,
     /// Of the communities that it knows.
     pub habits: &'a BTreeMap<Community, Habit>,
+    /// Communities that nothing is ever made for, as far as it knows. For projections alone.
+    pub unserved: &'a BTreeSet<Community>,
 }
 
 /// What a budget means for a space in this cycle.
@@ -68,6 +70,8 @@ pub struct Standpoint<'a> {
 pub struct Orders {
     /// The budget.
     pub budget: CapName,
+    /// How much is to be spent, its reserve included.
+    pub amount: Amount,
     /// On what it is.
     pub scope: Scope,
     /// How strongly machines that it pays for are spread over offerings, unless their machinetype says otherwise.
@@ -87,7 +91,8 @@ impl Orders {
         looked.keep_to_the_step(&mut advice);
         let to_end = looked.to_end(&advice, &controller.to_go(&view));
         let (spreading, scope) = (budget.spreading, budget.scope.clone());
-        Self { budget: budget.name.clone(), scope, spreading, advice, to_end }
+        let (budget, amount) = (budget.name.clone(), budget.amount);
+        Self { budget, amount, scope, spreading, advice, to_end }
     }
 }
 
@@ -319,6 +324,10 @@ impl Crowd {
         // One that was made since then is trying.
         let is_trying =
             self.newest.is_some_and(|made| Some(made) > no_work && now.since(made) < habit.proving);
-        if backs_off || is_trying { Work::No } else { Work::Perhaps }
+        match (is_trying, backs_off) {
+            (true, _) => Work::Trying,
+            (false, true) => Work::No,
+            (false, false) => Work::Perhaps,
+        }
     }
 }

@@ -155,6 +155,8 @@ impl Deployment {
     }
 }
 
+static NOBODY: BTreeSet<Community> = BTreeSet::new();
+
 fn from<'a>(
     place: &str,
     now: Timestamp,
@@ -171,6 +173,7 @@ fn from<'a>(
         spaces: 1,
         leaving,
         habits,
+        unserved: &NOBODY,
     }
 }
 
@@ -184,7 +187,7 @@ fn whether_there_is_work_follows_from_how_machines_ended() {
     let mut deployment = Deployment::new();
     assert_eq!(deployment.work(at(0)), Work::Perhaps, "nobody has tried");
     let first = deployment.make("a", "ska", at(0));
-    assert_eq!(deployment.work(at(5)), Work::No, "one tries: the others wait for it");
+    assert_eq!(deployment.work(at(5)), Work::Trying, "one tries: the others wait for it");
     assert_eq!(deployment.work(at(15)), Work::Yes, "it is so old that it has found work");
     assert_eq!(deployment.work(at(31)), Work::Stuck, "nothing is made, though it has work");
     deployment.end(first, at(60), SettleReason::Worked);
@@ -194,7 +197,7 @@ fn whether_there_is_work_follows_from_how_machines_ended() {
     assert_eq!(deployment.work(at(80)), Work::No, "in another space, too, none is to be found");
     assert_eq!(deployment.work(at(100)), Work::Perhaps);
     let third = deployment.make("a", "ska", at(101));
-    assert_eq!(deployment.work(at(102)), Work::No);
+    assert_eq!(deployment.work(at(102)), Work::Trying);
     deployment.end(third, at(110), SettleReason::Preempted);
     assert_eq!(deployment.work(at(111)), Work::Perhaps, "whoever is taken away tells nothing");
 }

@@ -2,7 +2,8 @@
 //!
 //! The controller is asked step by step, as managers ask it in each cycle, and what it says is done in the mean: machines
 //! are rates here, not single ones. Assumed is, and said to people:
-//! - who finds work now, or was never tried, finds as much as it is given; who found none finds none;
+//! - who finds work now, or was never tried, finds as much as it is given; who found none finds none, nor does a community that
+//!   no machinetype works for;
 //! - all machines cost what the cheapest costs that can be made now, end in the second half of their longest life, and at
 //!   once when told to;
 //! - nothing is out of stock, no price changes, and no cap but that of the budget itself stands in the way.
@@ -69,6 +70,18 @@ pub enum Assumed {
     NotTried,
     /// The last machine found none: it finds none.
     FoundNone,
+    /// No machinetype of the configuration works for it, and no machine of it runs: as if it found none.
+    NoMachinetype,
+}
+
+impl Assumed {
+    /// Whether what it is given is taken to be spent.
+    pub(super) fn finds_work(self) -> bool {
+        match self {
+            Self::FindsWork | Self::NotTried => true,
+            Self::FoundNone | Self::NoMachinetype => false,
+        }
+    }
 }
 
 /// One day.

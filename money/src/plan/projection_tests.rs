@@ -14,7 +14,18 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Machines for 0.50 an hour, for up to ten hours.
 fn project(deployment: &Deployment, budget: &Budget, now: Timestamp, days: u16) -> Projection {
+    project_without(&[], deployment, budget, (now, days))
+}
+
+/// The same where no machinetype works for some.
+fn project_without(
+    unserved: &[&str],
+    deployment: &Deployment,
+    budget: &Budget,
+    (now, days): (Timestamp, u16),
+) -> Projection {
     let own = space("a");
+    let unserved = unserved.iter().map(|name| community(name)).collect();
     let standpoint = Standpoint {
         now,
         space: &own,
@@ -24,6 +35,7 @@ fn project(deployment: &Deployment, budget: &Budget, now: Timestamp, days: u16) 
         spaces: 1,
         leaving: &BTreeSet::new(),
         habits: &BTreeMap::new(),
+        unserved: &unserved,
     };
     budget.project(&deployment.book, &standpoint, days)
 }
@@ -89,6 +101,20 @@ fn who_found_no_work_is_not_reckoned_with_and_backfill_fills() {
 }
 
 #[test]
+fn whom_no_machinetype_works_for_spends_nothing_unless_something_of_it_runs() {
+    let mut deployment = Deployment::new();
+    let all = ["ska", "dune", "lhcb"];
+    let projection = project_without(&all, &deployment, &budget(), (BEGIN, 2));
+    assert_eq!(assumed(&projection, "lhcb"), Assumed::NoMachinetype);
+    assert_eq!(projection.lands, Amount::ZERO, "a plan that nobody can carry out does not land");
+    deployment.make("a", "lhcb", BEGIN);
+    let projection = project_without(&all, &deployment, &budget(), (BEGIN + HOUR / 12, 2));
+    assert_eq!(assumed(&projection, "lhcb"), Assumed::NotTried, "another manager makes them");
+    assert!(near(of_day(&projection, 1, "lhcb"), 240), "{projection:#?}");
+    assert_eq!(of_day(&projection, 1, "ska"), Amount::ZERO);
+}
+
+#[test]
 fn backfill_gives_way_to_a_priority_within_hours() {
     let mut deployment = Deployment::new();
     deployment.make_many(20, "a", "lhcb", BEGIN);
@@ -128,6 +154,7 @@ fn machines_that_live_for_two_hours_hold_the_line() {
         spaces: 1,
         leaving: &BTreeSet::new(),
         habits: &BTreeMap::new(),
+        unserved: &BTreeSet::new(),
     };
     let alone = Budget { priorities: Vec::new(), ..budget() };
     let projection = alone.project(&Deployment::new().book, &standpoint, 5);
@@ -147,6 +174,7 @@ fn where_no_machine_can_be_made_the_plan_says_that_nothing_is_spent() {
         spaces: 1,
         leaving: &BTreeSet::new(),
         habits: &BTreeMap::new(),
+        unserved: &BTreeSet::new(),
     };
     let projection = budget().project(&Deployment::new().book, &standpoint, 2);
     assert_eq!((projection.unit, projection.lands), (Rate::ZERO, Amount::ZERO));

@@ -123,16 +123,9 @@ impl<'a> Part<'a> {
         Means { six_hours: mean(6 * HOUR), day: mean(DAY) }
     }
 
-    /// Of the hour that is cut the part by its length.
     fn spent_in(&self, within: Span) -> Amount {
         let settled = self.book.lines(within).filter(|line| self.budget.scope.covers(line.account));
-        let settled: Amount = settled
-            .map(|line| {
-                let part = line.hour.span().overlap(within);
-                let part = part.map_or(Duration::ZERO, |part| part.to.since(part.from));
-                Rate::hourly(line.amount).over(part)
-            })
-            .sum();
+        let settled: Amount = settled.map(|line| line.within(within)).sum();
         settled + self.open().map(|open| open.run_up(within, within.to)).sum()
     }
 }

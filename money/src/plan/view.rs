@@ -63,7 +63,9 @@ pub enum Work {
     /// A machine ended lately because there was none.
     #[default]
     No,
-    /// That was a while ago: worth a try with one machine.
+    /// A machine that was made since then, or the first one, is seeing whether there is some.
+    Trying,
+    /// That was a while ago, or none was ever made: worth a try with one machine.
     Perhaps,
     /// No machine of it ended lately for want of work.
     Yes,

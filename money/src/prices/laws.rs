@@ -218,6 +218,11 @@ fn spot_is_charged_by_its_price_where_its_list_says_so_and_as_reserved_when_that
     assert_eq!(tariff(0, "0 GBP", &spot).charge(), by_list.hourly, "unknown");
     assert_eq!(tariff(0, "3 GBP", &spot).charge(), by_list.hourly, "never more than is reserved");
     assert_eq!(tariff(0, "0.2 GBP", &asked(2)).charge(), by_list.hourly, "on demand");
+    // Spot by the hour beside on demand by the second.
+    let hourly = PriceList { granularity: Granularity::Hour, ..listed(0, "0.2 GBP") };
+    let lists = vec![list(vec![on_demand.clone()]), hourly];
+    let tariff = answer(lists, &rates(&[]), &spot).unwrap().tariff;
+    assert_eq!(tariff.granularity.as_secs(), 3600);
 }
 
 #[test]

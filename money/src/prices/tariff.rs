@@ -84,7 +84,7 @@ impl PriceBook {
             sum.disks(self.list(list));
             sum.addresses(self.list(list));
         }
-        let Sum { parts, lists, lacks, .. } = sum;
+        let Sum { parts, mut lists, lacks, .. } = sum;
         if let Some(unpriced) = Unpriced::of(lacks) {
             return Err(unpriced);
         }
@@ -94,11 +94,12 @@ impl PriceBook {
         let expected = usual.map_or(hourly, |usual| {
             usual.amount.min(reserved.found.amount) + (hourly - reserved.found.amount)
         });
-        let is_charged = |usual: Found| self.list(usual.list).spot == SpotCharge::Listed;
+        let charged = usual.filter(|usual| self.list(usual.list).spot == SpotCharge::Listed);
+        lists.extend(charged.map(|usual| usual.list));
         Ok(PricedOffering {
             tariff: Tariff {
                 hourly,
-                charged: usual.is_some_and(is_charged).then_some(expected),
+                charged: charged.is_some().then_some(expected),
                 minimum: self.minimum(&lists),
                 granularity: self.granularity(&lists),
             },

@@ -96,7 +96,7 @@ impl Crowd {
             Known::Work if self.is_stuck => Work::Stuck,
             Known::Work => Work::Yes,
             Known::NoWork if self.backs_off(now) => Work::No,
-            Known::NoWork if self.trying > 0 => Work::No,
+            Known::NoWork if self.trying > 0 => Work::Trying,
             Known::NoWork => Work::Perhaps,
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn doubts(config: &Config, caps: Option<&[Cap]>) -> Vec<Warning> {
         doubts.extend(caps.iter().filter_map(|cap| idle(config, cap, now)));
         if caps.is_empty() {
             let wrong = Wrong::new(
-                "there is no cap: what is spent is counted, and limited by nothing",
+                "there is no cap: what is spent is counted, and limited by nothing but caps that are in force already (`vcycle spend caps`)",
                 "a file with [cap.NAME] here",
             );
             doubts.push(Warning::in_file(&caps_folder(&config.site.state_dir), wrong));

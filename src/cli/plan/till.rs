@@ -1,7 +1,7 @@
 //! What `vcycle plan` may spend: as a manager would see it that has read the ledger and the files of the spend manager.
 
 use vcycle_money::plan::Budget;
-use vcycle_money::{Author, Book, Cap, Entry, Event};
+use vcycle_money::{Author, Book, Cap, Currency, Entry, Event};
 
 use crate::config::{CapsStand, load_caps, speaks_of_caps};
 use crate::cycle::{CAPS_UNWATCHED, costs, costs_unknown};
@@ -45,6 +45,8 @@ impl Till {
         costs: Costs,
         (book, unread): (Book, Option<String>),
     ) -> Result<Self, String> {
+        let currency = setup.config.spending.as_ref().map(|spending| spending.currency);
+        let unread = unread.or_else(|| other_currency(&book, currency));
         let files = load_caps(&setup.config);
         let stand = files.stand(book.caps());
         let has_caps = !book.caps().is_empty();
@@ -54,7 +56,9 @@ impl Till {
             CapsStand::InForce => Ok(till(book, unread, None)),
             CapsStand::Otherwise(caps) => Ok(till(with_caps(book, caps)?, unread, None)),
             CapsStand::NotTakenUp { why } if has_caps => {
-                let alarm = format!("the caps in force stay as they are: {why}");
+                let alarm = format!(
+                    "the caps in force stay as they are, and a plan of budgets is not looked at here: {why}"
+                );
                 Ok(till(book, unread, Some(alarm)))
             }
             CapsStand::NotTakenUp { why } => {
@@ -75,6 +79,14 @@ impl Till {
         let costs = costs_unknown(setup, space)?;
         Some(Self { costs, book, budgets: Vec::new(), stopped: Some(stopped), alarm: None })
     }
+}
+
+/// Amounts of two currencies cannot stand in one ledger.
+fn other_currency(book: &Book, currency: Option<Currency>) -> Option<String> {
+    let (known, new) = (book.currency()?, currency?);
+    (known != new).then(|| {
+        format!("the ledger is in {known}, and spending.currency of the configuration is {new}")
+    })
 }
 
 /// The ledger with other caps in force, as they will be.

@@ -80,6 +80,8 @@ struct Refused {
     window: Span,
     left: Amount,
     needed: Amount,
+    /// There is more below its limit, but it stops growing there, or drains.
+    is_closed: bool,
 }
 
 impl Seen {
@@ -162,11 +164,12 @@ fn next(book: &Book, open: &[&Open], now: Timestamp) -> Vec<Next> {
             until: reservation.until,
             needed: reservation.worst(),
             fits: refusal.is_none(),
-            refusal: refusal.map(|Refusal { cap, window, left, needed }| Refused {
+            refusal: refusal.map(|Refusal { cap, window, left, needed, is_closed }| Refused {
                 cap,
                 window,
                 left,
                 needed,
+                is_closed,
             }),
         }
     };
@@ -228,9 +231,11 @@ fn scope_text(scope: &Scope) -> String {
 
 fn reservations_text(seen: &Seen, screen: Screen) -> String {
     if seen.reservations.is_empty() {
-        return "\nnothing is reserved below it\n".to_owned();
+        return "\nnothing is reserved below it; why nothing is made: vcycle explain SPACE/MACHINETYPE\n"
+            .to_owned();
     }
-    let headings = ["MACHINE", "SPACE", "MARKET", "OFFERING", "ENDS", "IN WINDOW", "WHOLE", "USED"];
+    let headings =
+        ["MACHINE", "SPACE", "MARKET", "OFFERING", "KEPT TO", "IN WINDOW", "WHOLE", "USED"];
     let mut table = table(screen, &headings);
     for row in &seen.reservations {
         table.add_row([
@@ -269,8 +274,10 @@ fn next_text(seen: &Seen, screen: Screen) -> String {
 }
 
 fn refusal_text(refused: &Refused) -> String {
-    let Refused { cap, window, left, needed } = refused;
-    let why = if left.is_nothing() {
+    let Refused { cap, window, left, needed, is_closed } = refused;
+    let why = if *is_closed {
+        format!("{cap} stops growing here (stop_growing_at, drain_at)")
+    } else if left.is_nothing() {
         format!("{cap} has nothing left for anything")
     } else {
         format!("{cap} has {left:.2} left, and it needs {needed:.2} there")

@@ -9,7 +9,7 @@ use vcycle_money::bills::{
     Aws, Bill, BillDamage, BillLine, Comparison, Correction, Day, Exchange, Google, NoRate, Pages,
     Rated, Terms, WholeDays, cloudkitty, ledger_lines,
 };
-use vcycle_money::{Author, Book, Currency, ProviderName};
+use vcycle_money::{Author, Book, Currency, Event, ProviderName};
 
 use super::super::confirm::{Consent, YesFlag, ask};
 use super::super::drain::who;
@@ -39,7 +39,8 @@ pub(super) async fn run(config: &Path, args: &ImportArgs) -> Result<(), CliError
         let yes = if args.yes { YesFlag::Given } else { YesFlag::NotGiven };
         let consent = ask(&imported.agreement(), yes)?;
         imported.booked = Some(corrections.len());
-        book(&reading, &compared, (corrections, &source(&compared.bill, args)), &consent).await?;
+        let source = source(&compared.bill, args);
+        book(&reading, &compared, (corrections, currency, &source), &consent).await?;
     }
     show(&imported, args)
 }
@@ -191,7 +192,7 @@ impl Compared {
         let ledger = days.map_or_else(Vec::new, |days| ledger_lines(book, days, self.now));
         let complete_before = Day::of(self.now).before(self.complete_after);
         let (whole, accounts) = (self.whole, book.accounts());
-        self.bill.compare(&ledger, &Terms { complete_before, whole, accounts })
+        self.bill.compare(&ledger, &Terms { complete_before, whole, accounts, caps: book.caps() })
     }
 }
 
@@ -213,7 +214,7 @@ const MOST_CORRECTIONS: usize = 500;
 async fn book(
     reading: &Reading,
     compared: &Compared,
-    (corrections, source): (Vec<Correction>, &str),
+    (corrections, currency, source): (Vec<Correction>, Currency, &str),
     _consent: &Consent,
 ) -> Result<(), CliError> {
     let author = Author::Person { who: who() };
@@ -222,9 +223,15 @@ async fn book(
         let count = whole_days(&rest);
         let mut is_as_agreed = true;
         let decide = |book: &Book| {
-            is_as_agreed = compared.with(book).corrections == rest;
-            let now = if is_as_agreed { &rest[..count] } else { &[] };
-            now.iter().map(|correction| correction.event(source)).collect()
+            is_as_agreed = book.currency().is_none_or(|known| known == currency)
+                && compared.with(book).corrections == rest;
+            if !is_as_agreed {
+                return Vec::new();
+            }
+            // A ledger that nobody has spent from yet has none.
+            let unsaid = book.currency().is_none().then_some(Event::CurrencySet { currency });
+            let now = rest[..count].iter().map(|correction| correction.event(source));
+            unsaid.into_iter().chain(now).collect()
         };
         let written = reading.ledger.write_as(&author, decide).await;
         written.map_err(|error| CliError::failed("the corrections cannot be booked", &error))?;

@@ -180,8 +180,10 @@ fn read_cap(
     let limit = limit.filter(|limit| {
         let fits = limit.value.currency == currency;
         if !fits {
-            let wrong =
-                Wrong::new(format!("not in {currency}, the currency of [spending]"), &*right);
+            let wrong = Wrong::new(
+                format!("not in {currency}, the currency of [spending] and of all caps"),
+                &*right,
+            );
             cap.problems().add(Problem::at_value(limit, wrong));
         }
         fits

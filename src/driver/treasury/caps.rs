@@ -117,17 +117,14 @@ fn texts(config: &Config, files: Vec<CapsFile>) -> CapTexts {
     CapTexts { folder, files }
 }
 
-/// Who has written what, and when, for people.
+/// Which files, whose they are, and when they were changed, for people.
 fn source(texts: &CapTexts) -> String {
     let one = |file: &CapFile| {
         let name = file.text.name.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let owner = file.owner.map(|owner| format!(" by user {owner}")).unwrap_or_default();
-        let at = file.modified.map(|at| format!(" at {at}")).unwrap_or_default();
-        if owner.is_empty() && at.is_empty() {
-            name
-        } else {
-            format!("{name} (changed{owner}{at})")
-        }
+        let owner = file.owner.map(|owner| format!("of user {owner}"));
+        let changed = file.modified.map(|at| format!("changed at {at}"));
+        let known: Vec<String> = owner.into_iter().chain(changed).collect();
+        if known.is_empty() { name } else { format!("{name} ({})", known.join(", ")) }
     };
     texts.files.iter().map(one).collect::<Vec<_>>().join(", ")
 }

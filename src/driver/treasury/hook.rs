@@ -9,9 +9,10 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tracing::{info, warn};
 use vcycle_money::book::Stage;
-use vcycle_money::{Amount, CapName, Span, Standing};
+use vcycle_money::plan::Forecast;
+use vcycle_money::{Amount, CapName, Currency, Span, Standing};
 
-use crate::model::ManagerName;
+use crate::model::{ManagerName, Timestamp};
 
 /// The longest that the command may take.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -25,25 +26,40 @@ pub(super) struct News {
     stage: Stage,
     before: Stage,
     window: Option<Span>,
+    /// Of every amount.
+    currency: Currency,
     limit: Amount,
     settled: Amount,
     reserved: Amount,
     running: Amount,
+    /// Where it leads if what runs now goes on to the end of the window.
+    forecast: Option<Forecast>,
+}
+
+/// Who tells, when, and in which currency.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Teller<'a> {
+    pub(super) manager: &'a ManagerName,
+    pub(super) currency: Currency,
+    pub(super) now: Timestamp,
 }
 
 impl News {
-    pub(super) fn of(standing: &Standing, stage: Stage, manager: &ManagerName) -> Self {
+    pub(super) fn of(standing: &Standing, teller: Teller<'_>) -> Self {
+        let Teller { manager, currency, now } = teller;
         Self {
             format: 1,
             manager: manager.clone(),
             cap: standing.cap.name.clone(),
-            stage,
+            stage: standing.told_stage(),
             before: standing.recorded.map_or(Stage::Open, |recorded| recorded.stage),
             window: standing.window,
+            currency,
             limit: standing.cap.limit,
             settled: standing.sum.settled(),
             reserved: standing.sum.reserved(),
             running: standing.run_up,
+            forecast: standing.forecast(now),
         }
     }
 }
@@ -63,10 +79,13 @@ pub(super) fn start(command: &Path, news: News) {
 }
 
 async fn run(command: &PathBuf, news: &News) -> Result<(), String> {
+    let exhausted = news.forecast.and_then(|forecast| forecast.exhausted);
     let mut child = Command::new(command)
         .env("VCYCLE_CAP", news.cap.to_string())
         .env("VCYCLE_STAGE", news.stage.word())
         .env("VCYCLE_STAGE_BEFORE", news.before.word())
+        .env("VCYCLE_CURRENCY", news.currency.to_string())
+        .env("VCYCLE_EXHAUSTED", exhausted.map(|at| at.to_string()).unwrap_or_default())
         .env("VCYCLE_LIMIT", news.limit.to_string())
         .env("VCYCLE_SPENT", (news.settled + news.running).to_string())
         .env("VCYCLE_COMMITTED", (news.settled + news.reserved).to_string())
@@ -102,19 +121,24 @@ mod tests {
             name: CapName::parse("year").unwrap(),
             limit: Amount::from_units(100),
             scope: Scope::default(),
-            window: Window::Hour,
+            window: Window::Day { utc_offset_hours: 0 },
             stages: Stages::default(),
         };
         let standing = Standing {
             cap,
-            window: None,
+            window: Some(Span {
+                from: Timestamp::from_secs(1_796_083_200),
+                to: Timestamp::from_secs(1_796_083_200 + 100 * 3600),
+            }),
             sum: Sum::default(),
             run_up: Amount::from_units(3),
-            rate: vcycle_money::plan::Rate::ZERO,
+            rate: vcycle_money::plan::Rate::hourly(Amount::from_units(10)),
             stage: Stage::Warned,
             recorded: None,
         };
-        News::of(&standing, Stage::Warned, &"m1".parse().unwrap())
+        let now = Timestamp::from_secs(1_796_083_200);
+        let manager = "m1".parse().unwrap();
+        News::of(&standing, Teller { manager: &manager, currency: Currency::GBP, now })
     }
 
     fn script(folder: &Path, text: &str) -> PathBuf {
@@ -129,15 +153,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let told = folder.path().join("told");
         let text = format!(
-            "#!/bin/sh\necho $VCYCLE_CAP $VCYCLE_STAGE_BEFORE $VCYCLE_STAGE $VCYCLE_LIMIT $VCYCLE_SPENT > {0}\ncat >> {0}\n",
+            "#!/bin/sh\necho $VCYCLE_CAP $VCYCLE_STAGE_BEFORE $VCYCLE_STAGE $VCYCLE_LIMIT $VCYCLE_SPENT $VCYCLE_CURRENCY $VCYCLE_EXHAUSTED > {0}\ncat >> {0}\n",
             told.display()
         );
         run(&script(folder.path(), &text), &news()).await.unwrap();
         let told = std::fs::read_to_string(told).unwrap();
         let (line, json) = told.split_once('\n').unwrap();
-        assert_eq!(line, "year open warned 100.00 3.00");
+        // 3 are spent, and 97 more in 9.7 hours.
+        assert_eq!(line, "year open warned 100.00 3.00 GBP 2026-12-01T09:42:00.000Z");
         let json: serde_json::Value = serde_json::from_str(json).unwrap();
         assert_eq!((&json["cap"], &json["stage"]), (&"year".into(), &"warned".into()));
+        assert_eq!(json["forecast"]["lands"], "1003.00");
     }
 
     #[tokio::test]

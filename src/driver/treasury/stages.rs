@@ -5,15 +5,15 @@ use std::path::Path;
 
 use tracing::{debug, info, warn};
 use vcycle_money::book::Stage;
-use vcycle_money::{Author, Book, Event, Standing, Window};
+use vcycle_money::{Author, Book, Currency, Event, Standing, Window};
 
 use super::Shared;
-use super::hook::{self, News};
+use super::hook::{self, News, Teller};
 use crate::model::{CLOCKS_APART, Timestamp};
 
 /// Writes into the ledger which caps have come to another stage, and tells people; of several managers the one that
 /// writes it does.
-pub(super) async fn tell(shared: &Shared, hook: Option<&Path>) {
+pub(super) async fn tell(shared: &Shared, (hook, currency): (Option<&Path>, Currency)) {
     // Stages follow from windows, and these from the time. Who owns no space leaves it to those who do.
     if !shared.purse.clock_is_believed() {
         return;
@@ -29,6 +29,7 @@ pub(super) async fn tell(shared: &Shared, hook: Option<&Path>) {
     match shared.purse.ledger.write_as(&author, decide).await {
         Ok(None) => {}
         Ok(Some(entry)) => {
+            let teller = Teller { manager: &shared.home.manager, currency, now };
             for standing in changes {
                 let (cap, stage) = (&standing.cap.name, standing.told_stage());
                 match stage {
@@ -36,7 +37,7 @@ pub(super) async fn tell(shared: &Shared, hook: Option<&Path>) {
                     _ => warn!(%cap, %stage, entry, "a cap came to another stage"),
                 }
                 if let Some(command) = hook {
-                    hook::start(command, News::of(&standing, stage, &shared.home.manager));
+                    hook::start(command, News::of(&standing, teller));
                 }
             }
         }

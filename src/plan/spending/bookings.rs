@@ -15,6 +15,10 @@ use crate::model::{
 /// A reservation that is too short is made longer by so much at a time.
 const EXTENSION: Duration = Duration::from_secs(15 * 60);
 
+/// For so long nobody has taken a record away: not `cleanup`, no person who has mended the state directory, no backup. Where it is
+/// missing later, its machine was perhaps asked for, and nobody knows for how long it was there.
+const RECORDS_STAND: Duration = Duration::from_secs(15 * 60);
+
 /// What is known of the machine of a reservation.
 #[derive(Debug, Clone, Copy)]
 pub enum Known<'a> {
@@ -53,8 +57,8 @@ pub struct Books<'a> {
     pub believed_since: Timestamp,
     /// What is known of the machine of a reservation.
     pub known: &'a dyn Fn(&Reservation) -> Known<'a>,
-    /// What an hour of a machine costs from now on, if that is known.
-    pub tariff: &'a dyn Fn(&Reservation) -> Option<Tariff>,
+    /// What a machine costs from now on, if that is known.
+    pub tariff: &'a dyn Fn(&Open) -> Option<Tariff>,
     /// Machines without a reservation.
     pub late: Vec<Late<'a>>,
 }
@@ -77,9 +81,8 @@ fn of_open(books: &Books<'_>, open: &Open) -> Vec<Event> {
         Known::Somehow => return goes_on(books, open),
         // Its intent was never written, and whoever reserved it writes it no more: it is not the owner, or it is us.
         Known::Nothing if open.reservation.generation <= books.generation => {
-            // Later than this its record may have been forgotten: then it was asked for, and nobody knows for how long it was there.
-            let is_remembered = books.now.since(open.reservation.from) < books.policy.cleanup;
-            return if is_remembered {
+            let age = books.now.since(open.reservation.from);
+            return if age < RECORDS_STAND.min(books.policy.cleanup) {
                 released(ReleaseReason::NotAsked)
             } else {
                 settled(books, open, (books.now.min(open.reservation.until), SettleReason::Killed))
@@ -113,7 +116,7 @@ fn goes_on(books: &Books<'_>, open: &Open) -> Vec<Event> {
     let is_over = books.now + clocks_apart(books, open) >= until;
     let longer =
         is_over.then_some(Event::Extended { intent, until: books.now + EXTENSION + CLOCKS_APART });
-    let dearer = (books.tariff)(&open.reservation)
+    let dearer = (books.tariff)(open)
         .and_then(|tariff| open.tariff_at(books.now).risen_to(&tariff))
         .map(|tariff| Event::Repriced { intent, tariff, from: books.now });
     dearer.into_iter().chain(longer).collect()

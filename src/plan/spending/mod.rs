@@ -93,11 +93,13 @@ impl Costs {
         }
     }
 
-    /// What a machine that exists, or may, costs from now on, if it costs something and that is known.
-    pub fn tariff(&self, offering: &OfferingId) -> Option<Tariff> {
+    /// What a machine that exists, or may, costs from now on, if it costs something and that is known. Where a price is not believed any
+    /// more, as much as was reserved is charged.
+    pub fn tariff(&self, offering: &OfferingId, known: &Tariff) -> Option<Tariff> {
         match self.price(offering)? {
             OfferingPrice::Priced(priced) => Some(priced.tariff),
-            OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
+            OfferingPrice::Unpriced(_) => Some(Tariff { charged: None, ..*known }),
+            OfferingPrice::Unmetered => None,
         }
     }
 
@@ -228,6 +230,6 @@ impl<'a> Purse<'a> {
     }
 }
 
-fn at_its_cap(Refusal { cap, window, left, needed }: Refusal) -> Reason {
-    Reason::SpendingCap { cap: cap.to_string(), window: window.from, left, needed }
+fn at_its_cap(Refusal { cap, window, left, needed, is_closed }: Refusal) -> Reason {
+    Reason::SpendingCap { cap: cap.to_string(), window: window.from, left, needed, is_closed }
 }

@@ -45,6 +45,7 @@ fn a_refusal_names_the_cap_the_window_what_is_left_and_what_is_needed() {
         window: Span { from: minute(0), to: minute(24 * 60) },
         left: Amount::from_units(1),
         needed: Amount::from_units(2),
+        is_closed: false,
     };
     assert_eq!(
         answers,
@@ -182,7 +183,7 @@ fn totals_show_who_spent_on_what_and_how_fast() {
     let mut book = with_caps(Vec::new());
     let all = [hours(1, 0, 0, 4), hours(2, 3, 0, 4), hours(3, 3, 2, 10), hours(4, 0, 0, 9)];
     apply(&mut book, all.map(Event::Reserved).to_vec()).unwrap();
-    let released = Event::Released { intent: intent(4), reason: ReleaseReason::NeverMade };
+    let released = Event::Released { intent: intent(4), reason: ReleaseReason::Refused };
     let events = vec![
         settled(1, 0, 3, SettleReason::Worked),
         settled(2, 1, 2, SettleReason::Fizzled),

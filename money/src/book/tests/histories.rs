@@ -158,7 +158,7 @@ impl World {
             }
             Step::Release(_) => {
                 self.model.machines.remove(place);
-                let event = Event::Released { intent, reason: ReleaseReason::NeverMade };
+                let event = Event::Released { intent, reason: ReleaseReason::Refused };
                 (event, Growth::Nowhere)
             }
             Step::Extend(_, more) => {

@@ -29,12 +29,20 @@ impl Machine {
     }
 
     pub(super) fn reprice(&mut self, tariff: Tariff, from: Timestamp) {
+        let all = || self.prices.iter().map(|(_, earlier)| earlier).chain([&tariff]);
+        let minimum = all().map(|tariff| tariff.minimum).max().unwrap();
+        let granularity = all().map(|tariff| tariff.granularity).max().unwrap();
         if from <= self.reservation.from {
-            self.prices = vec![(Timestamp::from_millis(i64::MIN), tariff)];
-            return;
+            self.prices.clear();
+            self.prices.push((Timestamp::from_millis(i64::MIN), tariff));
+        } else {
+            self.prices.retain(|(since, _)| *since < from);
+            self.prices.push((from, tariff));
         }
-        self.prices.retain(|(since, _)| *since < from);
-        self.prices.push((from, tariff));
+        // One life is charged in one way.
+        for (_, tariff) in &mut self.prices {
+            *tariff = Tariff { minimum, granularity, ..*tariff };
+        }
     }
 
     fn within(&self, window: Span) -> i128 {

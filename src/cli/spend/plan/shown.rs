@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use comfy_table::Cell;
 use vcycle_money::Amount;
-use vcycle_money::plan::{Assumed, CommunityAdvice, Projection, Rate, Role, Term};
+use vcycle_money::plan::{
+    Assumed, CommunityAdvice, Forecast, Landing, Pace, Projection, Rate, Role, Term,
+};
 
 use super::super::super::output::{
     BAD, BOLD, FAINT, GOOD, Screen, WARN, clock_time, number, styled, table, table_text,
@@ -16,7 +18,7 @@ use crate::model::Timestamp;
 const LANDS: u64 = 980;
 
 /// What nobody can know, and how it is taken.
-const ASSUMED: &str = "Taken to be so: who finds work now, or was never tried, finds as much as it is given, and who found none finds none; machines cost what \
+const ASSUMED: &str = "Taken to be so: who finds work now, or was never tried, finds as much as it is given, and who found none, or has no machinetype in this configuration, finds none; machines cost what \
      the cheapest costs, end in the second half of their longest life, and at once when told to; nothing is out of stock, no price changes.";
 
 /// The whole answer.
@@ -65,6 +67,9 @@ fn ahead_text(ahead: &Ahead, seen: &Seen, (screen, which): (Screen, &str)) -> St
         plan.committed,
     );
     let _ = writeln!(text, "{}", now_text(plan));
+    if let Some(pace) = pace_text(plan) {
+        let _ = writeln!(text, "{pace}");
+    }
     let _ = writeln!(text, "{}", lands_text(plan));
     for narrower in &ahead.narrower {
         let words = format!(
@@ -96,6 +101,23 @@ fn now_text(plan: &Projection) -> String {
     }
 }
 
+/// How it went, and where that would lead.
+fn pace_text(plan: &Projection) -> Option<String> {
+    let Landing { six_hours, day, now: _ } = plan.advice.landing;
+    let lands = |over: &str, forecast: Option<Forecast>| {
+        Some(format!("as in the last {over} at {:.2}", forecast?.lands))
+    };
+    let parts: Vec<String> =
+        [lands("6 h", six_hours), lands("24 h", day)].into_iter().flatten().collect();
+    let is_told = plan.advice.term == Term::Open && !parts.is_empty();
+    let text = |off: &str| format!("would land {}: {off}", parts.join(", "));
+    is_told.then(|| match plan.advice.pace {
+        Pace::OnLine => text("on its line"),
+        Pace::Above { by } => styled(WARN, text(&format!("{by:.2} above its line"))),
+        Pace::Below { by } => styled(WARN, text(&format!("{by:.2} below its line"))),
+    })
+}
+
 fn lands_text(plan: &Projection) -> String {
     let permille = permille(plan.lands, plan.amount);
     let style = if (LANDS..=1000).contains(&permille) { GOOD } else { WARN };
@@ -124,6 +146,7 @@ fn communities(plan: &Projection, screen: Screen) -> String {
                 Assumed::FindsWork => "finds some",
                 Assumed::NotTried => "not tried yet",
                 Assumed::FoundNone => "found none",
+                Assumed::NoMachinetype => "no machinetype",
             }),
             Cell::new(next(advice)),
             Cell::new(advice.why.to_string()),

@@ -41,6 +41,8 @@ impl<'a> Outset<'a> {
         let overstay = payers.iter().filter_map(|payer| self.overstay(payer.space)).max();
         let habits: BTreeMap<Community, Habit> =
             habits(payers.iter().map(|payer| (payer.community, payer.policy)));
+        let named = budget.named().filter(|named| !habits.contains_key(*named));
+        let unserved = named.cloned().collect();
         let any: SpaceName = "any".parse().expect("a name of a space");
         let spending = self.book.reservations().map(|open| &open.reservation.account.space);
         let standpoint = Standpoint {
@@ -53,6 +55,7 @@ impl<'a> Outset<'a> {
             spaces: u32::try_from(spaces.len()).unwrap_or(u32::MAX),
             leaving: &BTreeSet::new(),
             habits: &habits,
+            unserved: &unserved,
         };
         budget.project(self.book, &standpoint, days)
     }
