@@ -156,123 +156,38 @@ pub struct NewMachine {
 #[serde(rename_all = "kebab-case", tag = "reason")]
 #[expect(missing_docs, reason = "each variant's sentence is its Display")]
 pub enum Reason {
-    Created {
-        machines: u32,
-        processors: Processors,
-    },
+    Created { machines: u32, processors: Processors },
     ZeroShare,
-    Draining {
-        until: Timestamp,
-        who: String,
-    },
-    ClockNotTrusted {
-        why: String,
-    },
-    ListingNotTrusted {
-        why: String,
-    },
-    BlastRadius {
-        dead: u32,
-        running: u32,
-    },
-    NoOfferings {
-        why: String,
-    },
-    NothingFits {
-        needs: String,
-    },
-    OfferingsParked {
-        until: Timestamp,
-    },
-    SpaceLimit {
-        limit: Processors,
-        used: Processors,
-    },
-    SpaceMachinesLimit {
-        limit: u32,
-        used: u32,
-    },
-    CloudQuota {
-        what: String,
-        limit: u64,
-        used: u64,
-    },
-    QuotaRefused {
-        at: Timestamp,
-    },
-    MachinetypeLimit {
-        limit: Processors,
-        used: Processors,
-    },
-    StartingLimit {
-        limit: Processors,
-        starting: Processors,
-    },
-    Backoff {
-        last_abort: Timestamp,
-        until: Timestamp,
-        after: String,
-    },
-    FizzleGate {
-        waiting_for: MachineName,
-        until: Timestamp,
-    },
-    BreakerOpen {
-        until: Timestamp,
-        after: String,
-    },
-    BreakerProbing {
-        machine: MachineName,
-    },
-    ShutdownTooNear {
-        shutdown: Timestamp,
-        needs_secs: u64,
-    },
-    SpaceShutDown {
-        at: Timestamp,
-    },
-    LeaseNotBegun {
-        opens: Timestamp,
-    },
-    LeaseTooNear {
-        ends: Timestamp,
-        needs_secs: u64,
-    },
-    LeaseEnded {
-        at: Timestamp,
-    },
-    Preparing {
-        why: String,
-    },
-    CannotPrepare {
-        why: String,
-    },
-    PriceUnknown {
-        why: String,
-    },
-    SpendingCap {
-        cap: String,
-        window: Timestamp,
-        left: Amount,
-        needed: Amount,
-        /// There is more below the limit; but it stops growing there, or drains.
-        #[serde(default)]
-        is_closed: bool,
-    },
-    SpendingPlan {
-        budget: String,
-        grow: Amount,
-        why: String,
-    },
-    SpendingStopped {
-        why: String,
-    },
-    PaceLimit {
-        per_cycle: String,
-    },
-    OthersFirst {
-        next: MachinetypeName,
-    },
+    Draining { until: Timestamp, who: String },
+    ClockNotTrusted { why: String },
+    ListingNotTrusted { why: String },
+    BlastRadius { dead: u32, running: u32 },
+    NoOfferings { why: String },
+    NothingFits { needs: String },
+    OfferingsParked { until: Timestamp },
+    SpaceLimit { limit: Processors, used: Processors },
+    SpaceMachinesLimit { limit: u32, used: u32 },
+    CloudQuota { what: String, limit: u64, used: u64 },
+    QuotaRefused { at: Timestamp },
+    MachinetypeLimit { limit: Processors, used: Processors },
+    StartingLimit { limit: Processors, starting: Processors },
+    Backoff { last_abort: Timestamp, until: Timestamp, after: String },
+    FizzleGate { waiting_for: MachineName, until: Timestamp },
+    BreakerOpen { until: Timestamp, after: String },
+    BreakerProbing { machine: MachineName },
+    ShutdownTooNear { shutdown: Timestamp, needs_secs: u64 },
+    SpaceShutDown { at: Timestamp },
+    LeaseNotBegun { opens: Timestamp },
+    LeaseTooNear { ends: Timestamp, needs_secs: u64 },
+    LeaseEnded { at: Timestamp },
+    Preparing { why: String },
+    CannotPrepare { why: String },
+    PriceUnknown { why: String },
+    SpendingCap { cap: String, window: Timestamp, left: Amount, needed: Amount, is_closed: bool },
+    SpendingPlan { budget: String, grow: Amount, why: String },
+    SpendingStopped { why: String },
+    PaceLimit { per_cycle: String },
+    OthersFirst { next: MachinetypeName },
 }
 
 /// Why things are as they are.

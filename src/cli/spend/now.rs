@@ -202,7 +202,7 @@ fn part_of(part: Amount, whole: Amount) -> String {
     if whole.is_nothing() {
         String::new()
     } else {
-        format!(" ({}.{}%)", permille / 10, permille % 10)
+        format!(" ({}.{}% of what is settled)", permille / 10, permille % 10)
     }
 }
 
