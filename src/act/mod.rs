@@ -188,6 +188,8 @@ pub async fn execute(
                 outcomes.push((position, outcome));
             }
         }
+        drop(done);
+        payments.give_back(context.ledger, proof).boxed().await;
         outcomes.sort_by_key(|(position, _)| *position);
         steps.extend(outcomes.into_iter().map(|(_, outcome)| outcome));
     }

@@ -64,6 +64,18 @@ impl Payments {
         Self { reserved: Mutex::new(intents.into_iter().zip(answers).collect()), capped }
     }
 
+    /// Releases at once what was reserved for machines that were not asked for, because others before them were refused, or the
+    /// manager ends. Who still has it here has not asked, and cannot any more. Where this fails, the next cycle finds it without a
+    /// record.
+    pub(super) async fn give_back(self, ledger: &Ledger, proof: &Proof<'_>) {
+        let reserved = self.reserved.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let unused: Vec<Reserved> = reserved.into_values().filter_map(Result::ok).collect();
+        if let Err(error) = ledger.give_back(proof, unused).await {
+            let (space, problem) = (proof.space(), error.to_string());
+            tracing::warn!(%space, problem, "what was reserved for machines that were not asked for is not released yet");
+        }
+    }
+
     /// What was reserved for a machine.
     pub(super) fn take(&self, new: &NewMachine) -> Result<Paid, Trouble> {
         match &new.pays {

@@ -1,11 +1,23 @@
-//! What people should know of caps and budgets, in the alarms of the spaces that they are on. Pure.
+//! What people should know of caps and budgets, in the alarms of the spaces that they are on. Pure. An alarm changes when its case
+//! does, not with each cycle: it tells times of day, to the hour, and percents.
 
 use vcycle_money::book::Stage;
 use vcycle_money::plan::{Advice, Orders, Pace, Term};
 use vcycle_money::{Amount, Standing};
 
 use crate::model::Timestamp;
-use crate::plan::duration_words;
+
+const HOUR_SECS: i64 = 3600;
+
+/// The next full hour.
+fn hour_after(at: Timestamp) -> Timestamp {
+    Timestamp::from_secs((at.as_secs().div_euclid(HOUR_SECS) + 1) * HOUR_SECS)
+}
+
+/// Of an amount, in whole percents.
+fn percents(part: Amount, whole: Amount) -> i128 {
+    i128::from(part.nanos()) * 100 / i128::from(whole.nanos()).max(1)
+}
 
 /// With less than this of it a budget has not landed.
 fn lands_from(amount: Amount) -> Amount {
@@ -17,9 +29,9 @@ pub(super) fn of_cap(standing: &Standing, now: Timestamp) -> Option<String> {
     let words = words(standing)?;
     let (name, limit, sum) = (&standing.cap.name, standing.cap.limit, standing.sum.both());
     let exhausted = standing.forecast(now).and_then(|forecast| forecast.exhausted);
-    let ahead = exhausted.filter(|at| *at > now).map(|at| {
-        format!("; if what runs goes on, all is spent in {}", duration_words(at.since(now)))
-    });
+    let ahead = exhausted
+        .filter(|at| *at > now)
+        .map(|at| format!("; if what runs goes on, all is spent before {}", hour_after(at)));
     let ahead = ahead.unwrap_or_default();
     Some(format!("the cap {name} {words}: {sum} of {limit} are spent or reserved{ahead}"))
 }
@@ -42,19 +54,23 @@ fn words(standing: &Standing) -> Option<&'static str> {
 }
 
 /// Of a budget that has been off its line for a day, in either direction: money that is left at its end is lost as well.
-pub(super) fn of_budget(orders: &Orders, now: Timestamp) -> Option<String> {
+pub(super) fn of_budget(orders: &Orders) -> Option<String> {
     let Orders { budget, amount, advice: Advice { term, landing, pace, .. }, .. } = orders;
     let day = landing.day.filter(|_| *term == Term::Open)?;
     let (lands, off) = (day.lands, "by the last 24 hours");
     match pace {
-        Pace::Below { by } if lands < lands_from(*amount) => Some(format!(
-            "the budget {budget} is spent too slowly, by {by:.2} {off}: so it would land at {lands:.2} of {amount:.2}"
+        Pace::Below { by: _ } if lands < lands_from(*amount) => Some(format!(
+            "the budget {budget} is spent too slowly: {off} it would land at {} % of {amount:.2}",
+            percents(lands, *amount)
         )),
-        Pace::Above { by } if lands > *amount => {
+        Pace::Above { by: _ } if lands > *amount => {
             let gone = day.exhausted.map_or(String::new(), |at| {
-                format!(", and all of it is gone in {}", duration_words(at.since(now)))
+                format!(" all of it is gone before {}, and", hour_after(at))
             });
-            Some(format!("the budget {budget} is spent too fast, by {by:.2} {off}{gone}"))
+            let lands = percents(lands, *amount);
+            Some(format!(
+                "the budget {budget} is spent too fast: {off}{gone} it would land at {lands} % of {amount:.2}"
+            ))
         }
         Pace::OnLine | Pace::Below { .. } | Pace::Above { .. } => None,
     }
@@ -102,7 +118,7 @@ mod tests {
             advice,
             to_end: BTreeMap::new(),
         };
-        of_budget(&orders, NOW)
+        of_budget(&orders)
     }
 
     #[test]
@@ -110,12 +126,13 @@ mod tests {
         let below = said(Term::Open, Pace::Below { by: hourly("5") }, "5").unwrap();
         assert_eq!(
             below,
-            "the budget iris is spent too slowly, by 5.00/h by the last 24 hours: so it would land at 550.00 of 1000.00"
+            "the budget iris is spent too slowly: by the last 24 hours it would land at 55 % of 1000.00"
         );
         let above = said(Term::Open, Pace::Above { by: hourly("8") }, "18").unwrap();
         assert_eq!(
             above,
-            "the budget iris is spent too fast, by 8.00/h by the last 24 hours, and all of it is gone in 2d 2h"
+            "the budget iris is spent too fast: by the last 24 hours all of it is gone before 2026-12-03T03:00:00.000Z, and it would land at \
+             172 % of 1000.00"
         );
         assert_eq!(said(Term::Open, Pace::OnLine, "10"), None);
         assert_eq!(said(Term::Stopped, Pace::Below { by: hourly("10") }, "0"), None);
@@ -142,7 +159,8 @@ mod tests {
         };
         assert_eq!(
             of_cap(&standing, NOW).unwrap(),
-            "the cap year is nearly used: 0.00 of 20.00 are spent or reserved; if what runs goes on, all is spent in 4h 30m"
+            "the cap year is nearly used: 0.00 of 20.00 are spent or reserved; if what runs goes on, all is spent before \
+             2026-12-01T05:00:00.000Z"
         );
         let open = Standing { stage: Stage::Open, ..standing };
         assert_eq!(of_cap(&open, NOW), None);

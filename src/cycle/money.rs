@@ -260,8 +260,7 @@ impl Money {
         let planner =
             Planner { now: seen.now, costs: &self.costs, book: &self.book, leaving: &leaving };
         self.orders = orders((context.setup, context.space), &planner, budgets);
-        self.alarms
-            .extend(self.orders.iter().filter_map(|orders| alarms::of_budget(orders, seen.now)));
+        self.alarms.extend(self.orders.iter().filter_map(alarms::of_budget));
     }
 
     /// Which machines must end for the sake of a cap, and what people should know of caps.
@@ -348,10 +347,7 @@ impl<'a> Desk<'a> {
 
     /// What is reserved for a machine that exists without a reservation, if its price is known.
     fn late(&self, record: &'a MachineRecord) -> Option<Late<'a>> {
-        let begin = self.began(record.machine());
-        let begin = begin.map_or(record.intended, |at| at.min(record.intended));
-        // What a cloud says beyond that is no time.
-        let begin = begin.max(record.intended - A_YEAR);
+        let begin = begin(self.created(record.machine()), record.intended);
         let reservation = self.costs.reservation(&record.tags, &record.offering, begin);
         let mut reservation = reservation.ok().flatten()?;
         reservation.until = reservation.until.max(self.seen.now + FOUND_LATE);
@@ -360,11 +356,33 @@ impl<'a> Desk<'a> {
     }
 
     /// When the cloud began to have a machine, if it tells.
-    fn began(&self, machine: &MachineName) -> Option<Timestamp> {
+    fn created(&self, machine: &MachineName) -> Option<Timestamp> {
         let view = self.seen.machines.iter().find(|view| view.record.machine() == machine)?;
         match &view.sighting {
             Sighting::Seen(instance) => instance.created,
             Sighting::ProvenAbsent | Sighting::NotSeen => None,
         }
+    }
+}
+
+/// Since when a machine is charged that was found: since its VM is there, or since it was intended. What a cloud says beyond a
+/// year is no time.
+fn begin(created: Option<Timestamp>, intended: Timestamp) -> Timestamp {
+    let created = created.filter(|at| *at + A_YEAR >= intended);
+    created.map_or(intended, |at| at.min(intended))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_was_found_is_charged_since_it_is_there() {
+        let intended = Timestamp::from_secs(1_796_083_200);
+        let hour = Duration::from_secs(3600);
+        assert_eq!(begin(None, intended), intended);
+        assert_eq!(begin(Some(intended - hour), intended), intended - hour);
+        assert_eq!(begin(Some(intended + hour), intended), intended, "its intent was before");
+        assert_eq!(begin(Some(Timestamp::from_secs(0)), intended), intended, "no time");
     }
 }

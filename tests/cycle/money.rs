@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use vcycle::act::StepResult;
 use vcycle::cycle::CycleEnd;
 use vcycle::model::{DrainReason, MachineName, ManagerName, OfferingId, Timestamp};
 use vcycle::plan::Step;
@@ -20,12 +21,10 @@ use crate::support::{laws, run};
 
 /// A machine of one processor may cost six hours: five of work, ten minutes of start, fifty of overstay.
 const WORST: i64 = 6;
+const WORK: &str = "max_wallclock = \"5h\"\nmin_wallclock = \"1h\"";
 
 fn site() -> Site {
-    Site::new(4)
-        .with("creations_per_cycle = 8")
-        .with("delete_pause = \"1m\"")
-        .each("max_wallclock = \"5h\"\nmin_wallclock = \"1h\"")
+    Site::new(4).with("creations_per_cycle = 8").with("delete_pause = \"1m\"").each(WORK)
 }
 
 /// A world in which a machine of one processor costs one pound an hour.
@@ -441,6 +440,47 @@ fn a_machine_whose_record_was_taken_away_is_settled_and_not_released() {
         }
         let (settled, _) = sums(&*book(&world).await);
         assert!(settled >= Amount::from_units(1), "{settled} for an hour and more");
+    });
+}
+
+/// Nobody looked until long after its end: what was reserved for it is spent then, and not a minute more, which would pass the cap.
+#[test]
+fn a_machine_whose_record_was_taken_away_costs_no_more_than_was_reserved() {
+    run(async {
+        let (mut world, mut one) = begin(16, WORST).await;
+        cycle(&mut world, &mut one).await;
+        let victim = world.cloud.machines()[0].clone();
+        world.cloud.inject(WorldFault::Vanish(victim.id));
+        drop(one);
+        let of_it = |path: &std::path::Path| path.to_string_lossy().contains("/current/");
+        for path in world.disk.files().into_keys().filter(|path| of_it(path)) {
+            world.disk.uproot(path);
+        }
+        world.pass(Duration::from_secs(10 * 3600)).await;
+        let mut two = world.start("two", Fate::kind()).await.unwrap();
+        for _ in 0..3 {
+            cycle(&mut world, &mut two).await;
+        }
+        assert_eq!(sums(&*book(&world).await), (Amount::from_units(WORST), Amount::ZERO));
+    });
+}
+
+/// The first creates of a wave are refused for all: for the others nothing was asked.
+#[test]
+fn what_was_reserved_for_machines_that_were_not_asked_for_is_free_at_once() {
+    run(async {
+        let site = Site::new(20).with("creations_per_cycle = 20").each(WORK);
+        let mut world = world_of(&site, strict_cloud(17));
+        set(&world, vec![grant(20 * WORST)]).await;
+        let mut one = world.start("one", Fate::kind()).await.unwrap();
+        one.fate.refuse(Some(("create", vcycle_api::ErrorKind::AuthFailed)));
+        let end = cycle(&mut world, &mut one).await;
+        let skipped = |step: &&vcycle::act::StepOutcome| {
+            matches!((&step.step, &step.result), (Step::Create(_), StepResult::Skipped { .. }))
+        };
+        let skipped = end.outcomes.steps.iter().filter(skipped).count();
+        assert!(skipped >= 10, "{skipped}");
+        assert_eq!(book(&world).await.reservations_len(), 20 - skipped);
     });
 }
 

@@ -72,24 +72,28 @@ impl Open {
         self.check()
     }
 
-    /// Another tariff holds from a time on; of what is charged at the least, and in which steps, the coarsest for the whole life: parts of
-    /// one life could not be put together otherwise, and a part that another has charged in advance would be charged by neither.
+    /// Another tariff holds from a time on. If more is charged at the least by it, or in coarser steps, the dearest of all holds for
+    /// the whole life: parts that are charged in different ways cannot be put together, and one whose steps are not its own would be
+    /// charged in advance at the price of another, or not at all.
     pub(super) fn reprice(&mut self, mut tariff: Tariff, from: Timestamp) -> Result<(), Violation> {
-        self.repriced.retain(|(since, _)| *since < from);
-        let known = self.tariff_at(from);
+        let known = *self.tariff_at(from);
         tariff.minimum = tariff.minimum.max(known.minimum);
         tariff.granularity = tariff.granularity.max(known.granularity);
-        let (minimum, granularity) = (tariff.minimum, tariff.granularity);
-        let earlier = self.repriced.iter_mut().map(|(_, earlier)| earlier);
-        for earlier in earlier.chain([&mut self.reservation.tariff]) {
-            (earlier.minimum, earlier.granularity) = (minimum, granularity);
-        }
-        if from <= self.reservation.from {
-            self.reservation.tariff = tariff;
+        let is_coarser = (tariff.minimum, tariff.granularity) != (known.minimum, known.granularity);
+        if is_coarser || from <= self.reservation.from {
+            self.reservation.tariff = if is_coarser { self.dearest(tariff) } else { tariff };
+            self.repriced.clear();
         } else {
+            self.repriced.retain(|(since, _)| *since < from);
             self.repriced.push((from, tariff));
         }
         self.check()
+    }
+
+    /// What is dearest of a tariff and all that have held.
+    fn dearest(&self, tariff: Tariff) -> Tariff {
+        let all = self.repriced.iter().map(|(_, later)| later).chain([&self.reservation.tariff]);
+        all.fold(tariff, |dearest, other| dearest.risen_to(other).unwrap_or(dearest))
     }
 
     /// Whether anything can be reckoned with it: a nonsense from outside must not fill the memory or the sums.
@@ -208,6 +212,22 @@ mod tests {
         prop::sample::select(vec![1, 60, 3600])
     }
 
+    fn any_tariff() -> impl Strategy<Value = Tariff> {
+        (1_i64..100, 0_u64..4000, step())
+            .prop_map(|(hourly, minimum, step)| tariff(hourly, minimum, step))
+    }
+
+    /// Dearer at 12:30, by the second still; at 12:40 it is learned that an hour is charged as it begins; at 12:50 it is gone.
+    #[test]
+    fn a_coarser_step_after_a_rise_is_charged_at_the_risen_price() {
+        let mut open = open(tariff(6, 0, 1));
+        open.reprice(tariff(60, 0, 1), at(30)).unwrap();
+        assert_eq!(cost(&open, 50), Amount::from_units(3 + 20));
+        open.reprice(tariff(60, 0, 3600), at(40)).unwrap();
+        assert_eq!(cost(&open, 50), Amount::from_units(60));
+        assert_eq!(open.worst(), Amount::from_units(600), "and no part is rounded up by itself");
+    }
+
     /// Repriced by each of these in turn, at its minute.
     fn never_cheaper(
         first: Tariff,
@@ -219,10 +239,16 @@ mod tests {
         rises.sort_by_key(|(minute, _)| *minute);
         for (minute, other) in rises {
             let Some(risen) = open.tariff_at(at(minute)).risen_to(&other) else { continue };
-            let (before, worst) = (cost(&open, end), open.worst());
+            let before = cost(&open, end);
             open.reprice(risen, at(minute)).unwrap();
             prop_assert!(cost(&open, end) >= before, "{} after {before}", cost(&open, end));
-            prop_assert!(open.worst() >= worst && open.worst() >= cost(&open, end));
+            for hour in 0..10 {
+                let span = Span { from: at(60 * hour), to: at(60 * (hour + 1)) };
+                let (worst, charged) =
+                    (open.worst_within(span), open.charged_within((at(0), at(end)), span));
+                prop_assert!(worst >= charged, "{charged} of {worst} in hour {hour}");
+            }
+            prop_assert!(open.worst() >= cost(&open, end));
         }
         Ok(())
     }
@@ -241,15 +267,12 @@ mod tests {
         }
 
         #[test]
-        fn coarser_steps_and_longer_minima_never_make_a_life_cheaper(
-            hourly in 1_i64..100,
-            first in (0_u64..4000, step()),
-            rises in prop::collection::vec((0_u32..600, (0_u64..4000, step())), 1..6),
+        fn nothing_that_becomes_dearer_in_any_way_makes_a_life_cheaper(
+            first in any_tariff(),
+            rises in prop::collection::vec((0_u32..600, any_tariff()), 1..6),
             end in 1_u32..600,
         ) {
-            let of = |(minimum, step)| tariff(hourly, minimum, step);
-            let rises = rises.into_iter().map(|(minute, coarser)| (minute, of(coarser)));
-            never_cheaper(of(first), rises.collect(), end)?;
+            never_cheaper(first, rises, end)?;
         }
     }
 }

@@ -75,7 +75,7 @@ async fn look(
     }
     let read = keeper.look(shared, (config, spending.currency)).await;
     shared.purse.take_up(read);
-    stages::tell(shared, (spending.hook.as_deref(), spending.currency)).await;
+    stages::tell(shared, spending.hook.as_deref()).await;
 }
 
 /// What a configuration without `[spending]` must hold to: whoever wrote a cap believes that it holds, and what is made by

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tracing::{debug, info, warn};
 use vcycle_money::book::Stage;
-use vcycle_money::{Author, Book, Currency, Event, Standing, Window};
+use vcycle_money::{Author, Book, Event, Standing, Window};
 
 use super::Shared;
 use super::hook::{self, News, Teller};
@@ -13,15 +13,18 @@ use crate::model::{CLOCKS_APART, Timestamp};
 
 /// Writes into the ledger which caps have come to another stage, and tells people; of several managers the one that
 /// writes it does.
-pub(super) async fn tell(shared: &Shared, (hook, currency): (Option<&Path>, Currency)) {
+pub(super) async fn tell(shared: &Shared, hook: Option<&Path>) {
     // Stages follow from windows, and these from the time. Who owns no space leaves it to those who do.
     if !shared.purse.clock_is_believed() {
         return;
     }
     let now = shared.clock.now();
     let mut changes: Vec<Standing> = Vec::new();
+    let mut currency = None;
     let author = Author::Manager { manager: shared.home.manager.clone() };
     let decide = |book: &Book| {
+        // Its amounts are of that, whatever our configuration says.
+        currency = book.currency();
         let standings = book.standings(now).into_iter();
         changes = standings.filter(|standing| is_news(standing, now)).collect();
         changes.iter().map(event).collect()
@@ -29,14 +32,15 @@ pub(super) async fn tell(shared: &Shared, (hook, currency): (Option<&Path>, Curr
     match shared.purse.ledger.write_as(&author, decide).await {
         Ok(None) => {}
         Ok(Some(entry)) => {
-            let teller = Teller { manager: &shared.home.manager, currency, now };
+            let hook = hook.zip(currency);
             for standing in changes {
                 let (cap, stage) = (&standing.cap.name, standing.told_stage());
                 match stage {
                     Stage::Open => info!(%cap, %stage, entry, "a cap came to another stage"),
                     _ => warn!(%cap, %stage, entry, "a cap came to another stage"),
                 }
-                if let Some(command) = hook {
+                if let Some((command, currency)) = hook {
+                    let teller = Teller { manager: &shared.home.manager, currency, now };
                     hook::start(command, News::of(&standing, teller));
                 }
             }

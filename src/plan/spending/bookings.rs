@@ -16,7 +16,8 @@ use crate::model::{
 const EXTENSION: Duration = Duration::from_secs(15 * 60);
 
 /// For so long nobody has taken a record away: not `cleanup`, no person who has mended the state directory, no backup. Where it is
-/// missing later, its machine was perhaps asked for, and nobody knows for how long it was there.
+/// missing later, its machine was perhaps asked for, and nobody knows for how long it was there. (A maker that lives gives back
+/// itself what it has not asked for.)
 const RECORDS_STAND: Duration = Duration::from_secs(15 * 60);
 
 /// What is known of the machine of a reservation.
@@ -85,7 +86,7 @@ fn of_open(books: &Books<'_>, open: &Open) -> Vec<Event> {
             return if age < RECORDS_STAND.min(books.policy.cleanup) {
                 released(ReleaseReason::NotAsked)
             } else {
-                settled(books, open, (books.now.min(open.reservation.until), SettleReason::Killed))
+                vec![settled_without_record(books, open)]
             };
         }
         Known::Nothing | Known::NotYet => return goes_on(books, open),
@@ -129,6 +130,14 @@ fn settled(books: &Books<'_>, open: &Open, (end, reason): (Timestamp, SettleReas
     let longer = (end > until).then_some(Event::Extended { intent, until: end });
     let settled = Event::Settled { intent, begin, end, reason };
     longer.into_iter().chain([settled]).collect()
+}
+
+/// As long as its machine can have been there at the most, and never for longer than was reserved: no cap is passed for what
+/// was perhaps never asked for.
+fn settled_without_record(books: &Books<'_>, open: &Open) -> Event {
+    let Reservation { intent, from: begin, until, .. } = open.reservation;
+    let end = (books.now + clocks_apart(books, open)).min(until);
+    Event::Settled { intent, begin, end, reason: SettleReason::Killed }
 }
 
 /// What was reserved under another ownership was reserved by another clock.

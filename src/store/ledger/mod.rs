@@ -12,7 +12,7 @@ mod state;
 
 use std::sync::{Arc, Mutex};
 
-use vcycle_money::{Author, Book, Cap, Currency, Event, Refusal, Reservation};
+use vcycle_money::{Author, Book, Cap, Currency, Event, Refusal, ReleaseReason, Reservation};
 
 pub use error::{Damaged, LedgerError};
 
@@ -137,6 +137,27 @@ impl Ledger {
             })
         };
         Ok(wave.iter().zip(answers).map(reserved).collect())
+    }
+
+    /// Releases what nobody has asked for: whoever had it gives it away, and can make no machine of it.
+    ///
+    /// # Errors
+    /// As [`Ledger::write`].
+    pub async fn give_back(
+        &self,
+        proof: &Proof<'_>,
+        unused: Vec<Reserved>,
+    ) -> Result<(), LedgerError> {
+        if unused.is_empty() {
+            return Ok(());
+        }
+        let is_open = |book: &Book, intent| book.reservation(intent).is_some();
+        let released = |intent| Event::Released { intent, reason: ReleaseReason::NotAsked };
+        let decide = |book: &Book| {
+            let open = unused.iter().map(Reserved::intent).filter(|intent| is_open(book, intent));
+            open.copied().map(released).collect()
+        };
+        self.write(proof, decide).await.map(drop)
     }
 
     /// Writes what an owner has to say of its machines: `decide` makes the events from the book as it then is, and is asked

@@ -29,20 +29,22 @@ impl Machine {
     }
 
     pub(super) fn reprice(&mut self, tariff: Tariff, from: Timestamp) {
-        let all = || self.prices.iter().map(|(_, earlier)| earlier).chain([&tariff]);
+        let known: Vec<Tariff> = self.prices.iter().map(|(_, earlier)| *earlier).collect();
+        let all = || known.iter().chain([&tariff]);
         let minimum = all().map(|tariff| tariff.minimum).max().unwrap();
         let granularity = all().map(|tariff| tariff.granularity).max().unwrap();
-        if from <= self.reservation.from {
-            self.prices.clear();
-            self.prices.push((Timestamp::from_millis(i64::MIN), tariff));
-        } else {
-            self.prices.retain(|(since, _)| *since < from);
-            self.prices.push((from, tariff));
-        }
-        // One life is charged in one way.
-        for (_, tariff) in &mut self.prices {
-            *tariff = Tariff { minimum, granularity, ..*tariff };
-        }
+        let is_coarser = (minimum, granularity) != (known[0].minimum, known[0].granularity);
+        let hourly = match is_coarser {
+            // One life is charged in one way.
+            true => all().map(|tariff| tariff.hourly).max().unwrap(),
+            false => tariff.hourly,
+        };
+        let (from, kept) = match is_coarser || from <= self.reservation.from {
+            true => (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MIN)),
+            false => (from, from),
+        };
+        self.prices.retain(|(since, _)| *since < kept);
+        self.prices.push((from, Tariff { hourly, charged: None, minimum, granularity }));
     }
 
     fn within(&self, window: Span) -> i128 {
