@@ -114,7 +114,7 @@ pub enum Event {
     Corrected {
         /// Where the difference belongs.
         account: Account,
-        /// When it was spent: the first hour of the day of the bill.
+        /// When it was spent: noon of UTC on the day of the bill.
         at: Timestamp,
         /// What the bill says more (less, when negative).
         amount: Amount,

@@ -2,6 +2,7 @@
 //!
 //! A correction must not make room under a cap that is not there. So what a bill says is booked only where the bill knows
 //! of the space on that day at all, of days that are old enough for their bills to be complete, and that the bill has whole.
+//! And no account of a day comes below nothing: a refund of more than was spent on it would be room for something else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +48,7 @@ pub enum WholeDays {
 }
 
 /// What the ledger has, by day and space, of the accounts that can be on the bill.
-type Ledger<'a> = BTreeMap<(Day, SpaceName), Vec<(&'a Account, Amount)>>;
+type Ledger<'a> = BTreeMap<(Day, SpaceName), BTreeMap<&'a Account, Amount>>;
 
 impl Bill {
     /// Compares it with the ledger: with those of its lines that are of the days and the providers of the bill.
@@ -59,7 +60,8 @@ impl Bill {
             let space = &line.account.space;
             if named.contains(space) {
                 let accounts = known.entry((line.day, space.clone())).or_default();
-                accounts.push((&line.account, line.amount));
+                let sum = accounts.entry(&line.account).or_default();
+                *sum = *sum + line.amount;
             } else {
                 let sum = not_named.entry(space.clone()).or_default();
                 *sum = *sum + line.amount;
@@ -99,7 +101,7 @@ impl Bill {
             exact.entry(*day).or_default().0 += machinetypes.values().copied().sum();
         }
         for ((day, _), accounts) in known {
-            let all: Amount = accounts.iter().map(|(_, amount)| *amount).sum();
+            let all: Amount = accounts.values().copied().sum();
             exact.entry(*day).or_default().1 += all.into();
         }
         for (day, amount) in &self.others {
@@ -135,8 +137,8 @@ impl Bill {
         into: &mut Comparison,
     ) {
         let (day, space) = place;
-        let accounts = known.get(place).map_or(&[][..], Vec::as_slice);
-        let of_ledger: Amount = accounts.iter().map(|(_, amount)| *amount).sum();
+        let accounts = known.get(place).cloned().unwrap_or_default();
+        let of_ledger: Amount = accounts.values().copied().sum();
         let mut hold = |amount: Amount, why: Why| {
             if amount != Amount::ZERO {
                 let space = space.clone();
@@ -150,15 +152,20 @@ impl Bill {
             let billed: Exact = billed.values().copied().sum();
             return hold(billed.amount() - of_ledger, why);
         }
-        for (machinetype, billed) in by_machinetype(billed, accounts) {
+        for (machinetype, billed) in by_machinetype(billed, accounts.keys().copied()) {
             let is_of_it = |account: &Account| {
                 machinetype.as_ref().is_none_or(|only| *only == account.machinetype)
             };
-            let of_it: Vec<(&Account, Amount)> =
-                accounts.iter().copied().filter(|(account, _)| is_of_it(account)).collect();
+            let of_it: Vec<(&Account, Amount)> = accounts
+                .iter()
+                .map(|(account, amount)| (*account, *amount))
+                .filter(|(account, _)| is_of_it(account))
+                .collect();
             let has: Amount = of_it.iter().map(|(_, amount)| *amount).sum();
-            let difference = billed.amount() - has;
-            if difference < Amount::ZERO && !are_under_the_same(&of_it, terms.caps) {
+            let target = billed.amount().max(Amount::ZERO);
+            hold(billed.amount() - target, Why::LessThanNothing);
+            let difference = target - has;
+            if difference < Amount::ZERO && !are_under_the_same(*day, &of_it, terms.caps) {
                 hold(difference, Why::CapsApart);
                 continue;
             }
@@ -196,8 +203,7 @@ impl Bill {
     fn is_beside_a_gap(&self, (day, space): &(Day, SpaceName), known: &Ledger<'_>) -> bool {
         let is_gap = |day: Day| {
             let place = (day, space.clone());
-            let of_ledger = known.get(&place).map_or(&[][..], Vec::as_slice);
-            of_ledger.iter().any(|(_, amount)| !amount.is_nothing())
+            known.get(&place).is_some_and(|accounts| accounts.values().any(|has| !has.is_nothing()))
                 && !self.ours.contains_key(&place)
         };
         [Some(day.before(1)), day.next()].into_iter().flatten().any(is_gap)
@@ -213,7 +219,8 @@ impl Bill {
         }
     }
 
-    /// Where a difference is booked of which the ledger has nothing on the day: where it has on others, or a new account.
+    /// Where it is booked that a bill says more, of which the ledger has nothing on the day: where it has on others, or a
+    /// new account.
     fn elsewhere(
         &self,
         space: &SpaceName,
@@ -242,25 +249,27 @@ impl Bill {
     }
 }
 
-/// Whether each cap is on all of these accounts, as far as the ledger has something on them, or on none.
-fn are_under_the_same(accounts: &[(&Account, Amount)], caps: &[Cap]) -> bool {
+/// Whether each cap that counts a correction of the day is on all of these accounts, as far as the ledger has something on
+/// them, or on none.
+fn are_under_the_same(day: Day, accounts: &[(&Account, Amount)], caps: &[Cap]) -> bool {
+    let counts = |cap: &&Cap| cap.window.span_at(day.noon()).is_some();
     let with_money = || accounts.iter().filter(|(_, has)| !has.is_nothing());
     let covers = |cap: &Cap| with_money().filter(|(account, _)| cap.scope.covers(account)).count();
     let all = with_money().count();
-    caps.iter().map(covers).all(|covered| covered == 0 || covered == all)
+    caps.iter().filter(counts).map(covers).all(|covered| covered == 0 || covered == all)
 }
 
 /// What is billed, by machinetype where the bill tells it of everything, else together; and nothing for the
 /// machinetypes that only the ledger has.
-fn by_machinetype(
+fn by_machinetype<'a>(
     billed: &BTreeMap<Option<MachinetypeName>, Exact>,
-    accounts: &[(&Account, Amount)],
+    accounts: impl Iterator<Item = &'a Account>,
 ) -> BTreeMap<Option<MachinetypeName>, Exact> {
     if billed.contains_key(&None) {
         return BTreeMap::from([(None, billed.values().copied().sum())]);
     }
     let mut all = billed.clone();
-    for (account, _) in accounts {
+    for account in accounts {
         all.entry(Some(account.machinetype.clone())).or_default();
     }
     all

@@ -1,5 +1,7 @@
 //! Bills against ledgers.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use vcycle_api::{DeploymentId, MachinetypeName, Market, SpaceName};
 
@@ -131,6 +133,55 @@ fn what_is_less_makes_no_room_under_a_cap_that_is_on_one_of_the_accounts_alone()
     assert_eq!(booked("65", &both), (2, vec![]));
 }
 
+/// The spot of last year is on no correction of this one.
+#[test]
+fn a_cap_whose_window_is_over_keeps_nothing_back() {
+    let on_demand = LedgerLine {
+        account: Account { market: Market::OnDemand, ..account("a", "m") },
+        ..has(10, "a", "m", "50")
+    };
+    let ledger = [on_demand, has(10, "a", "m", "50")];
+    let grant = |from: Day, to: Day| Cap {
+        name: "spot".parse().unwrap(),
+        limit: amount("100"),
+        scope: Scope { markets: [Market::Preemptible].into(), ..Scope::default() },
+        window: Window::Grant { from: from.begin(), to: to.begin() },
+        stages: Stages::default(),
+    };
+    for (from, to, booked) in [(1, 10, 2), (11, 20, 2), (1, 20, 0), (10, 11, 0)] {
+        let caps = [grant(day(from), day(to))];
+        let terms = Terms { caps: &caps, ..whole(&[]) };
+        let comparison = bill([line(10, "a", "m", "65")]).compare(&ledger, &terms);
+        assert_eq!(comparison.corrections.len(), booked, "from {from} to {to}: {comparison:?}");
+    }
+}
+
+/// What is paid back for a machine of another day would let a cap be passed by it.
+#[test]
+fn a_refund_makes_no_room_on_a_day_on_which_it_was_not_spent() {
+    let held = |comparison: &Comparison| -> Vec<(Amount, Why)> {
+        comparison.held_back.iter().map(|held| (held.amount, held.why)).collect()
+    };
+    let refund = bill([line(10, "a", "m", "-40"), line(11, "a", "-", "-2")]);
+    for ledger in [vec![], vec![has(9, "a", "m", "5")], vec![has(10, "a", "m", "0")]] {
+        let comparison = compare(&refund, &ledger);
+        let held = held(&comparison).into_iter().filter(|(_, why)| *why == Why::LessThanNothing);
+        let told: Amount = held.map(|(amount, _)| amount).sum();
+        assert_eq!((corrections(&comparison), told), (vec![], amount("-42")), "{ledger:?}");
+    }
+    // What was spent on the day and paid back on it is gone from the ledger, and no more.
+    let comparison = compare(&refund, &[has(10, "a", "m", "5"), has(11, "a", "x", "7")]);
+    assert_eq!(
+        corrections(&comparison),
+        [
+            ("2026-11-10".into(), "m".into(), "-5.00".into()),
+            ("2026-11-11".into(), "x".into(), "-7.00".into()),
+        ]
+    );
+    let rest = [(amount("-40"), Why::LessThanNothing), (amount("-2"), Why::LessThanNothing)];
+    assert_eq!(held(&comparison), rest);
+}
+
 #[test]
 fn nothing_is_booked_of_days_whose_bill_may_not_be_complete() {
     let bill = bill([line(20, "a", "m", "3")]);
@@ -230,6 +281,37 @@ fn some_ledger() -> impl Strategy<Value = Vec<LedgerLine>> {
 }
 
 proptest! {
+    /// A negative account would be room for what was never spent. Few and small amounts, so that roundings matter.
+    #[test]
+    fn no_correction_takes_an_account_of_a_day_below_nothing(
+        ledger in prop::collection::btree_map((8_u8..10, "[ab]", "[xyz]"), -5_i64..9, 0..9),
+        billed in prop::collection::vec((8_u8..10, "[abc]", "[wxyz-]", -9_i64..9), 1..9),
+    ) {
+        let ledger: Vec<LedgerLine> = ledger.into_iter().map(|((on, space, machinetype), nanos)| LedgerLine {
+            amount: Amount::from_nanos(nanos), ..has(on, &space, &machinetype, "0")
+        }).collect();
+        let lines = billed.iter().map(|(on, space, machinetype, nanos)| {
+            line(*on, space, machinetype, &format!("{nanos}e-9"))
+        });
+        let bill = bill(lines);
+        let mut sums: BTreeMap<(Day, Account), Amount> =
+            ledger.iter().map(|it| ((it.day, it.account.clone()), it.amount)).collect();
+        let before = sums.clone();
+        let first = compare(&bill, &ledger);
+        for correction in &first.corrections {
+            let sum = sums.entry((correction.day, correction.account.clone())).or_default();
+            *sum = *sum + correction.amount;
+        }
+        for (place, sum) in &sums {
+            let floor = before.get(place).copied().unwrap_or_default().min(Amount::ZERO);
+            prop_assert!(*sum >= floor, "{:?}: {} after {:?}", place, sum, first);
+        }
+        let corrected: Vec<LedgerLine> =
+            sums.into_iter().map(|((day, account), amount)| LedgerLine { day, account, amount }).collect();
+        let accounts: Vec<Account> = ledger.iter().map(|line| line.account.clone()).collect();
+        prop_assert_eq!(bill.compare(&corrected, &whole(&accounts)).corrections, vec![]);
+    }
+
     /// Whatever the bill: once its corrections are booked, nothing more is to be booked, and where something was booked
     /// the ledger says what the bill says.
     #[test]

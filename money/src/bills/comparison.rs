@@ -131,6 +131,8 @@ pub enum Why {
     /// The bill says less, and not of which of several accounts: one of them is under a cap that another is not, and would get room
     /// that is not there.
     CapsApart,
+    /// The bill says less than nothing: what was paid back is more than the ledger has on the day.
+    LessThanNothing,
 }
 
 impl Why {
@@ -153,6 +155,9 @@ impl Why {
                 "the bill says less of machines that are not under the same caps (of both markets, or of several machinetypes), and \
                  does not divide it: no cap gets room for it"
             }
+            Self::LessThanNothing => {
+                "the bill says less than nothing: a refund makes no room on a day on which that much was not spent"
+            }
             Self::NoAccount => {
                 "the ledger knows no machine of the space, and the bill does not tell the machinetype"
             }
@@ -168,8 +173,9 @@ impl Comparison {
 }
 
 impl Correction {
-    /// As it is appended to the ledger: at noon, which is within the day by every clock on earth, and within a grant that begins or
-    /// ends on it.
+    /// As it is appended to the ledger: at noon of UTC, which is within the day by the clocks from 12 hours west to 11 hours east of
+    /// Greenwich, and within a grant that begins or ends at midnight by one of them. Further east noon is the next day's midnight or
+    /// later, and a grant that ends in the morning, or begins in the afternoon, has the correction of a day or not as it has its noon.
     pub fn event(&self, source: &str) -> Event {
         Event::Corrected {
             account: self.account.clone(),
