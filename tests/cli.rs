@@ -6,6 +6,8 @@
 
 #[path = "cli/bills.rs"]
 mod bills;
+#[path = "cli/bills_doubtful.rs"]
+mod bills_doubtful;
 #[path = "cli/doubts.rs"]
 mod doubts;
 #[path = "cli/plans.rs"]

@@ -8,11 +8,11 @@ use super::Site;
 use super::spend::{amount, ask, days_ago, entry_path, good, ledger, site, write_ledger};
 
 /// Tags as the map of them stands in CSV.
-const DUNE: &str =
+pub(super) const DUNE: &str =
     "{\"\"user_vcycle_space\"\":\"\"ska.aws\"\",\"\"user_vcycle_machinetype\"\":\"\"dune\"\"}";
 
 /// A bill of some lines, each for an hour of a day at noon.
-fn bill_of(site: &Site, name: &str, lines: &[(u16, &str, &str)]) -> String {
+pub(super) fn bill_of(site: &Site, name: &str, lines: &[(u16, &str, &str)]) -> String {
     let line = |(ago, cost, tags): &(u16, &str, &str)| {
         let day = days_ago(*ago);
         format!("{day}T12:00:00Z,{day}T13:00:00Z,Usage,AmazonEC2,i-1,USD,{cost},\"{tags}\"\n")
@@ -26,7 +26,7 @@ fn bill_of(site: &Site, name: &str, lines: &[(u16, &str, &str)]) -> String {
 }
 
 /// A bill of the day in the past with those beside it, and of yesterday.
-fn bill(site: &Site) -> String {
+pub(super) fn bill(site: &Site) -> String {
     let lsst = DUNE.replace("dune", "lsst");
     let lines = [
         (11, "0", ""),
@@ -40,7 +40,7 @@ fn bill(site: &Site) -> String {
 }
 
 /// What is typed for a bill in dollars.
-fn import<'a>(bill: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn import<'a>(bill: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["import", bill, "--from", "aws", "--rate", "USD=0.8"], more].concat()
 }
 
@@ -157,9 +157,8 @@ fn a_bill_that_is_booked_into_a_new_ledger_says_its_currency() {
     assert!(refused.stderr.contains("the ledger is in GBP, not in USD"), "{refused:?}");
 }
 
-#[test]
-fn the_rates_of_the_configuration_convert_a_bill_day_by_day() {
-    let site = site();
+/// A dollar was worth 0.80 from 12 days ago on, and 0.60 from 10 days ago on.
+pub(super) fn with_rates(site: &Site) {
     let spending = "[spending]\ncurrency = \"GBP\"\nprices = \"prices.toml\"\nrates = \"rates.toml\"\nrate_margin = \"10%\"\n";
     std::fs::write(site.path("vcycle.toml"), site.config_text() + spending).unwrap();
     std::fs::copy(super::root().join("etc/prices/aws-eu-west-2.toml"), site.path("prices.toml"))
@@ -171,6 +170,12 @@ fn the_rates_of_the_configuration_convert_a_bill_day_by_day() {
         )
     };
     std::fs::write(site.path("rates.toml"), rate(12, "0.8") + &rate(10, "0.6")).unwrap();
+}
+
+#[test]
+fn the_rates_of_the_configuration_convert_a_bill_day_by_day() {
+    let site = site();
+    with_rates(&site);
     let bill = bill_of(&site, "a.csv", &[(11, "10", DUNE), (10, "10", DUNE), (9, "10", DUNE)]);
     let billed = |more: &[&str]| -> Vec<String> {
         let args = [&["import", &bill, "--from", "aws", "--json"], more].concat();
@@ -184,7 +189,10 @@ fn the_rates_of_the_configuration_convert_a_bill_day_by_day() {
     let old = bill_of(&site, "b.csv", &[(13, "10", DUNE)]);
     let no_rate = ask(&site, &["import", &old, "--from", "aws"]);
     assert_eq!(no_rate.code, Some(2), "{no_rate:?}");
-    assert!(no_rate.stderr.contains("no rate of exchange"), "{no_rate:?}");
+    let oldest = format!("for {}: the oldest is of {};", days_ago(13), days_ago(12));
+    for words in ["no rate of exchange", &oldest, "keep the older ones"] {
+        assert!(no_rate.stderr.contains(words), "{words}: {no_rate:?}");
+    }
 }
 
 /// A bill that begins or ends on the day in the past, and lowers it to what it has of it.
@@ -210,8 +218,10 @@ fn a_day_that_a_bill_may_have_in_part_is_held_back_until_a_person_says_that_it_i
 #[test]
 fn one_of_several_files_of_an_export_is_not_booked_alone() {
     let site = site();
-    let days = |name: &str| bill_of(&site, name, &[(11, "0", ""), (10, "4", DUNE), (9, "0", "")]);
-    let (first, second) = (days("report-00001.csv"), days("report-00002.csv"));
+    let days = |name: &str, cost: &str| {
+        bill_of(&site, name, &[(11, "0", ""), (10, cost, DUNE), (9, "0", "")])
+    };
+    let (first, second) = (days("report-00001.csv", "4.5"), days("report-00002.csv", "3.5"));
     for one in [&first, &second] {
         let shown = good(ask(&site, &import(one, &[])));
         assert!(shown.stdout.contains("belongs to the same export"), "{shown:?}");

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use vcycle_api::{DeploymentId, MachinetypeName, SpaceName};
 
 use super::cover::{Cover, is_too_long, parts};
-use super::{BillLine, Day, Exact, Exchange, Kind, NoRate, Ours, What, Whose};
-use crate::{ProviderName, Span};
+use super::exchange::RatesUsed;
+use super::{BillLine, Day, Exact, Exchange, Kind, NoRate, Ours, RateUsed, What, Whose};
+use crate::{Currency, ProviderName, Span};
 
 /// The sums of a bill, in the currency of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bill {
     exchange: Exchange,
+    rates: RatesUsed,
     deployment: Option<DeploymentId>,
     pub(super) providers: BTreeSet<ProviderName>,
     pub(super) cover: Cover,
@@ -28,6 +30,7 @@ impl Bill {
     pub fn new(exchange: Exchange, deployment: Option<DeploymentId>) -> Self {
         Self {
             exchange,
+            rates: RatesUsed::new(),
             deployment,
             providers: BTreeSet::new(),
             cover: Cover::default(),
@@ -45,7 +48,8 @@ impl Bill {
     /// # Errors
     /// [`NoRate`]: its currency is not known.
     pub fn add(&mut self, line: BillLine) -> Result<(), NoRate> {
-        let cost = self.exchange.convert(line.cost, line.currency, line.during.from)?;
+        let (from, at) = (line.currency, line.during.from);
+        let cost = self.exchange.convert(line.cost, from, at, &mut self.rates)?;
         self.lines += 1;
         match line.kind {
             Kind::Credit => self.credits += cost,
@@ -113,6 +117,16 @@ impl Bill {
     /// Whether it has any line, were it of nothing, for a machine of this deployment.
     pub fn names_ours(&self) -> bool {
         !self.ours.is_empty()
+    }
+
+    /// The spaces of ours that it names.
+    pub fn spaces(&self) -> BTreeSet<&SpaceName> {
+        self.ours.keys().map(|(_, space)| space).collect()
+    }
+
+    /// For its currencies other than the ledger's, at what rates it was converted.
+    pub fn rates(&self) -> &BTreeMap<Currency, RateUsed> {
+        &self.rates
     }
 
     /// Who sends it.

@@ -12,7 +12,7 @@ use super::spread::spread;
 use super::{
     Bill, Comparison, Correction, Day, DayCompared, DaySums, Exact, Finality, HeldBack, What, Why,
 };
-use crate::{Account, Amount, Cap};
+use crate::{Account, Amount, Cap, Community};
 
 /// What the ledger has for one account on one day: settled with corrections, and what open reservations cost until now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,19 @@ pub struct Terms<'a> {
     pub accounts: &'a [Account],
     /// The caps in force.
     pub caps: &'a [Cap],
+    /// For whom machines work that the ledger does not know yet.
+    pub communities: &'a [CommunityOf],
+}
+
+/// For whom a machinetype works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommunityOf {
+    /// Of this space.
+    pub space: SpaceName,
+    /// This one.
+    pub machinetype: MachinetypeName,
+    /// For them.
+    pub community: Community,
 }
 
 /// How it is known that a bill has a day whole.
@@ -234,11 +247,14 @@ impl Bill {
                 && machinetype.is_none_or(|only| *only == account.machinetype)
         });
         let new = || {
+            let machinetype = machinetype?;
+            let is_it = |of: &&CommunityOf| of.space == *space && of.machinetype == *machinetype;
+            let community = terms.communities.iter().find(is_it);
             Some(Account {
                 provider: self.providers.first()?.clone(),
                 space: space.clone(),
-                machinetype: machinetype?.clone(),
-                community: None,
+                machinetype: machinetype.clone(),
+                community: community.map(|of| of.community.clone()),
                 market: Market::OnDemand,
             })
         };

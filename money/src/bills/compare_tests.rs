@@ -64,7 +64,13 @@ pub(super) fn bill(lines: impl IntoIterator<Item = BillLine>) -> Bill {
 }
 
 fn whole(accounts: &[Account]) -> Terms<'_> {
-    Terms { complete_before: day(20), whole: WholeDays::Said, accounts, caps: &[] }
+    Terms {
+        complete_before: day(20),
+        whole: WholeDays::Said,
+        accounts,
+        caps: &[],
+        communities: &[],
+    }
 }
 
 /// Days before the 20th are complete, and all are whole.

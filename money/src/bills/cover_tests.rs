@@ -29,8 +29,13 @@ fn booked(text: &str) -> Vec<(Day, Amount)> {
             ..has(on, "a", "dune", "30")
         })
         .collect();
-    let terms =
-        Terms { complete_before: day(20), whole: WholeDays::Shown, accounts: &[], caps: &[] };
+    let terms = Terms {
+        complete_before: day(20),
+        whole: WholeDays::Shown,
+        accounts: &[],
+        caps: &[],
+        communities: &[],
+    };
     let comparison = bill(lines).compare(&ledger, &terms);
     let partial = comparison.held_back.iter().filter(|held| held.why == Why::Partial);
     for held in partial {
@@ -91,7 +96,13 @@ fn a_day_of_another_meridian_is_divided_at_midnight_of_utc() {
     line.cost = "100".parse().unwrap();
     let compared = bill([line]).compare(
         &[],
-        &Terms { complete_before: day(20), whole: WholeDays::Said, accounts: &[], caps: &[] },
+        &Terms {
+            complete_before: day(20),
+            whole: WholeDays::Said,
+            accounts: &[],
+            caps: &[],
+            communities: &[],
+        },
     );
     let days: Vec<(Day, String)> =
         compared.days.iter().map(|it| (it.day, it.sums.billed.to_string())).collect();

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, ErrorKind};
 
-use super::{BillDamage, LONGEST_LINE, is_no_text};
+use super::{BillDamage, Form, LONGEST_LINE, is_another};
 
 /// One field, and where it begins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -105,7 +105,7 @@ impl<R: BufRead> Csv<R> {
         let damage = |what: String| BillDamage { line, column, what };
         let read = loop {
             match self.input.fill_buf() {
-                Ok(bytes) if is_first => match is_no_text(bytes) {
+                Ok(bytes) if is_first => match is_another(Form::Aws, bytes) {
                     Some(what) => return Err(damage(what.to_owned())),
                     None => break bytes.first().copied(),
                 },

@@ -218,7 +218,7 @@ proptest! {
             let of = Account { provider, space: "ska.aws".parse().unwrap(), ..account("a", "dune") };
             let ledger: Vec<LedgerLine> =
                 (8..18).map(|on| LedgerLine { account: of.clone(), ..has(on, "a", "dune", "3") }).collect();
-            let terms = Terms { complete_before: day(20), whole: WholeDays::Shown, accounts: &[], caps: &[] };
+            let terms = Terms { complete_before: day(20), whole: WholeDays::Shown, accounts: &[], caps: &[], communities: &[] };
             let compared = bill(lines).compare(&ledger, &terms);
             let booked: Vec<(Day, Amount)> =
                 compared.corrections.iter().map(|it| (it.day, it.amount)).collect();

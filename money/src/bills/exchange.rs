@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use vcycle_api::Timestamp;
 
-use super::Exact;
+use super::{Day, Exact, RateUsed};
 use crate::{Amount, Currency, ExchangeRates};
 
 /// The currency of the ledger, and what a unit of others is in it.
@@ -32,6 +32,9 @@ pub struct NoRate {
     pub why: Option<String>,
 }
 
+/// What was used of an exchange.
+pub(super) type RatesUsed = BTreeMap<Currency, RateUsed>;
+
 impl Exchange {
     /// An amount of that time in the currency of the ledger.
     pub(super) fn convert(
@@ -39,24 +42,31 @@ impl Exchange {
         cost: Exact,
         from: Currency,
         at: Timestamp,
+        used: &mut RatesUsed,
     ) -> Result<Exact, NoRate> {
         let to = self.currency;
         if from == to {
             return Ok(cost);
         }
         let absurd = || NoRate { from, to, why: None };
-        if let Some(rate) = self.rates.get(&from) {
-            return cost.converted(*rate).ok_or_else(absurd);
-        }
-        // Rates into another currency tell nothing.
-        let dated = self
-            .dated
-            .as_ref()
-            .filter(|dated| ExchangeRates::into(dated) == to)
-            .ok_or_else(absurd)?;
-        let worth = dated.worth(from, at);
-        let worth = worth.map_err(|lack| NoRate { from, to, why: Some(lack.to_string()) })?;
+        let said = self.rates.get(&from);
+        let worth = match (said, self.dated()) {
+            (Some(said), _) => *said,
+            (None, Some(dated)) => dated.worth(from, at).map_err(|lack| NoRate {
+                from,
+                to,
+                why: Some(lack.to_string()),
+            })?,
+            (None, None) => return Err(absurd()),
+        };
+        let used = used.entry(from).or_insert_with(|| RateUsed::new(worth, said.is_some()));
+        used.take(worth, Day::of(at), || self.dated()?.about(from, at));
         cost.converted(worth).ok_or_else(absurd)
+    }
+
+    /// Rates into another currency tell nothing.
+    fn dated(&self) -> Option<&ExchangeRates> {
+        self.dated.as_ref().filter(|dated| ExchangeRates::into(dated) == self.currency)
     }
 }
 
@@ -86,7 +96,8 @@ mod tests {
 
     fn ten(exchange: &Exchange, from: Currency, on: &str) -> Result<String, NoRate> {
         let at = moment(&format!("{on} 12:00:00")).unwrap();
-        exchange.convert("10".parse().unwrap(), from, at).map(|cost| cost.to_string())
+        let cost = exchange.convert("10".parse().unwrap(), from, at, &mut RatesUsed::new());
+        cost.map(|cost| cost.to_string())
     }
 
     /// The ledger has reserved and settled with the margin. Without it the bill would make room for which nobody knows yet
@@ -110,7 +121,7 @@ mod tests {
     fn without_a_rate_of_the_day_it_is_said_what_there_is() {
         let dated = exchange(&[]);
         for (currency, day, words) in [
-            (Currency::USD, "2026-11-09", "USD"),
+            (Currency::USD, "2026-11-09", "for 2026-11-09: the oldest is of 2026-11-10"),
             (Currency::USD, "2026-12-24", "2026-11-12"),
             (Currency::EUR, "2026-11-12", "EUR"),
         ] {

@@ -16,7 +16,9 @@ use vcycle_api::labels;
 
 use super::cover::is_too_long;
 use super::day::moment;
-use super::{BillDamage, BillLine, Exact, Kind, LONGEST_LINE, What, Whose, is_no_text, json, said};
+use super::{
+    BillDamage, BillLine, Exact, Form, Kind, LONGEST_LINE, What, Whose, is_another, json, said,
+};
 use crate::{Currency, ProviderName, Span};
 
 /// Reads an export.
@@ -146,7 +148,7 @@ impl<R: BufRead> Google<R> {
                 "the line is longer than any of a bill: this is no export".into(),
             ));
         }
-        match is_no_text(into) {
+        match is_another(Form::Google, into) {
             Some(what) if self.line == 1 => Err(damage(0, what.to_owned())),
             Some(_) | None => Ok(()),
         }

@@ -20,6 +20,7 @@ mod exchange;
 mod google;
 mod json;
 mod ledger;
+mod rate_used;
 mod spread;
 mod tags;
 
@@ -35,7 +36,7 @@ mod damage_tests;
 pub use aws::Aws;
 pub use bill::Bill;
 pub use cloudkitty::{Pages, Rated, cloudkitty};
-pub use compare::{LedgerLine, Terms, WholeDays};
+pub use compare::{CommunityOf, LedgerLine, Terms, WholeDays};
 pub use comparison::{
     Comparison, Correction, DayCompared, DaySums, Factor, Finality, HeldBack, Why,
 };
@@ -44,6 +45,7 @@ pub use exact::{Exact, NotExact};
 pub use exchange::{Exchange, NoRate};
 pub use google::Google;
 pub use ledger::ledger_lines;
+pub use rate_used::{Doubt, RateUsed};
 pub use tags::{Ours, Whose};
 
 use crate::{Currency, ProviderName, Span};
@@ -104,6 +106,40 @@ pub struct BillDamage {
 
 /// No line of a bill is longer: what is, is no bill, and would fill the memory.
 const LONGEST_LINE: usize = 16 << 20;
+
+/// In which form a bill is.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// CSV of AWS.
+    Aws,
+    /// Lines of JSON of Google.
+    Google,
+    /// JSON of CloudKitty.
+    Cloudkitty,
+}
+
+/// What a file is that is no bill of this form, by its first bytes.
+fn is_another(form: Form, start: &[u8]) -> Option<&'static str> {
+    if let Some(what) = is_no_text(start) {
+        return Some(what);
+    }
+    let start = start.trim_ascii_start();
+    let first_line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let is_json = matches!(start.first(), Some(b'{' | b'['));
+    let is_csv = !is_json && first_line.contains(&b',');
+    match form {
+        Form::Aws if is_json => Some(
+            "this looks like JSON, and the report of AWS is CSV: is it --from google, or --from cloudkitty?",
+        ),
+        Form::Google if is_csv => Some(
+            "this looks like CSV, and Google's export is newline-delimited JSON: is it --from aws?",
+        ),
+        Form::Cloudkitty if is_csv => {
+            Some("this looks like CSV, and the answers of CloudKitty are JSON: is it --from aws?")
+        }
+        Form::Aws | Form::Google | Form::Cloudkitty => None,
+    }
+}
 
 /// What a file is that is no text, by its first bytes.
 fn is_no_text(start: &[u8]) -> Option<&'static str> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use vcycle_api::Timestamp;
 
 use super::list::{Item, Written};
+use crate::bills::Day;
 use crate::{Currency, ProviderName};
 
 /// A machine that has no price: everything that is missing. Never empty.
@@ -104,6 +105,24 @@ pub enum Lack {
         /// Of the ledger.
         into: Currency,
     },
+    /// There are rates of later days alone.
+    #[error(
+        "there is no rate of exchange from {from} to {into} for {}: the oldest is of {}; keep the older ones in the file",
+        Day::of(*at),
+        Day::of(*oldest)
+    )]
+    RateOnlyLater {
+        /// Of the price.
+        from: Currency,
+        /// Of the ledger.
+        into: Currency,
+        /// When one is needed.
+        at: Timestamp,
+        /// The oldest one.
+        oldest: Timestamp,
+        /// Where it stands.
+        written: Written,
+    },
     /// The newest rate is not above zero.
     #[error("the rate of exchange from {from} to {into} is not above zero")]
     RateNotPositive {
@@ -153,6 +172,7 @@ impl Lack {
             | Self::ConfirmedLater { item, .. } => Some(item),
             Self::DiskSize { .. }
             | Self::NoRate { .. }
+            | Self::RateOnlyLater { .. }
             | Self::RateNotPositive { .. }
             | Self::RateTooOld { .. } => None,
         }
@@ -173,6 +193,7 @@ impl Lack {
             | Self::NotPositive { .. }
             | Self::DiskSize { .. }
             | Self::NoRate { .. }
+            | Self::RateOnlyLater { .. }
             | Self::RateNotPositive { .. }
             | Self::RateTooOld { .. } => None,
         }
@@ -207,6 +228,9 @@ impl Lack {
             Self::NoRate { from, into } => format!(
                 "[[rate]] with `currency = \"{from}\"` and `worth = \"... {into}\"` in the file that `spending.rates` names"
             ),
+            Self::RateOnlyLater { at, written, .. } => {
+                format!("a [[rate]] of {} or before beside {written}", Day::of(*at))
+            }
             Self::RateNotPositive { written, .. } => format!("the rate at {written}"),
             Self::RateTooOld { written, .. } => format!("a newer [[rate]] beside {written}"),
         }

@@ -73,6 +73,22 @@ impl ExchangeRates {
         self.at(from, at).map(|rate| self.with_margin(rate.worth))
     }
 
+    /// What a unit of another currency was worth about that time, as it stands there: the newest rate before, else the
+    /// oldest after. Only to compare with: it may be years away.
+    pub fn about(&self, from: Currency, at: Timestamp) -> Option<Amount> {
+        let oldest = || self.of(from).min_by_key(|rate| rate.on);
+        let rate = self.newest(from, at).or_else(oldest)?;
+        Some(rate.worth).filter(|worth| !worth.is_nothing())
+    }
+
+    fn of(&self, from: Currency) -> impl Iterator<Item = &Rate> {
+        self.rates.iter().filter(move |rate| rate.currency == from)
+    }
+
+    fn newest(&self, from: Currency, at: Timestamp) -> Option<&Rate> {
+        self.of(from).filter(|rate| rate.on <= at).max_by_key(|rate| rate.on)
+    }
+
     fn with_margin(&self, amount: Amount) -> Amount {
         amount.share(1000 + u64::from(self.margin.0), 1000).expect("a thousand is not zero")
     }
@@ -80,9 +96,15 @@ impl ExchangeRates {
     /// The newest rate at that time.
     fn at(&self, from: Currency, at: Timestamp) -> Result<&Rate, Lack> {
         let into = self.into;
-        let newest = self.rates.iter().filter(|rate| rate.currency == from && rate.on <= at);
-        let Some(rate) = newest.max_by_key(|rate| rate.on) else {
-            return Err(Lack::NoRate { from, into });
+        let Some(rate) = self.newest(from, at) else {
+            let oldest = self.of(from).min_by_key(|rate| rate.on);
+            return Err(oldest.map_or(Lack::NoRate { from, into }, |rate| Lack::RateOnlyLater {
+                from,
+                into,
+                at,
+                oldest: rate.on,
+                written: rate.written.clone(),
+            }));
         };
         let (on, limit) = (rate.on, self.age);
         let written = || rate.written.clone();

@@ -1,13 +1,12 @@
 //! `vcycle spend import`: a bill against the ledger; with `--book` the ledger is corrected by it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use vcycle_money::bills::{
-    Aws, Bill, BillDamage, BillLine, Comparison, Correction, Day, Exchange, Google, NoRate, Pages,
-    Rated, Terms, WholeDays, cloudkitty, ledger_lines,
+    Aws, Bill, BillDamage, BillLine, Comparison, Correction, Day, Doubt, Exchange, Google, NoRate,
+    Pages, Rated, Terms, WholeDays, cloudkitty, ledger_lines,
 };
 use vcycle_money::{Author, Book, Currency, Event, ProviderName};
 
@@ -16,24 +15,33 @@ use super::super::drain::who;
 use super::super::error::CliError;
 use super::super::output::{Screen, json, print};
 use super::args::{BillFormat, ImportArgs};
-use super::imported::{Damaged, Imported};
+use super::bill_files::{BillFile, Given, must_be_named_once, open};
+use super::configured::Configured;
+use super::imported::{Damaged, Imported, at_rates};
 use super::parts::left_out;
 use super::reading::Reading;
-use crate::model::Timestamp;
+use crate::model::{SpaceName, Timestamp};
 
 /// Carries the command out.
 pub(super) async fn run(config: &Path, args: &ImportArgs) -> Result<(), CliError> {
     let reading = Reading::open(config, args.state.state_dir.as_deref()).await?;
     let currency = currency(&reading, args)?;
+    must_be_named_once(&args.files)?;
     let (bill, damage) = read(&reading, currency, args)?;
+    must_have_come(&bill, reading.now)?;
     let whole = if args.whole_days { WholeDays::Said } else { WholeDays::Shown };
-    let compared = Compared { bill, now: reading.now, complete_after: args.complete_after, whole };
+    let (now, complete_after) = (reading.now, args.complete_after);
+    let configured = Configured::read(config, args);
+    let compared = Compared { bill, now, complete_after, whole, configured };
     let comparison = compared.with(&reading.book);
     let corrections = comparison.corrections.clone();
     let mut imported = Imported::new(&reading, currency, (&compared.bill, damage), comparison);
     imported.left_out = left_out(&args.files, Path::exists);
+    imported.unknown_spaces = compared.unknown_spaces(&reading.book);
+    imported.is_configured = compared.configured.spaces.is_some();
     if args.book && imported.damage.is_none() && !corrections.is_empty() {
         must_be_all(&imported.left_out, whole)?;
+        must_be_near_the_known(&compared.bill, currency)?;
         reading.must_be_whole("nothing is booked")?;
         reading.must_be_in_use().await?;
         let yes = if args.yes { YesFlag::Given } else { YesFlag::NotGiven };
@@ -57,10 +65,40 @@ fn must_be_all(left_out: &[PathBuf], whole: WholeDays) -> Result<(), CliError> {
     }
 }
 
+/// Pence taken for pounds would be a hundred times what is owed, or room for it.
+fn must_be_near_the_known(bill: &Bill, to: Currency) -> Result<(), CliError> {
+    for (from, used) in bill.rates() {
+        if let (Some(known), Some(Doubt::Absurd)) = (used.known, used.doubt()) {
+            return Err(CliError::Usage(format!(
+                "--rate {from}={used} cannot be right, and nothing is booked: by the rates of [spending] a {from} is {known} {to} \
+                 about then; say what one {from} is in {to}, such as {from}={known}, or, if it is right, write it there with its day \
+                 and leave --rate out"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A day ahead may be a clock further east.
+fn must_have_come(bill: &Bill, now: Timestamp) -> Result<(), CliError> {
+    let today = Day::of(now);
+    let tomorrow = today.next().unwrap_or(today);
+    match bill.days() {
+        Some((_, last)) if last > tomorrow => Err(CliError::Usage(format!(
+            "the bill has lines of {last}, which has not come yet (today is {today}, UTC): is it a bill, and is the clock of \
+             this host right?"
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn show(imported: &Imported, args: &ImportArgs) -> Result<(), CliError> {
-    let text =
-        if args.state.read.json { json(imported)? } else { imported.text(Screen::of_stdout()) };
-    print(&text)?;
+    let is_json = args.state.read.json;
+    let text = if is_json { json(imported)? } else { imported.text(Screen::of_stdout()) };
+    // There is nothing to sum up of what is no bill at all.
+    if is_json || imported.damage.is_none() || imported.lines > 0 {
+        print(&text)?;
+    }
     // What was read is shown; but nobody may take it for the whole.
     imported.damage.as_ref().map_or(Ok(()), |damaged| Err(damaged.failure()))
 }
@@ -139,10 +177,17 @@ fn read(
     let dated = reading.rates.as_deref().cloned();
     let mut bill = Bill::new(Exchange { currency, rates, dated }, reading.deployment.clone());
     let mut source = Source::of(args)?;
+    let mut given = Given::default();
     for path in &args.files {
-        let lines = source.lines(open(path)?);
-        if let Some(damage) = add(&mut bill, lines)? {
+        let BillFile { input, content } = open(path)?;
+        let before = bill.lines();
+        let damage = add(&mut bill, source.lines(input))?;
+        given.must_be_new(path, &content)?;
+        if let Some(damage) = damage {
             return Ok((bill, Some(Damaged::new(path, damage))));
+        }
+        if bill.lines() > before {
+            given.add(path, &content);
         }
     }
     let missing = args.files.last().zip(source.missing());
@@ -150,15 +195,6 @@ fn read(
 }
 
 type Lines = Box<dyn Iterator<Item = Result<BillLine, BillDamage>>>;
-
-fn open(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
-    if path == Path::new("-") {
-        return Ok(Box::new(std::io::stdin().lock()));
-    }
-    let file = File::open(path)
-        .map_err(|error| CliError::failed(format!("cannot read {}", path.display()), &error))?;
-    Ok(Box::new(BufReader::with_capacity(1 << 20, file)))
-}
 
 fn add(bill: &mut Bill, lines: Lines) -> Result<Option<BillDamage>, CliError> {
     for line in lines {
@@ -184,6 +220,7 @@ struct Compared {
     now: Timestamp,
     complete_after: u16,
     whole: WholeDays,
+    configured: Configured,
 }
 
 impl Compared {
@@ -191,8 +228,24 @@ impl Compared {
         let days = self.bill.days();
         let ledger = days.map_or_else(Vec::new, |days| ledger_lines(book, days, self.now));
         let complete_before = Day::of(self.now).before(self.complete_after);
-        let (whole, accounts) = (self.whole, book.accounts());
-        self.bill.compare(&ledger, &Terms { complete_before, whole, accounts, caps: book.caps() })
+        let terms = Terms {
+            complete_before,
+            whole: self.whole,
+            accounts: book.accounts(),
+            caps: book.caps(),
+            communities: &self.configured.communities,
+        };
+        self.bill.compare(&ledger, &terms)
+    }
+
+    /// Spaces that the bill says are ours, and that neither the configuration nor the ledger has.
+    fn unknown_spaces(&self, book: &Book) -> Vec<SpaceName> {
+        let is_configured = |space: &SpaceName| {
+            self.configured.spaces.as_ref().is_some_and(|known| known.contains(space))
+        };
+        let has = |space: &SpaceName| book.accounts().iter().any(|account| account.space == *space);
+        let named = self.bill.spaces().into_iter();
+        named.filter(|space| !is_configured(space) && !has(space)).cloned().collect()
     }
 }
 
@@ -203,7 +256,7 @@ fn source(bill: &Bill, args: &ImportArgs) -> String {
     };
     let names: Vec<String> = args.files.iter().map(name).collect();
     let providers: Vec<&str> = bill.providers().map(ProviderName::as_str).collect();
-    format!("{} bill: {}", providers.join(", "), names.join(", "))
+    format!("{} bill: {}{}", providers.join(", "), names.join(", "), at_rates(bill.rates()))
 }
 
 /// Entries are read by everybody: none grows without bounds.
@@ -263,7 +316,7 @@ mod tests {
     use vcycle_money::{Account, Amount};
 
     use super::*;
-    use crate::model::{MachinetypeName, Market, SpaceName};
+    use crate::model::{MachinetypeName, Market};
 
     fn corrections(on_days: &[usize]) -> Vec<Correction> {
         let account = Account {

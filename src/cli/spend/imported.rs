@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use vcycle_money::bills::{
-    Bill, BillDamage, Comparison, Correction, Day, DayCompared, DaySums, Finality, HeldBack, What,
+    Bill, BillDamage, Comparison, Correction, Day, DayCompared, DaySums, Finality, HeldBack,
+    RateUsed, What,
 };
 use vcycle_money::{Account, Amount, Currency};
 
@@ -27,8 +28,18 @@ pub(super) struct Imported {
     pub(super) left_out: Vec<PathBuf>,
     pub(super) providers: Vec<String>,
     pub(super) lines: u64,
+    /// For its other currencies, what a unit was taken for.
+    pub(super) rates: BTreeMap<Currency, RateRow>,
+    /// ` at USD=0.80`.
+    #[serde(skip)]
+    pub(super) at_rates: String,
     /// Whether any line of the bill is for a machine of ours.
     pub(super) names_ours: bool,
+    /// Spaces that are ours by the bill, and that neither the configuration nor the ledger has.
+    pub(super) unknown_spaces: Vec<SpaceName>,
+    /// Whether a configuration was read.
+    #[serde(skip)]
+    pub(super) is_configured: bool,
     pub(super) days: Vec<DayRow>,
     pub(super) all: SumsRow,
     pub(super) credits: Amount,
@@ -40,6 +51,19 @@ pub(super) struct Imported {
     pub(super) held_back: Vec<HeldRow>,
     /// How many corrections were booked; null: it was not asked for, or there was nothing to book.
     pub(super) booked: Option<usize>,
+}
+
+/// What a unit of another currency was taken for.
+#[derive(Serialize)]
+pub(super) struct RateRow {
+    /// Whether it was typed; else it is that of `rates`, with its margin.
+    said: bool,
+    pub(super) lowest: Amount,
+    highest: Amount,
+    /// Of one that was typed: that of `rates` about then, from which it is furthest.
+    pub(super) known: Option<Amount>,
+    /// Whether the two are so far apart that one of them may be wrong.
+    pub(super) doubtful: bool,
 }
 
 /// Sums of a day, or of all.
@@ -153,7 +177,11 @@ impl Imported {
             left_out: Vec::new(),
             providers: bill.providers().map(ToString::to_string).collect(),
             lines: bill.lines(),
+            rates: bill.rates().iter().map(|(of, used)| (*of, RateRow::of(used))).collect(),
+            at_rates: at_rates(bill.rates()),
             names_ours: bill.names_ours(),
+            unknown_spaces: Vec::new(),
+            is_configured: false,
             days: comparison.days.iter().map(DayRow::of).collect(),
             all: SumsRow::of(comparison.all),
             credits: comparison.credits,
@@ -164,6 +192,20 @@ impl Imported {
             held_back: comparison.held_back.into_iter().map(held).collect(),
             booked: None,
         }
+    }
+}
+
+/// The rates of a bill in a sentence: ` at USD=0.80`; empty where it is in the currency of the ledger.
+pub(super) fn at_rates(rates: &BTreeMap<Currency, RateUsed>) -> String {
+    let text = |(of, used): (&Currency, &RateUsed)| format!("{of}={used}");
+    let all: Vec<String> = rates.iter().map(text).collect();
+    if all.is_empty() { String::new() } else { format!(" at {}", all.join(", ")) }
+}
+
+impl RateRow {
+    fn of(used: &RateUsed) -> Self {
+        let RateUsed { said, lowest, highest, known, .. } = *used;
+        Self { said, lowest, highest, known, doubtful: used.doubt().is_some() }
     }
 }
 

@@ -2,7 +2,9 @@
 //! only `spend import --book` writes. `docs/CLI.md` has the forms of the answers.
 
 pub(crate) mod args;
+mod bill_files;
 mod caps;
+mod configured;
 mod explain;
 mod export;
 mod history;

@@ -36,9 +36,10 @@ impl Imported {
         let down = self.booked_sum(|amount| amount < Amount::ZERO);
         let currency = self.currency;
         format!(
-            "{} corrections are booked for {}: {up:.2} {currency} more and {:.2} less; what is less makes room below caps",
+            "{} corrections are booked for {}{}: {up:.2} {currency} more and {:.2} less; what is less makes room below caps",
             self.corrections.len(),
             self.providers.join(", "),
+            self.at_rates,
             -down
         )
     }
@@ -78,10 +79,11 @@ impl Imported {
 
     fn remarks(&self, text: &mut String) {
         let head = format!(
-            "{} lines of {}, in {}; BILLED and LEDGER of the spaces that the bill names",
+            "{} lines of {}, in {}{}; BILLED and LEDGER of the spaces that the bill names",
             self.lines,
             self.providers.join(", "),
-            self.currency
+            self.currency,
+            self.at_rates
         );
         let _ = writeln!(text, "{}", styled(FAINT, head));
         if self.credits != Amount::ZERO {
@@ -97,6 +99,7 @@ impl Imported {
         if !self.names_ours {
             let _ = writeln!(text, "{} {}", styled(WARN, "warning:"), self.why_without_ours());
         }
+        self.doubts(text);
         for path in &self.left_out {
             let _ = writeln!(
                 text,
@@ -113,6 +116,31 @@ impl Imported {
             );
         }
         self.held_back(text);
+    }
+
+    /// What is perhaps mistyped.
+    fn doubts(&self, text: &mut String) {
+        let warning = styled(WARN, "warning:");
+        for (of, rate) in self.rates.iter().filter(|(_, rate)| rate.doubtful) {
+            let known = rate.known.unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "{warning} --rate {of}={} is far from {known}, which the rates of [spending] have about then: is it what one {of} \
+                 is in {}?",
+                rate.lowest, self.currency
+            );
+        }
+        let nobody = if self.is_configured {
+            "neither the configuration nor the ledger has"
+        } else {
+            "the ledger does not have, and no configuration was read that may have,"
+        };
+        for space in &self.unknown_spaces {
+            let _ = writeln!(
+                text,
+                "{warning} {nobody} a space {space}, which the bill names as ours: is its tag mistyped, or is it of another deployment?"
+            );
+        }
     }
 
     fn why_without_ours(&self) -> &'static str {
@@ -183,10 +211,17 @@ impl Imported {
                 format!("booked {count} corrections: {net:.2} {} in all", self.currency)
             }
             (None, 0) => "nothing is to be booked".to_owned(),
-            (None, count) => format!(
-                "{count} corrections, {net:.2} {} in all, would be booked with --book",
-                self.currency
-            ),
+            (None, count) => {
+                let down = self.booked_sum(|amount| amount < Amount::ZERO);
+                let room = match down {
+                    Amount::ZERO => String::new(),
+                    _ => format!("; what is less ({:.2}) makes room below caps", -down),
+                };
+                format!(
+                    "{count} corrections, {net:.2} {} in all, would be booked with --book{room}",
+                    self.currency
+                )
+            }
         }
     }
 }

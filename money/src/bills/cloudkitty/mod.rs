@@ -22,7 +22,7 @@ use vcycle_api::SpaceName;
 
 use self::document::Document;
 pub use self::pages::Pages;
-use super::{BillDamage, BillLine, Exact, Kind, Ours, What, Whose, is_no_text, json};
+use super::{BillDamage, BillLine, Exact, Form, Kind, Ours, What, Whose, is_another, json};
 use crate::{Currency, ProviderName};
 
 /// What a summary does not say.
@@ -54,7 +54,7 @@ pub fn cloudkitty(
 type Lines = Vec<Result<BillLine, BillDamage>>;
 
 fn read(bytes: &[u8], rated: &Rated, pages: &mut Pages) -> (Lines, Option<BillDamage>) {
-    if let Some(what) = is_no_text(bytes) {
+    if let Some(what) = is_another(Form::Cloudkitty, bytes) {
         return (Vec::new(), Some(at(bytes, 0, what.to_owned())));
     }
     let (text, mut damage) = match std::str::from_utf8(bytes) {

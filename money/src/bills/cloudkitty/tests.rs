@@ -101,7 +101,8 @@ fn days_of_another_meridian_are_divided_between_days_of_utc() {
         read_all([prague.as_str()], Some("a")).into_iter().map(Result::unwrap).collect();
     assert_eq!(from(&lines[0]), "2026-11-19T23:00:00.000Z");
     let compared = |whole: WholeDays| {
-        let terms = Terms { complete_before: day(28), whole, accounts: &[], caps: &[] };
+        let terms =
+            Terms { complete_before: day(28), whole, accounts: &[], caps: &[], communities: &[] };
         bill(lines.clone()).compare(&Vec::<LedgerLine>::new(), &terms)
     };
     let days: Vec<(crate::bills::Day, Amount)> =
