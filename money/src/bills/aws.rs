@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 
 use super::aws_cost::CostColumns;
+use super::aws_seen::Seen;
 use super::cover::is_too_long;
 use super::csv::{Csv, Field};
 use super::day::moment;
@@ -21,6 +22,7 @@ use crate::{ProviderName, Span};
 pub struct Aws<R> {
     csv: Csv<R>,
     provider: ProviderName,
+    seen: Seen,
     state: State,
 }
 
@@ -35,6 +37,7 @@ enum State {
 #[derive(Debug)]
 struct Columns {
     all: usize,
+    identity: Option<usize>,
     start: usize,
     end: usize,
     cost: CostColumns,
@@ -49,9 +52,10 @@ struct Columns {
 }
 
 impl<R: BufRead> Aws<R> {
-    /// Reads an export from its beginning; the lines are those of a provider of this name.
-    pub fn new(input: R, provider: ProviderName) -> Self {
-        Self { csv: Csv::new(input), provider, state: State::Title }
+    /// Reads an export from its beginning; the lines are those of a provider of this name. `seen`: shared by all files of a
+    /// bill.
+    pub fn new(input: R, provider: ProviderName, seen: Seen) -> Self {
+        Self { csv: Csv::new(input), provider, seen, state: State::Title }
     }
 
     fn read(&mut self) -> Result<Option<BillLine>, BillDamage> {
@@ -60,8 +64,12 @@ impl<R: BufRead> Aws<R> {
             self.state = State::Lines(Box::new(Columns::find(&titles)?));
         }
         let State::Lines(columns) = &self.state else { return Ok(None) };
-        let record = self.csv.next()?;
-        record.map(|fields| columns.line(&fields, &self.provider)).transpose()
+        let Some(fields) = self.csv.next()? else { return Ok(None) };
+        let line = columns.line(&fields, &self.provider)?;
+        if line.kind == Kind::Charge && line.whose != Whose::Others && line.cost != Exact::ZERO {
+            self.seen.must_be_new(&fields, columns.identity)?;
+        }
+        Ok(Some(line))
     }
 }
 
@@ -101,6 +109,7 @@ impl Columns {
         };
         Ok(Self {
             all: titles.len(),
+            identity: find("identity_line_item_id"),
             start,
             end: must("line_item_usage_end_date", "it tells days from months")?,
             cost: CostColumns::find(must, find)?,

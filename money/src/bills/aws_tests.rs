@@ -16,7 +16,7 @@ pub(super) const OURS: &str = "\"{\"\"user_vcycle_space\"\":\"\"ska.aws\"\",\"\"
 \"\"user_vcycle_machine\"\":\"\"vcycle-dune-abcdefghij\"\",\"\"aws_created_by\"\":\"\"Root\"\"}\"";
 
 pub(super) fn aws(text: &str) -> Vec<Result<BillLine, BillDamage>> {
-    Aws::new(text.as_bytes(), ProviderName::parse("aws").unwrap()).collect()
+    Aws::new(text.as_bytes(), ProviderName::parse("aws").unwrap(), Seen::default()).collect()
 }
 
 /// A whole export by hours, of one machine on each sort of terms, and what belongs to it.
@@ -42,6 +42,37 @@ fn export() -> String {
         format!("{id},Credit,{ec2},,-100,{month},,,,,,,,,,,\n"),
     ]
     .concat()
+}
+
+/// As of a part of an export that is also within a file put together from all parts.
+#[test]
+fn a_line_of_ours_that_is_there_twice_is_refused() {
+    let text = export();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let seen = Seen::default();
+    let read = |lines: &[&str]| {
+        let provider = ProviderName::parse("aws").unwrap();
+        let text = [&[TITLE], lines].concat().concat();
+        let read: Vec<_> = Aws::new(text.as_bytes(), provider, seen.clone()).collect();
+        (read.len(), read.into_iter().find_map(Result::err))
+    };
+    assert_eq!(read(&lines[1..]), (11, None));
+    // What is not ours, or costs nothing, is booked nowhere.
+    assert_eq!(read(&lines[4..]), (8, None));
+    let later = lines[1].replace("qv2x", "another");
+    assert_eq!(read(&[&later]), (1, None));
+    let (_, damage) = read(&[lines[5], lines[2]]);
+    let damage = damage.expect("the second was there before");
+    assert_eq!((damage.line, damage.column), (3, 14), "{damage}");
+    assert!(damage.what.contains("qv2x") && damage.what.contains("given twice"), "{damage}");
+}
+
+/// Without a column that tells lines apart, two machines may have the same line.
+#[test]
+fn lines_without_an_identity_are_not_compared() {
+    let text = without(&export(), "identity_line_item_id");
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    assert_eq!(whole(&[&lines[..2], &lines[1..2]].concat().concat()).len(), 2);
 }
 
 fn whole(text: &str) -> Vec<BillLine> {

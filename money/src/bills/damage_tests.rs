@@ -12,7 +12,7 @@ type Read = Vec<Result<BillLine, BillDamage>>;
 
 /// Reads bytes that need not be text.
 fn aws_bytes(bytes: &[u8]) -> Read {
-    Aws::new(bytes, ProviderName::parse("aws").unwrap()).collect()
+    Aws::new(bytes, ProviderName::parse("aws").unwrap(), Seen::default()).collect()
 }
 
 fn of_cloudkitty(bytes: &[u8]) -> Read {

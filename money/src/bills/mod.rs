@@ -1,13 +1,14 @@
 //! Bills of providers, line by line, and how they compare with the ledger.
 //!
 //! A reader takes any stream of bytes and gives [`BillLine`]s as it goes, so that an export of gigabytes needs no more
-//! memory than its longest line. Amounts are read from their text, never by way of floating point. A file that is cut
+//! memory than its longest line (of AWS: and a few bytes for each line of ours, so that none is charged twice). Amounts are read from their text, never by way of floating point. A file that is cut
 //! off or malformed gives every line before the damage, then one [`BillDamage`] that tells where it is, then nothing.
 //!
 //! What a bill says is never a reason to make or to delete a machine: it comes hours or days late. It corrects the ledger.
 
 mod aws;
 mod aws_cost;
+mod aws_seen;
 mod bill;
 mod cloudkitty;
 mod compare;
@@ -34,6 +35,7 @@ mod cover_tests;
 mod damage_tests;
 
 pub use aws::Aws;
+pub use aws_seen::Seen;
 pub use bill::Bill;
 pub use cloudkitty::{Pages, Rated, cloudkitty};
 pub use compare::{CommunityOf, LedgerLine, Terms, WholeDays};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use vcycle_money::bills::{
     Aws, Bill, BillDamage, BillLine, Comparison, Correction, Day, Doubt, Exchange, Google, NoRate,
-    Pages, Rated, Terms, WholeDays, cloudkitty, ledger_lines,
+    Pages, Rated, Seen, Terms, WholeDays, cloudkitty, ledger_lines,
 };
 use vcycle_money::{Author, Book, Currency, Event, ProviderName};
 
@@ -100,7 +100,7 @@ fn show(imported: &Imported, args: &ImportArgs) -> Result<(), CliError> {
         print(&text)?;
     }
     // What was read is shown; but nobody may take it for the whole.
-    imported.damage.as_ref().map_or(Ok(()), |damaged| Err(damaged.failure()))
+    imported.damage.as_ref().map_or(Ok(()), |damaged| Err(damaged.failure(imported.lines)))
 }
 
 /// The currency of the ledger. What stands in it cannot be said otherwise: its amounts are of that.
@@ -121,7 +121,7 @@ fn currency(reading: &Reading, args: &ImportArgs) -> Result<Currency, CliError> 
 
 /// What the files do not say themselves.
 enum Source {
-    Aws,
+    Aws(Seen),
     Google,
     Cloudkitty(Rated, Pages),
 }
@@ -129,7 +129,7 @@ enum Source {
 impl Source {
     fn of(args: &ImportArgs) -> Result<Self, CliError> {
         match (args.format, args.bill_currency) {
-            (BillFormat::Aws, None) => Ok(Self::Aws),
+            (BillFormat::Aws, None) => Ok(Self::Aws(Seen::default())),
             (BillFormat::Google, None) => Ok(Self::Google),
             (BillFormat::Cloudkitty, Some(currency)) => {
                 let rated =
@@ -148,7 +148,7 @@ impl Source {
 
     fn lines(&mut self, input: Box<dyn BufRead>) -> Lines {
         match self {
-            Self::Aws => Box::new(Aws::new(input, provider("aws"))),
+            Self::Aws(seen) => Box::new(Aws::new(input, provider("aws"), seen.clone())),
             Self::Google => Box::new(Google::new(input, provider("gcp"))),
             Self::Cloudkitty(rated, pages) => Box::new(cloudkitty(input, rated, pages)),
         }
@@ -157,7 +157,7 @@ impl Source {
     /// What is missing when there are no more files.
     fn missing(self) -> Option<BillDamage> {
         match self {
-            Self::Aws | Self::Google => None,
+            Self::Aws(_) | Self::Google => None,
             Self::Cloudkitty(_, pages) => pages.missing(),
         }
     }

@@ -136,13 +136,16 @@ impl Damaged {
         Self { file: path.display().to_string(), line, column, what }
     }
 
-    /// That the answer is only a part.
-    pub(super) fn failure(&self) -> CliError {
+    /// That the answer is only a part, of so many lines.
+    pub(super) fn failure(&self, lines: u64) -> CliError {
         let Self { file, line, column, what } = self;
-        CliError::Failed(format!(
-            "{file}, line {line}, column {column}: {what}; only what stands before it was compared, and nothing is booked: \
-             export or copy the file again"
-        ))
+        let so = match lines {
+            0 => "no line could be read, and nothing is booked",
+            _ => {
+                "only what stands before it was compared, and nothing is booked: export or copy the file again"
+            }
+        };
+        CliError::Failed(format!("{file}, line {line}, column {column}: {what}; {so}"))
     }
 }
 
