@@ -18,6 +18,8 @@ pub struct Bill {
     pub(super) providers: BTreeSet<ProviderName>,
     pub(super) cover: Cover,
     pub(super) ours: BTreeMap<(Day, SpaceName), BTreeMap<Option<MachinetypeName>, Exact>>,
+    /// Where it charges something for a space, or nothing; refunds alone do not show that it has the rest.
+    pub(super) charged: BTreeSet<(Day, SpaceName)>,
     pub(super) others: BTreeMap<Day, Exact>,
     pub(super) resources: BTreeMap<What, Exact>,
     pub(super) credits: Exact,
@@ -35,6 +37,7 @@ impl Bill {
             providers: BTreeSet::new(),
             cover: Cover::default(),
             ours: BTreeMap::new(),
+            charged: BTreeSet::new(),
             others: BTreeMap::new(),
             resources: BTreeMap::new(),
             credits: Exact::ZERO,
@@ -66,6 +69,9 @@ impl Bill {
         match whose {
             Whose::Ours(ours) if self.is_of_this_deployment(&ours) => {
                 for (day, cost) in by_day {
+                    if cost >= Exact::ZERO {
+                        self.charged.insert((day, ours.space.clone()));
+                    }
                     let machinetypes = self.ours.entry((day, ours.space.clone())).or_default();
                     *machinetypes.entry(ours.machinetype.clone()).or_default() += cost;
                 }
@@ -80,12 +86,16 @@ impl Bill {
     }
 
     /// A cost divided by the days on which it came about. What is for longer than a day (a fee for a month) shows nothing of
-    /// what time the bill has, and counts for its first day.
+    /// what time the bill has, and counts for its first day. Nor does a refund, which may be for the use of another bill.
     fn divided(&mut self, during: Span, cost: Exact) -> Vec<(Day, Exact)> {
         if is_too_long(during) {
             return vec![(Day::of(during.from), cost)];
         }
-        self.cover.add(during);
+        if cost >= Exact::ZERO {
+            self.cover.add(during);
+        } else {
+            self.cover.touch(during);
+        }
         let mut parts = parts(during);
         let whole: u64 = parts.iter().map(|(_, length)| length).sum();
         // The last one has what is left, so that the sum is exact.

@@ -161,6 +161,11 @@ impl Bill {
         let Some(billed) = self.ours.get(place) else {
             return hold(-of_ledger, Why::NotOnBill);
         };
+        if !self.charged.contains(place) {
+            let refunds: Exact = billed.values().copied().sum();
+            hold(refunds.amount(), Why::LessThanNothing);
+            return hold(-of_ledger, Why::NotOnBill);
+        }
         if let Some(why) = self.why_not(place, known, terms) {
             let billed: Exact = billed.values().copied().sum();
             return hold(billed.amount() - of_ledger, why);
@@ -217,7 +222,7 @@ impl Bill {
         let is_gap = |day: Day| {
             let place = (day, space.clone());
             known.get(&place).is_some_and(|accounts| accounts.values().any(|has| !has.is_nothing()))
-                && !self.ours.contains_key(&place)
+                && !self.charged.contains(&place)
         };
         [Some(day.before(1)), day.next()].into_iter().flatten().any(is_gap)
     }

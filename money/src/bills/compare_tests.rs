@@ -176,7 +176,13 @@ fn a_refund_makes_no_room_on_a_day_on_which_it_was_not_spent() {
         assert_eq!((corrections(&comparison), told), (vec![], amount("-42")), "{ledger:?}");
     }
     // What was spent on the day and paid back on it is gone from the ledger, and no more.
-    let comparison = compare(&refund, &[has(10, "a", "m", "5"), has(11, "a", "x", "7")]);
+    let paid_back = bill([
+        line(10, "a", "m", "5"),
+        line(10, "a", "m", "-45"),
+        line(11, "a", "-", "0"),
+        line(11, "a", "-", "-2"),
+    ]);
+    let comparison = compare(&paid_back, &[has(10, "a", "m", "5"), has(11, "a", "x", "7")]);
     assert_eq!(
         corrections(&comparison),
         [
@@ -186,6 +192,30 @@ fn a_refund_makes_no_room_on_a_day_on_which_it_was_not_spent() {
     );
     let rest = [(amount("-40"), Why::LessThanNothing), (amount("-2"), Why::LessThanNothing)];
     assert_eq!(held(&comparison), rest);
+}
+
+/// The bill on which the use of these days stands is another one.
+#[test]
+fn refunds_alone_are_no_proof_of_what_a_day_has_cost() {
+    let refunds = || (10..13).map(|on| line(on, "a", "m", "-1"));
+    let ledger: Vec<LedgerLine> = (9..14).map(|on| has(on, "a", "m", "20")).collect();
+    let shown = Terms { whole: WholeDays::Shown, ..whole(&[]) };
+    let alone = bill(refunds());
+    for terms in [&whole(&[]), &shown] {
+        let comparison = alone.compare(&ledger, terms);
+        assert_eq!(corrections(&comparison), [], "{terms:?}");
+        assert_eq!(comparison.all.ledger, amount("60"), "what the ledger has is shown");
+    }
+    let seen = alone.compare(&ledger, &shown).days;
+    assert!(seen.iter().all(|day| day.finality == Finality::Partial), "{seen:?}");
+    // Lines of others show that the bill has the days, and not that it has the space.
+    let others = (9..14).map(|on| line(on, "-", "-", "7"));
+    let comparison = bill(refunds().chain(others)).compare(&ledger, &shown);
+    assert_eq!(corrections(&comparison), []);
+    let why = [Why::LessThanNothing, Why::NotOnBill];
+    let held = comparison.held_back.iter().filter(|held| held.day == day(11));
+    let held: Vec<(Amount, Why)> = held.map(|held| (held.amount, held.why)).collect();
+    assert_eq!(held, [(amount("-1"), why[0]), (amount("-20"), why[1])]);
 }
 
 #[test]

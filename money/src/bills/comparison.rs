@@ -124,7 +124,7 @@ pub enum Why {
     Partial,
     /// The bill has the space beside a day on which it does not name it, and the ledger has it there as well.
     SpacePartial,
-    /// The bill has nothing at all for the space on the day, while the ledger has: late, or without tags.
+    /// The bill has nothing at all for the space on the day, or refunds alone, while the ledger has: late, or without tags.
     NotOnBill,
     /// The ledger knows no account of the space, and the bill does not tell the machinetype.
     NoAccount,
@@ -149,7 +149,7 @@ impl Why {
                  begin or end within the day; say --whole-days if it is whole"
             }
             Self::NotOnBill => {
-                "the bill has nothing for the space on this day: late, or without tags"
+                "the bill has nothing for the space on this day, or refunds alone: late, or without tags"
             }
             Self::CapsApart => {
                 "the bill says less of machines that are not under the same caps (of both markets, or of several machinetypes), and \

@@ -44,6 +44,8 @@ pub(super) fn parts(during: Span) -> Vec<(Day, u64)> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Cover {
     days: BTreeMap<Day, Edges>,
+    /// The first and the last one, with those of refunds.
+    touched: Option<(Day, Day)>,
 }
 
 /// Which edges of a day lines show that tell when in the day they were.
@@ -56,6 +58,7 @@ struct Edges {
 impl Cover {
     /// Takes the time of a line that is not too long.
     pub(super) fn add(&mut self, during: Span) {
+        self.touch(during);
         let tells_when = during.to.since(during.from) <= LONGEST_PART;
         for (day, _) in parts(during) {
             let edges = self.days.entry(day).or_default();
@@ -65,9 +68,17 @@ impl Cover {
         }
     }
 
+    /// Takes the time of a refund, which shows no day.
+    pub(super) fn touch(&mut self, during: Span) {
+        for (day, _) in parts(during) {
+            let (first, last) = self.touched.unwrap_or((day, day));
+            self.touched = Some((first.min(day), last.max(day)));
+        }
+    }
+
     /// Its first and its last day; `None`: there is none.
     pub(super) fn days(&self) -> Option<(Day, Day)> {
-        Some((*self.days.first_key_value()?.0, *self.days.last_key_value()?.0))
+        self.touched
     }
 
     /// Whether the bill goes on at both edges of a day: with a line in its first or last hour, or on the day beside it.
