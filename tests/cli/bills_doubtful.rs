@@ -133,7 +133,7 @@ fn what_is_no_bill_of_that_form_is_told_without_a_summary() {
         let answer = ask(&site, &[&["import", file, "--from", from], more].concat());
         refused(&answer, 1, &words);
         assert_eq!(answer.stdout, "", "nothing was read");
-        assert!(answer.stderr.ends_with("; no line could be read, and nothing is booked\n"));
+        assert!(answer.stderr.ends_with("? (no line could be read, and nothing is booked)\n"));
     }
     let folder = site.path("shared").display().to_string();
     refused(&ask(&site, &import(&folder, &[])), 2, &["shared is a directory"]);

@@ -140,12 +140,12 @@ impl Damaged {
     pub(super) fn failure(&self, lines: u64) -> CliError {
         let Self { file, line, column, what } = self;
         let so = match lines {
-            0 => "no line could be read, and nothing is booked",
+            0 => " (no line could be read, and nothing is booked)",
             _ => {
-                "only what stands before it was compared, and nothing is booked: export or copy the file again"
+                "; only what stands before it was compared, and nothing is booked: export or copy the file again"
             }
         };
-        CliError::Failed(format!("{file}, line {line}, column {column}: {what}; {so}"))
+        CliError::Failed(format!("{file}, line {line}, column {column}: {what}{so}"))
     }
 }
 

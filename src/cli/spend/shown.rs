@@ -36,11 +36,12 @@ impl Imported {
         let down = self.booked_sum(|amount| amount < Amount::ZERO);
         let currency = self.currency;
         format!(
-            "{} corrections are booked for {}{}: {up:.2} {currency} more and {:.2} less; what is less makes room below caps",
+            "{} corrections are booked for {}{}: {up:.2} {currency} more and {:.2} less{}",
             self.corrections.len(),
             self.providers.join(", "),
             self.at_rates,
-            -down
+            -down,
+            if down < Amount::ZERO { "; what is less makes room below caps" } else { "" }
         )
     }
 
