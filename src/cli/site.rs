@@ -2,7 +2,7 @@
 //! as any host sees it. Reads only, but for requests.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use crate::store::{IdleSpace, ManagerInfo, RealFs, Store};
 
 /// Where the state of a site is read. Needs no running manager.
 pub(crate) struct StateSource {
+    /// The state directory.
+    pub(crate) dir: PathBuf,
     pub(crate) store: Store,
     pub(crate) clock: Arc<SystemClock>,
     /// That of the ledger; `None`: no configuration says it.
@@ -125,8 +127,8 @@ impl StateSource {
         must_be_a_directory(dir)?;
         let clock = Arc::new(SystemClock::new());
         let store = Store::new(Arc::new(RealFs::new(dir)), clock.clone());
-        let (currency, rates) = (None, None);
-        Ok(Self { store, clock, currency, rates, config_problem: None, configured, patience })
+        let (dir, currency, rates) = (dir.to_owned(), None, None);
+        Ok(Self { dir, store, clock, currency, rates, config_problem: None, configured, patience })
     }
 
     /// Fails when no manager has ever run here: what we leave in an empty folder below an
@@ -135,9 +137,10 @@ impl StateSource {
         let found = self.store.deployment().await;
         match found.map_err(|error| CliError::failed("cannot read the state directory", &error))? {
             Some(_) => Ok(()),
-            None => Err(CliError::Failed(
-                "no manager has ever run on this state directory: is it mounted?".to_owned(),
-            )),
+            None => Err(CliError::Failed(format!(
+                "no manager has ever run here ({}): is it mounted? At a new site `vcycle run` comes first",
+                absolute(&self.dir).display()
+            ))),
         }
     }
 
@@ -281,14 +284,26 @@ impl Overview {
 
 /// Fails when there is no state directory. Nobody makes it: a mount may be missing.
 pub(crate) fn must_be_a_directory(dir: &Path) -> Result<(), CliError> {
-    if dir.is_dir() {
-        return Ok(());
+    let found = std::fs::metadata(dir);
+    let is_forbidden =
+        |error: &std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
+    let (path, hint) = (absolute(dir), "(usermod -aG vcycle NAME, then log in anew)");
+    match found {
+        Ok(found) if found.is_dir() => Ok(()),
+        Err(error) if is_forbidden(&error) => Err(CliError::Failed(format!(
+            "this user may not look at {}: who is of the group of vcycle may {hint}",
+            path.display()
+        ))),
+        Ok(_) | Err(_) => Err(CliError::Failed(format!(
+            "{} is not a directory: is the state directory mounted here?",
+            path.display()
+        ))),
     }
-    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    Err(CliError::Failed(format!(
-        "{} is not a directory: is the state directory mounted here?",
-        absolute.display()
-    )))
+}
+
+/// A folder as people look for it.
+fn absolute(dir: &Path) -> PathBuf {
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
 }
 
 /// The configuration, or all its problems. Warnings are for `check`.

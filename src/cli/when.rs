@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use vcycle_money::bills::Day;
+
 use crate::model::Timestamp;
 
 /// A point in time, given directly or from now.
@@ -50,9 +52,26 @@ impl FromStr for When {
     }
 }
 
+/// A day as people type it. What a bill or the calendar takes besides is refused: nobody means it here.
+pub(crate) fn day(text: &str) -> Result<Day, String> {
+    let is_plain = text.len() == 10;
+    let day = is_plain.then(|| text.parse().ok()).flatten();
+    day.ok_or_else(|| format!("{text:?} is no day: write one such as 2026-11-01"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_is_a_day_and_nothing_else() {
+        assert_eq!(day("2026-11-01").unwrap().to_string(), "2026-11-01");
+        for bad in ["yesterday", "2026-11-01T00:00:00Z", "2026-11-31", "20261101", "", "1.11.2026"]
+        {
+            let wrong = format!("{bad:?} is no day: write one such as 2026-11-01");
+            assert_eq!(day(bad), Err(wrong));
+        }
+    }
 
     #[test]
     fn durations_and_times_are_read_as_people_write_them() {

@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use vcycle_money::Currency;
+
 use super::problem::{Collector, Finding, Problem, Problems, Wrong};
 use super::reader::Reader;
 use super::spending::{
     self, CapFile, CapTexts, CapsAndBudgets, LoadedCaps, NamedFiles, named_files, speaks_of_caps,
-    validate_caps,
+    validate_caps, validate_caps_alone,
 };
 use super::tree::{self, Table, Value};
 use super::types::{Config, TlsIdentity};
@@ -111,6 +113,18 @@ pub fn load_caps(config: &Config) -> LoadedCaps {
             CapsAndBudgets::default()
         }
     };
+    loaded(texts, found, problems)
+}
+
+/// The same for who has no configuration, but knows the currency of the ledger: the names in caps are not looked up.
+pub fn load_caps_alone(state_dir: &Path, currency: Currency) -> LoadedCaps {
+    let problems = Collector::default();
+    let texts = read_caps(state_dir, &problems);
+    let found = validate_caps_alone(&texts, currency, &problems);
+    loaded(texts, found, problems)
+}
+
+fn loaded(texts: CapTexts, found: CapsAndBudgets, problems: Collector) -> LoadedCaps {
     let (result, warnings) = problems.into_parts();
     let budgets = if result.is_ok() { found.budgets } else { Vec::new() };
     LoadedCaps { caps: result.map(|()| found.caps), budgets, warnings, texts }

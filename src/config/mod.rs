@@ -31,7 +31,7 @@ pub use aws::{AwsConfig, AwsCredentials, RoleConfig, RootVolumeConfig};
 pub use gcp::{BootDiskConfig, GcpConfig, ServiceAccountConfig};
 pub use load::{
     Host, TextFile, Texts, caps_folder, check_server_files, find_state_dir, load, load_caps,
-    read_caps, read_texts, validate,
+    load_caps_alone, read_caps, read_texts, validate,
 };
 pub(crate) use load::{plain, shown};
 pub use openstack::{CredentialConfig, NetworksConfig, OpenStackConfig, PreemptibleConfig};

@@ -54,7 +54,9 @@ impl Fault {
             }
             Self::Full => "free space or inodes there, or raise the quota",
             Self::ReadOnly => "look for disk errors, then mount it read-write",
-            Self::Permission => "give it to the user that vcycle runs as",
+            Self::Permission => {
+                "it is for the user that vcycle runs as; who only looks needs its group (usermod -aG vcycle NAME, then log in anew)"
+            }
             Self::Corrupt => "restore it from a backup, or see docs/STATE-DIR.md",
             Self::Newer => "upgrade this vcycle, or stop it and leave the work to the newer one",
             Self::Fenced => {

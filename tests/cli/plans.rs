@@ -136,3 +136,30 @@ fn what_keeps_a_plan_from_being_told_is_said() {
     assert_eq!(broken.code, Some(2), "{broken:?}");
     assert!(broken.stderr.contains("iris.toml") && broken.stderr.contains("amount"), "{broken:?}");
 }
+
+#[test]
+fn a_new_site_is_planned_before_its_first_manager_and_an_empty_folder_never() {
+    let site = site(&budget("iris", "300", LHCB));
+    std::fs::remove_file(site.path("shared/deployment.json")).unwrap();
+    let new = good(plan(&site, &["--json"])).json();
+    assert_eq!((&new["is_new"], &new["budgets"][0]["budget"]), (&json!(true), &json!("iris")));
+    let text = good(plan(&site, &[])).stdout;
+    assert!(text.contains("no manager has run here yet: nothing is spent"), "{text}");
+    std::fs::remove_dir_all(site.path("shared/caps.d")).unwrap();
+    let empty = plan(&site, &[]);
+    assert_eq!((empty.code, empty.stdout.as_str()), (Some(1), ""), "{empty:?}");
+    assert!(empty.stderr.contains("is it mounted?"), "{empty:?}");
+}
+
+#[test]
+fn no_plan_is_told_from_a_part_of_the_ledger() {
+    let site = site(&budget("iris", "300", LHCB));
+    super::spend::write_ledger(&site, super::spend::ledger());
+    std::fs::write(super::spend::entry_path(&site, 2), "{}\n").unwrap();
+    let answer = plan(&site, &[]);
+    assert_eq!((answer.code, answer.stdout.as_str()), (Some(1), ""), "{answer:?}");
+    assert!(
+        answer.stderr.contains("no plan is told: the ledger is damaged at entry 2"),
+        "{answer:?}"
+    );
+}

@@ -261,16 +261,54 @@ fn a_cap_is_explained_by_its_reservations_and_by_what_the_next_machine_needs() {
     assert!(unknown.stderr.contains("there are each-day, the-grant"), "{unknown:?}");
 }
 
+/// Answered with code 1: what is shown on standard output is not the whole.
+#[track_caller]
+fn cut_short(answer: Answer) -> Answer {
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    answer
+}
+
 #[test]
 fn a_damaged_ledger_is_shown_up_to_the_damage_and_never_exported() {
     let site = site();
     std::fs::write(entry_path(&site, 3), "{}\n").unwrap();
-    let caps = good(ask(&site, &["caps"]));
+    let caps = cut_short(ask(&site, &["caps"]));
     assert!(caps.stdout.contains("alarm: the ledger is damaged at entry 3"), "{caps:?}");
     assert!(caps.stdout.contains("the-grant"), "what stands before is shown: {caps:?}");
-    let export = ask(&site, &["export"]);
-    assert_eq!((export.code, export.stdout.as_str()), (Some(1), ""));
+    assert!(caps.stderr.contains("what is shown is what stands before that"), "{caps:?}");
+    let spend = cut_short(ask(&site, &["--json"])).json();
+    assert!(spend["damage"].as_str().unwrap().contains("entry 3"), "{spend}");
+    let export = cut_short(ask(&site, &["export"]));
+    assert_eq!(export.stdout, "");
     assert!(export.stderr.contains("damaged at entry 3"), "{export:?}");
+}
+
+#[test]
+fn a_cap_behind_a_damage_is_not_called_missing() {
+    let site = Site::new();
+    let mut entries = ledger();
+    let (by, mut events) = entries.remove(0);
+    let caps = events.remove(1);
+    write_ledger(&site, vec![(by.clone(), events), (by, vec![caps])]);
+    let entry = std::fs::read_to_string(entry_path(&site, 2)).unwrap();
+    std::fs::write(entry_path(&site, 2), &entry[..50]).unwrap();
+    std::fs::create_dir_all(site.path("shared/caps.d")).unwrap();
+    let limit = "[cap.the-grant]\nlimit = \"50 GBP\"\nwindow = \"day\"\n";
+    std::fs::write(site.path("shared/caps.d/a.toml"), limit).unwrap();
+    let shared = site.path("shared").display().to_string();
+    let explain = cut_short(ask(&site, &["explain", "the-grant", "--state-dir", &shared]));
+    assert_eq!(explain.stdout, "");
+    let words = "nobody can tell how the cap the-grant stands: the ledger is damaged at entry 2";
+    assert!(explain.stderr.contains(words), "{explain:?}");
+    for (args, words) in [
+        (&["caps"][..], "nobody can tell which caps are in force"),
+        (&["caps", "--history"], "no change of a cap stands before the damage"),
+    ] {
+        let answer = cut_short(ask(&site, &[args, &["--state-dir", &shared]].concat()));
+        assert!(answer.stdout.contains("alarm: the ledger is damaged at entry 2"), "{answer:?}");
+        assert!(answer.stdout.ends_with(&format!("{words}\n")), "{answer:?}");
+        assert!(!answer.stdout.contains("says otherwise"), "{answer:?}");
+    }
 }
 
 #[test]
@@ -280,4 +318,91 @@ fn without_a_ledger_nothing_was_spent() {
     assert_eq!((&answer["spent"], &answer["grants"]), (&json!("0.00"), &json!([])));
     let caps = good(ask(&site, &["caps"]));
     assert!(caps.stdout.contains("no cap is in force"), "{caps:?}");
+}
+
+#[test]
+fn an_empty_folder_is_no_ledger_in_which_nothing_was_spent() {
+    let site = Site::new();
+    let shared = site.path("shared");
+    std::fs::remove_dir_all(&shared).unwrap();
+    std::fs::create_dir(&shared).unwrap();
+    let dir = shared.display().to_string();
+    for words in [&[][..], &["caps"], &["caps", "--history"], &["explain", "x"], &["export"]] {
+        // Named on the command line, and by the configuration.
+        let mut typed = vec!["spend"];
+        typed.extend(words);
+        typed.extend(["--state-dir", &dir]);
+        for answer in [super::call(&typed), ask(&site, words)] {
+            assert_eq!((answer.code, answer.stdout.as_str()), (Some(1), ""), "{answer:?}");
+            let said = format!("no manager has ever run here ({dir}): is it mounted?");
+            assert!(answer.stderr.contains(&said), "{answer:?}");
+        }
+    }
+}
+
+const RAISED: &str = "[cap.each-day]\nlimit = \"200 GBP\"\nwindow = \"day\"\n";
+
+/// Who may not read the configuration sees the same of her files as the site's admin.
+#[test]
+fn a_mistake_in_caps_and_a_change_that_waits_are_told_without_a_configuration() {
+    let site = site();
+    let folder = site.path("shared/caps.d");
+    std::fs::create_dir_all(&folder).unwrap();
+    let dir = site.path("shared").display().to_string();
+    let typed = |words: &[&str]| super::call(&[&["spend"], words, &["--state-dir", &dir]].concat());
+    std::fs::write(folder.join("a.toml"), RAISED.replace("200 GBP", "200 pounds")).unwrap();
+    let caps = good(typed(&["caps"])).stdout;
+    assert!(caps.contains("alarm: not taken up: "), "{caps}");
+    assert!(
+        caps.contains("a.toml:2: cap.each-day.limit: \"200 pounds\" is no such amount"),
+        "{caps}"
+    );
+    let explain = good(typed(&["explain", "each-day"])).stdout;
+    assert!(explain.contains("alarm: not taken up: "), "{explain}");
+
+    std::fs::write(folder.join("a.toml"), RAISED).unwrap();
+    let caps = good(typed(&["caps"])).stdout;
+    assert!(caps.contains("alarm: caps.d says otherwise than what is in force"), "{caps}");
+    assert!(caps.contains("were not looked up, since no configuration was read"), "{caps}");
+    for (cap, words) in [
+        ("each-day", "alarm: caps.d has a limit of 200.00 in place of 100.00: what is tighter"),
+        ("the-grant", "alarm: caps.d does not have it any more: what is tighter"),
+    ] {
+        let explain = good(typed(&["explain", cap])).stdout;
+        assert!(explain.contains(words), "{explain}");
+    }
+    let new = RAISED.replace("each-day", "new");
+    std::fs::write(folder.join("b.toml"), new).unwrap();
+    let new = typed(&["explain", "new"]);
+    assert_eq!(new.code, Some(2), "{new:?}");
+    let words = "the cap new is not in force yet: caps.d has it with a limit of 200.00";
+    assert!(new.stderr.contains(words), "{new:?}");
+}
+
+#[test]
+fn what_is_no_day_is_called_so() {
+    for text in ["yesterday", "2026-11-01T00:00:00Z"] {
+        let answer = super::call(&["spend", "--from", text]);
+        assert_eq!(answer.code, Some(2), "{answer:?}");
+        let words = format!("{text:?} is no day: write one such as 2026-11-01");
+        assert!(answer.stderr.contains(&words), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_bill_that_says_less_is_told_as_less() {
+    let site = Site::new();
+    let mut entries = ledger();
+    let person = Author::Person { who: "alice".to_owned() };
+    let correction = |amount_text: &str| Event::Corrected {
+        account: account("dune"),
+        at: past(),
+        amount: amount(amount_text),
+        source: "a bill".to_owned(),
+    };
+    entries.push((person.clone(), vec![correction("-3")]));
+    write_ledger(&site, entries);
+    let from = days_ago(20).to_string();
+    let text = good(ask(&site, &["--from", &from])).stdout;
+    assert!(text.contains("3.00 GBP less than was settled before they came"), "{text}");
 }

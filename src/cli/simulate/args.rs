@@ -6,6 +6,7 @@ use clap::Args;
 use vcycle_money::bills::Day;
 
 use super::super::ReadArgs;
+use super::super::when::day;
 
 /// `vcycle simulate`.
 #[derive(Debug, Args)]
@@ -25,11 +26,11 @@ pub struct SimulateArgs {
     pub site: bool,
 
     /// First day (of UTC) of the budget, in place of its own
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     pub from: Option<Day>,
 
     /// Last day (of UTC) of the budget, in place of its own
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     pub to: Option<Day>,
 
     /// What chance follows from; default: that of the scenario

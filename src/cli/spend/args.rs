@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use vcycle_money::bills::Day;
 use vcycle_money::{Amount, CapName, Currency};
 
+use super::super::when::day;
 use super::super::{ReadArgs, StateArgs};
 use crate::model::SpaceName;
 
@@ -45,11 +46,11 @@ pub enum SpendCommand {
 #[derive(Debug, Clone, Copy, Args)]
 pub struct DaysArgs {
     /// First day (of UTC); default: the first of this month
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     pub from: Option<Day>,
 
     /// Last day (of UTC); default: today
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     pub to: Option<Day>,
 }
 

@@ -5,48 +5,29 @@ use std::path::Path;
 use serde::Serialize;
 use vcycle_money::book::Recorded;
 use vcycle_money::plan::Forecast;
-use vcycle_money::{Amount, Cap, CapName, Currency, Scope, Span, Stage, Standing, Window};
+use vcycle_money::{Amount, CapName, Currency, Scope, Span, Stage, Standing, Window};
 
 use super::super::error::CliError;
 use super::super::output::{
     BAD, FAINT, GOOD, Screen, WARN, clock_time, from_now, number, show, styled, table, table_text,
 };
 use super::args::SpendCapsArgs;
+use super::files::Files;
 use super::history;
 use super::reading::Reading;
-use crate::config::{CapsStand, load_caps};
-use crate::library::load_setup;
 use crate::model::Timestamp;
 
 /// Carries the command out.
 pub(super) async fn run(config: &Path, args: &SpendCapsArgs) -> Result<(), CliError> {
-    let reading = Reading::open(config, args.state.state_dir.as_deref()).await?;
+    let state_dir = args.state.state_dir.as_deref();
+    let reading = Reading::in_use(config, state_dir).await?;
     if args.history {
-        return history::run(&reading, &args.state.read);
+        history::run(&reading, &args.state.read)?;
+    } else {
+        let files = Files::of(config, state_dir, &reading);
+        show(&Seen::of(&reading, &files), &args.state.read, text)?;
     }
-    let typed = args.state.state_dir.is_some();
-    let files = if typed { None } else { files(config, reading.book.caps()) };
-    let seen = Seen { files, ..Seen::of(&reading) };
-    show(&seen, &args.state.read, text)
-}
-
-/// What the files of the spend manager say, where that is not in force. `None`: it is, or there is no configuration to read
-/// them by.
-fn files(config: &Path, in_force: &[Cap]) -> Option<String> {
-    let setup = load_setup(config).ok()?;
-    if setup.config.spending.is_none() {
-        let why = "the configuration has no [spending]: nothing is counted, and a manager makes nothing where caps are";
-        return Some(why.to_owned());
-    }
-    match load_caps(&setup.config).stand(in_force) {
-        CapsStand::InForce => None,
-        CapsStand::NotTakenUp { why } => Some(format!("not taken up: {why}")),
-        CapsStand::Otherwise(_) => Some(
-            "caps.d says otherwise than what is in force: what is tighter counts within seconds of a running manager, what is \
-             wider when the files have stood for two minutes"
-                .to_owned(),
-        ),
-    }
+    reading.must_have_shown_all()
 }
 
 /// The documented JSON of `vcycle spend caps --json`.
@@ -58,6 +39,8 @@ struct Seen {
     damage: Option<String>,
     /// That the files say something else, or cannot be taken up.
     files: Option<String>,
+    /// What of the files could not be looked at.
+    unchecked: Option<&'static str>,
     /// Where the caps in force were read.
     source: String,
     caps: Vec<Row>,
@@ -105,14 +88,15 @@ impl Row {
 }
 
 impl Seen {
-    fn of(reading: &Reading) -> Self {
+    fn of(reading: &Reading, files: &Files) -> Self {
         let standings = reading.book.standings(reading.now);
         Self {
             format: 1,
             now: reading.now,
             currency: reading.currency,
             damage: reading.damage.clone(),
-            files: None,
+            files: files.alarm(),
+            unchecked: files.unchecked,
             source: reading.book.caps_source().to_owned(),
             caps: standings.iter().map(|standing| Row::of(standing, reading.now)).collect(),
         }
@@ -128,11 +112,12 @@ fn text(seen: &Seen, screen: Screen) -> String {
     let alarms = alarms.map(|what| format!("{} {what}\n\n", styled(BAD, "alarm:")));
     let alarm: String = alarms.collect();
     if seen.caps.is_empty() {
-        let advice = match &seen.files {
-            None => ": write one into caps.d of the state directory",
-            Some(_) => "",
+        let none = match (&seen.damage, &seen.files) {
+            (Some(_), _) => "nobody can tell which caps are in force",
+            (None, None) => "no cap is in force: write one into caps.d of the state directory",
+            (None, Some(_)) => "no cap is in force",
         };
-        return format!("{alarm}no cap is in force{advice}\n");
+        return format!("{alarm}{none}\n");
     }
     let headings = [
         "CAP",
@@ -167,7 +152,9 @@ fn text(seen: &Seen, screen: Screen) -> String {
     let source = if seen.source.is_empty() { "unknown" } else { &seen.source };
     let remark = styled(FAINT, format!("{unit}caps as set from {source}"));
     let forecast = styled(FAINT, FORECAST);
-    format!("{alarm}{}{forecast}\n{remark}\n", table_text(&table))
+    let unchecked = seen.unchecked.map(|what| format!("{}\n", styled(FAINT, what)));
+    let unchecked = unchecked.unwrap_or_default();
+    format!("{alarm}{}{forecast}\n{remark}\n{unchecked}", table_text(&table))
 }
 
 /// What is spent at the end of the window if what runs now goes on, and when the cap has nothing left.

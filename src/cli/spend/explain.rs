@@ -16,6 +16,7 @@ use super::super::output::{
 };
 use super::args::SpendExplainArgs;
 use super::caps::{Row, ends, stage_text, window_name};
+use super::files::Files;
 use super::reading::Reading;
 use crate::model::{
     IntentToken, MachineName, MachinetypeName, Market, OfferingId, SpaceName, Timestamp,
@@ -23,9 +24,11 @@ use crate::model::{
 
 /// Carries the command out.
 pub(super) async fn run(config: &Path, args: &SpendExplainArgs) -> Result<(), CliError> {
-    let reading = Reading::open(config, args.state.state_dir.as_deref()).await?;
-    let seen = Seen::of(&reading, &args.cap)?;
-    show(&seen, &args.state.read, text)
+    let state_dir = args.state.state_dir.as_deref();
+    let reading = Reading::in_use(config, state_dir).await?;
+    let seen = Seen::of(&reading, &Files::of(config, state_dir, &reading), &args.cap)?;
+    show(&seen, &args.state.read, text)?;
+    reading.must_have_shown_all()
 }
 
 /// The documented JSON of `vcycle spend explain --json`.
@@ -35,6 +38,8 @@ struct Seen {
     now: Timestamp,
     currency: Option<Currency>,
     damage: Option<String>,
+    /// That the files of caps cannot be taken up, or what of this one waits to come into force.
+    files: Option<String>,
     #[serde(flatten)]
     cap: Row,
     reservations: Vec<Reserved>,
@@ -85,10 +90,12 @@ struct Refused {
 }
 
 impl Seen {
-    fn of(reading: &Reading, name: &CapName) -> Result<Self, CliError> {
+    fn of(reading: &Reading, files: &Files, name: &CapName) -> Result<Self, CliError> {
         let (book, now) = (&reading.book, reading.now);
+        let waiting = files.waiting(name, book.cap(name));
         let Some(standing) = book.standing_of(name, now) else {
-            return Err(CliError::Usage(no_such_cap(book, name)));
+            reading.must_be_whole(&format!("nobody can tell how the cap {name} stands"))?;
+            return Err(CliError::Usage(no_such_cap(book, name, waiting)));
         };
         let below = |open: &&Open| standing.cap.scope.covers(&open.reservation.account);
         let open: Vec<&Open> = book.reservations().filter(below).collect();
@@ -103,6 +110,7 @@ impl Seen {
             now,
             currency: reading.currency,
             damage: reading.damage.clone(),
+            files: waiting.or_else(|| files.refused()),
             cap: Row::of(&standing, reading.now),
             reservations,
             next: next(book, &open, now),
@@ -110,7 +118,10 @@ impl Seen {
     }
 }
 
-fn no_such_cap(book: &Book, name: &CapName) -> String {
+fn no_such_cap(book: &Book, name: &CapName, waiting: Option<String>) -> String {
+    if let Some(waiting) = waiting {
+        return format!("the cap {name} is not in force yet: {waiting}");
+    }
     let names: Vec<&str> = book.caps().iter().map(|cap: &Cap| cap.name.as_str()).collect();
     match names.as_slice() {
         [] => "no cap is in force: write one into caps.d of the state directory".to_owned(),
@@ -180,8 +191,8 @@ fn text(seen: &Seen, screen: Screen) -> String {
     let Row { cap, each, limit, settled, reserved, left, stage, running, .. } = &seen.cap;
     let unit = seen.currency.map_or(String::new(), |currency| format!(" {currency}"));
     let mut text = String::new();
-    if let Some(damage) = &seen.damage {
-        let _ = writeln!(text, "{} {damage}\n", styled(BAD, "alarm:"));
+    for alarm in seen.damage.iter().chain(&seen.files) {
+        let _ = writeln!(text, "{} {alarm}\n", styled(BAD, "alarm:"));
     }
     let _ = writeln!(
         text,

@@ -14,7 +14,7 @@ use crate::model::Timestamp;
 
 /// Carries the command out.
 pub(super) async fn run(config: &Path, args: &ExportArgs) -> Result<(), CliError> {
-    let reading = Reading::open(config, args.state_dir.as_deref()).await?;
+    let reading = Reading::in_use(config, args.state_dir.as_deref()).await?;
     // An account that silently ends at a damage would be taken for the whole.
     reading.must_be_whole("no export is made of a part of it")?;
     let days = reading.days(args.days)?;

@@ -39,7 +39,11 @@ fn text(seen: &Seen<'_>, screen: Screen) -> String {
     let alarm = |damage: &String| format!("{} {damage}\n\n", styled(BAD, "alarm:"));
     let alarm = seen.damage.as_ref().map_or(String::new(), alarm);
     if seen.changes.is_empty() {
-        return format!("{alarm}no cap was ever set\n");
+        let none = match &seen.damage {
+            None => "no cap was ever set",
+            Some(_) => "no change of a cap stands before the damage",
+        };
+        return format!("{alarm}{none}\n");
     }
     let mut rows = table(screen, &["WHEN", "CAP", "CHANGE", "WRITTEN BY", "REASON"]);
     for Change { at, entry: _, by, cap, what } in seen.changes {

@@ -7,6 +7,7 @@ mod caps;
 mod configured;
 mod explain;
 mod export;
+mod files;
 mod history;
 mod import;
 mod imported;

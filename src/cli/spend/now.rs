@@ -20,9 +20,10 @@ use crate::model::sums::{Both, Sides, Sums, until};
 
 /// Carries the command out.
 pub(super) async fn run(config: &Path, args: &SpendArgs) -> Result<(), CliError> {
-    let reading = Reading::open(config, args.state.state_dir.as_deref()).await?;
+    let reading = Reading::in_use(config, args.state.state_dir.as_deref()).await?;
     let seen = Seen::of(&reading, reading.days(args.days)?);
-    show(&seen, &args.state.read, text)
+    show(&seen, &args.state.read, text)?;
+    reading.must_have_shown_all()
 }
 
 /// The documented JSON of `vcycle spend --json`.
@@ -180,10 +181,11 @@ fn text(seen: &Seen, screen: Screen) -> String {
         ),
     );
     if seen.corrected != Amount::ZERO {
-        line(
-            "bills",
-            format!("{:.2}{unit} more than was settled before they came", seen.corrected),
-        );
+        let (word, off) = match seen.corrected {
+            more if more > Amount::ZERO => ("more", more),
+            less => ("less", -less),
+        };
+        line("bills", format!("{off:.2}{unit} {word} than was settled before they came"));
     }
     for (heading, side) in [
         ("SPACE", &seen.sides.spaces),

@@ -29,6 +29,14 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// Reads the ledger of a state directory on which managers have run: of an empty folder below an unmounted disk nobody
+    /// is told that nothing was spent.
+    pub(super) async fn in_use(config: &Path, state_dir: Option<&Path>) -> Result<Self, CliError> {
+        let reading = Self::open(config, state_dir).await?;
+        reading.must_be_in_use().await?;
+        Ok(reading)
+    }
+
     /// Reads the ledger of a state directory. What stands before a damage is shown, with an alarm.
     pub(super) async fn open(config: &Path, state_dir: Option<&Path>) -> Result<Self, CliError> {
         let source = StateSource::open(config, state_dir)?;
@@ -55,6 +63,26 @@ impl Reading {
             Some(damage) => Err(CliError::Failed(format!("{so}: {damage}"))),
             None => Ok(()),
         }
+    }
+
+    /// Fails after an answer that a damage has cut short: it was shown, and nobody may take it for the whole.
+    pub(super) fn must_have_shown_all(&self) -> Result<(), CliError> {
+        match &self.damage {
+            Some(_) => Err(CliError::Failed(
+                "the ledger is damaged: what is shown is what stands before that".to_owned(),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Where it was read.
+    pub(super) fn state_dir(&self) -> &Path {
+        &self.source.dir
+    }
+
+    /// Whether a manager has ever run here.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.deployment.is_some()
     }
 
     /// Fails when no manager has ever run here.

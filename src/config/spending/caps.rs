@@ -106,7 +106,24 @@ pub fn validate_caps(
     config: &Config,
     problems: &Collector,
 ) -> CapsAndBudgets {
-    let known = Known::of(config);
+    validate(texts, currency, Some(&Known::of(config)), problems)
+}
+
+/// The same for who has no configuration: the names are not looked up.
+pub(crate) fn validate_caps_alone(
+    texts: &CapTexts,
+    currency: Currency,
+    problems: &Collector,
+) -> CapsAndBudgets {
+    validate(texts, currency, None, problems)
+}
+
+fn validate(
+    texts: &CapTexts,
+    currency: Currency,
+    known: Option<&Known>,
+    problems: &Collector,
+) -> CapsAndBudgets {
     let mut places: BTreeMap<CapName, Place> = BTreeMap::new();
     let mut caps = BTreeMap::new();
     let mut budgets = BTreeMap::new();
@@ -119,11 +136,11 @@ pub fn validate_caps(
             if let Some(name) = &name {
                 refuse_twice(name, &reader, &mut places);
             }
-            let cap = read_cap(name, &reader, currency, Some(&known));
+            let cap = read_cap(name, &reader, currency, known);
             reader.finish();
             caps.extend(cap.map(|cap| (cap.name.clone(), cap)));
         }
-        for (budget, place) in read_budgets(&root, currency, Some(&known)) {
+        for (budget, place) in read_budgets(&root, currency, known) {
             let again = places.insert(budget.name.clone(), place.clone());
             if let Some(first) = again {
                 let wrong = Wrong::new("a cap or a budget of this name", "each name once");

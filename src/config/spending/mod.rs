@@ -15,6 +15,7 @@ mod spaces;
 mod sums;
 mod world;
 
+pub(super) use caps::validate_caps_alone;
 pub use caps::{
     CapFile, CapTexts, CapsAndBudgets, CapsStand, LoadedCaps, NO_CAPS_FILE, speaks_of_caps,
     validate_caps,

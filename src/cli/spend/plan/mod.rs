@@ -31,12 +31,14 @@ pub(super) async fn run(config: &Path, args: &SpendPlanArgs) -> Result<(), CliEr
             "the configuration has no [spending]: nothing is watched, and no plan holds".to_owned(),
         ));
     };
-    let (budgets, caps) = in_force(&setup.config)?;
+    let reading = Reading::open(config, None).await?;
+    // What a plan would do from a part of the book is no plan.
+    reading.must_be_whole("no plan is told")?;
+    let (budgets, caps) = in_force(&setup.config, &reading).await?;
     let other = match &args.with {
         Some(file) => Some(other_plan(file, spending.currency, &setup.config)?),
         None => None,
     };
-    let reading = Reading::open(config, None).await?;
     let outset = Outset { setup: &setup, book: &reading.book, now: reading.now };
     let others = other.as_ref().map(|other| &other.budgets[..]);
     let pairs = pairs(&budgets, others, args.budget.as_ref())?;
@@ -52,7 +54,7 @@ pub(super) async fn run(config: &Path, args: &SpendPlanArgs) -> Result<(), CliEr
         format: 1,
         now: reading.now,
         currency: spending.currency,
-        damage: reading.damage.clone(),
+        is_new: !reading.is_in_use(),
         with: args.with.clone(),
         budgets: pairs.iter().map(course).collect(),
     };
@@ -65,7 +67,8 @@ struct Seen {
     format: u32,
     now: Timestamp,
     currency: Currency,
-    damage: Option<String>,
+    /// No manager has ever run here: nothing was spent, and nothing is known of work.
+    is_new: bool,
     /// The other plan.
     with: Option<PathBuf>,
     budgets: Vec<Course>,
@@ -154,9 +157,13 @@ fn pairs<'a>(
     }
 }
 
-/// The budgets and caps of the spend manager, as managers read them.
-fn in_force(config: &Config) -> Result<(Vec<Budget>, Vec<Cap>), CliError> {
+/// The budgets and caps of the spend manager, as managers read them. A new site may be planned before its first manager runs;
+/// where no file of caps is either, perhaps nothing is mounted.
+async fn in_force(config: &Config, reading: &Reading) -> Result<(Vec<Budget>, Vec<Cap>), CliError> {
     let loaded = load_caps(config);
+    if loaded.texts.files.is_empty() {
+        reading.must_be_in_use().await?;
+    }
     let caps = loaded.caps.map_err(|problems| CliError::Problems(problems.to_string()))?;
     Ok((loaded.budgets, caps))
 }

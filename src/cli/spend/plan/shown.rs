@@ -24,8 +24,9 @@ const ASSUMED: &str = "Taken to be so: who finds work now, or was never tried, f
 /// The whole answer.
 pub(super) fn text(seen: &Seen, screen: Screen) -> String {
     let mut text = String::new();
-    if let Some(damage) = &seen.damage {
-        let _ = writeln!(text, "{} {damage}\n", styled(BAD, "alarm:"));
+    if seen.is_new {
+        let _ =
+            writeln!(text, "{}\n", styled(WARN, "no manager has run here yet: nothing is spent"));
     }
     if seen.budgets.is_empty() {
         text.push_str("there is no budget: write one into caps.d of the state directory\n");
