@@ -92,7 +92,9 @@ fn another_plan_is_shown_beside_and_changes_nothing() {
     let site = site(&(budget("iris", "300", LHCB) + cap));
     std::fs::write(
         site.path("next.toml"),
-        budget("iris", "600", LHCB) + &budget("dune", "30", LHCB),
+        budget("iris", "600", LHCB)
+            + &budget("dune", "30", &format!("{LHCB}providers = [\"aws\"]\n"))
+            + &cap.replace("5 GBP", "7 GBP"),
     )
     .unwrap();
     let next = site.path("next.toml").display().to_string();
@@ -101,10 +103,14 @@ fn another_plan_is_shown_beside_and_changes_nothing() {
     let (dune, iris) = (&budgets[0], &budgets[1]);
     assert_eq!((&dune["budget"], &dune["plan"]), (&json!("dune"), &Value::Null));
     assert!(amount(&iris["with"]["lands"]) > amount(&iris["plan"]["lands"]));
-    assert_eq!(iris["plan"]["narrower"], json!([{ "cap": "a-day", "a_day": "5.00" }]));
+    let narrower = &iris["plan"]["narrower"][0];
+    assert_eq!((&narrower["cap"], &narrower["is_obeyed"]), (&json!("a-day"), &json!(true)));
+    assert!(amount(&narrower["left"]) < "5".parse().unwrap(), "{narrower}");
+    let a_day = &iris["plan"]["days"][1]["spent"];
+    assert!(amount(a_day) <= "5.001".parse().unwrap(), "{a_day}");
 
     let text = good(plan(&site, &["--with", &next, "--budget", "iris"])).stdout;
-    for words in ["iris, as ", "next.toml", " more", "WITH", "the cap a-day allows 5.00 a day"] {
+    for words in ["iris, as ", "next.toml", " more", "WITH", "the cap a-day holds it back: "] {
         assert!(text.contains(words), "{words}: {text}");
     }
     assert!(!text.contains("dune"), "{text}");
@@ -122,11 +128,10 @@ fn what_keeps_a_plan_from_being_told_is_said() {
     let unknown = plan(&site, &["--budget", "irsi"]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
     assert!(unknown.stderr.contains("there is no budget irsi; there is: iris"), "{unknown:?}");
-    std::fs::write(site.path("caps.toml"), "[cap.x]\nlimit = \"1 GBP\"\nwindow = \"day\"\n")
-        .unwrap();
-    let none = plan(&site, &["--with", &site.path("caps.toml").display().to_string()]);
+    std::fs::write(site.path("none.toml"), "").unwrap();
+    let none = plan(&site, &["--with", &site.path("none.toml").display().to_string()]);
     assert_eq!(none.code, Some(2), "{none:?}");
-    assert!(none.stderr.contains("has no [budget.NAME]"), "{none:?}");
+    assert!(none.stderr.contains("has no [budget.NAME] and no [cap.NAME]"), "{none:?}");
     let unwatched = Site::new().call(&["spend", "plan"]);
     assert_eq!(unwatched.code, Some(2), "{unwatched:?}");
     assert!(unwatched.stderr.contains("no [spending]"), "{unwatched:?}");
@@ -162,4 +167,59 @@ fn no_plan_is_told_from_a_part_of_the_ledger() {
         answer.stderr.contains("no plan is told: the ledger is damaged at entry 2"),
         "{answer:?}"
     );
+}
+
+/// A cap for once, as long as the budget, and one on something.
+fn caps(limit: &str, scope: &str) -> String {
+    let (from, to) = (today().before(10), (0..31).try_fold(today(), |day, _| day.next()).unwrap());
+    format!(
+        "\n[cap.tiny]\nlimit = \"{limit} GBP\"\nwindow = \"grant\"\nfrom = {from}\nto = {to}\n{scope}"
+    )
+}
+
+#[test]
+fn a_plan_lands_nowhere_where_a_cap_lets_nothing_be_made() {
+    // A machine for three hours costs four times 1.9 pence.
+    let site = site(&(budget("iris", "300", LHCB) + &caps("0.07", "")));
+    let all = good(plan(&site, &["--json"])).json();
+    let ahead = &all["budgets"][0]["plan"];
+    assert!(amount(&ahead["lands"]) <= "0.0701".parse().unwrap(), "{}", ahead["lands"]);
+    let check = good(site.call(&["check"])).stdout;
+    let words =
+        "the budget iris is to spend 300.00, and the cap tiny lets no more than 0.07 be spent";
+    assert!(check.contains(words), "{check}");
+    let text = good(plan(&site, &[])).stdout;
+    assert!(text.contains("the cap tiny holds it back: now 0.07 is left below it until"), "{text}");
+    assert!(text.contains("lands at 0.0") && !text.contains("lands at 29"), "{text}");
+
+    // On the community alone, and on a space or a market of it.
+    let limit = caps("2", "communities = [\"LHCb\"]\n");
+    std::fs::write(site.path("shared/caps.d/iris.toml"), budget("iris", "300", LHCB) + &limit)
+        .unwrap();
+    let text = good(plan(&site, &[])).stdout;
+    assert!(text.contains("the cap tiny holds it back: at "), "{text}");
+    assert!(text.contains("lands at 2.00: 0.6 %") || text.contains("lands at 1.9"), "{text}");
+    let limit = caps("2", "markets = [\"preemptible\"]\n");
+    std::fs::write(site.path("shared/caps.d/iris.toml"), budget("iris", "300", LHCB) + &limit)
+        .unwrap();
+    let text = good(plan(&site, &[])).stdout;
+    assert!(text.contains("the cap tiny may hold it back: now 2.00 is left"), "{text}");
+    assert!(text.contains("lands at 2"), "{text}");
+}
+
+#[test]
+fn a_cap_of_another_file_is_tried_and_other_budgets_are_told() {
+    let site = site(&budget("iris", "300", LHCB));
+    std::fs::write(site.path("next.toml"), caps("2", "")).unwrap();
+    let next = site.path("next.toml").display().to_string();
+    let all = good(plan(&site, &["--with", &next, "--json"])).json();
+    let iris = &all["budgets"][0];
+    assert!(amount(&iris["plan"]["lands"]) > "290".parse().unwrap(), "{iris}");
+    assert!(amount(&iris["with"]["lands"]) <= "2.001".parse().unwrap(), "{iris}");
+    std::fs::write(site.path("next.toml"), budget("dune", "30", LHCB)).unwrap();
+    let all = good(plan(&site, &["--with", &next, "--json"])).json();
+    let dune = &all["budgets"][0];
+    assert_eq!((&dune["budget"], &dune["with"]["beside"]), (&json!("dune"), &json!(["iris"])));
+    let text = good(plan(&site, &["--with", &next])).stdout;
+    assert!(text.contains("the budget iris pays for some of the same"), "{text}");
 }

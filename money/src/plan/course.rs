@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use vcycle_api::Timestamp;
 
+use super::ceiling::{Below, Kept};
+use super::ledger::STUCK;
 use super::projection::{Assumed, DayAhead, Outlook};
 use super::{
-    Advice, Budget, CommunityAdvice, CommunityView, Controller, GUARANTEED, Means, PlanView, Rate,
-    Role, Standpoint, Unit, Work,
+    Advice, Budget, CommunityAdvice, CommunityView, Controller, GUARANTEED, Held, Means, PlanView,
+    Rate, Role, Standpoint, Unit, Work,
 };
-use crate::book::{Book, Open};
+use crate::book::{Book, Open, Span};
 use crate::{Account, Amount, Community};
 
 /// How often the plan is asked. Oftener than machines end that live for half an hour, for the whole time: where it lands must not
@@ -38,6 +40,11 @@ impl Batch {
         Self { rate: unit.rate, unit, from: begin, end, until }
     }
 
+    /// What is reserved for it, and to when.
+    fn kept(&self) -> Kept {
+        (self.unit.reserved_for(self.rate), self.until)
+    }
+
     /// The most that it can still cost.
     fn outstanding(&self, now: Timestamp) -> Amount {
         self.unit.reserved_for(self.rate).over(self.until.since(now))
@@ -58,6 +65,8 @@ struct Crowd {
     found: bool,
     /// So old a machine has found work.
     proving: Duration,
+    /// Since when a cap lets nothing be made for it.
+    held: Option<Timestamp>,
     recent: Rate,
     batches: Vec<Batch>,
     /// Spent in this day.
@@ -84,6 +93,9 @@ impl Crowd {
         let (proven, unproven) = (self.rate_of(is_proven), self.rate_of(|it| !is_proven(it)));
         let work = match self.assumed {
             Assumed::FoundNone | Assumed::NoMachinetype => Work::No,
+            Assumed::FindsWork | Assumed::NotTried if self.found && self.is_stuck(now) => {
+                Work::Stuck
+            }
             Assumed::FindsWork | Assumed::NotTried if self.found => Work::Yes,
             Assumed::FindsWork | Assumed::NotTried if unproven > Rate::ZERO => Work::Trying,
             Assumed::FindsWork | Assumed::NotTried => Work::Perhaps,
@@ -96,6 +108,20 @@ impl Crowd {
             proven: if self.assumed.finds_work() { proven } else { Rate::ZERO },
             work,
             recent: self.recent,
+        }
+    }
+
+    /// No room is kept free for who cannot have machines, as it is with managers.
+    fn is_stuck(&self, now: Timestamp) -> bool {
+        self.held.is_some_and(|since| now.since(since) >= STUCK)
+    }
+
+    /// A cap has left so much of what it was to grow.
+    fn was_granted(&mut self, wanted: Rate, granted: Rate, now: Timestamp) {
+        if granted > Rate::ZERO {
+            self.held = None;
+        } else if wanted > Rate::ZERO {
+            self.held.get_or_insert(now);
         }
     }
 
@@ -148,8 +174,10 @@ fn cost(batches: &[Batch], now: Timestamp, step: Duration) -> Amount {
 }
 
 /// A budget on its way.
-pub(super) struct Course {
+pub(super) struct Course<'a> {
     controller: Controller,
+    /// Caps that it obeys.
+    below: Vec<Below<'a>>,
     now: Timestamp,
     spent: Amount,
     crowds: Vec<Crowd>,
@@ -161,9 +189,9 @@ pub(super) struct Course {
     planners: u32,
 }
 
-impl Course {
+impl<'a> Course<'a> {
     pub(super) fn new(
-        controller: Controller,
+        (controller, below): (Controller, Vec<Below<'a>>),
         book: &Book,
         (view, advice): (&PlanView, &Advice),
         from: &Standpoint<'_>,
@@ -184,6 +212,7 @@ impl Course {
                 assumed: assumed(book, (controller.budget(), from), (&own.community, &seen)),
                 found: matches!(seen.work, Work::Yes | Work::Stuck),
                 proving: habit.proving,
+                held: None,
                 recent: seen.recent,
                 batches: batches(Some(&own.community)),
                 today: Amount::ZERO,
@@ -199,6 +228,7 @@ impl Course {
             overstay: view.overstay,
             planners: view.planners,
             controller,
+            below,
         }
     }
 
@@ -234,18 +264,52 @@ impl Course {
 
     /// One step, no further than a time.
     fn step(&mut self, to: Timestamp) {
-        let advice = self.controller.advise(&self.view());
+        let mut advice = self.controller.advise(&self.view());
         let step = STEP.min(to.since(self.now));
         let end = (self.now + self.longest).min(advice.latest_end);
+        self.keep_below(&mut advice, end + self.overstay);
         for (crowd, own) in self.crowds.iter_mut().zip(&advice.communities) {
             crowd.give_way(own.give_way, self.now);
             crowd.batches.extend(lives((own.grow, self.unit), (self.now, end), self.overstay));
         }
         let half_life = self.controller.budget().half_life;
-        let lived = self.crowds.iter_mut().map(|crowd| crowd.live(self.now, step, half_life));
-        self.spent = self.spent + lived.sum() + cost(&self.others, self.now, step);
+        for crowd in &mut self.crowds {
+            let cost = crowd.live(self.now, step, half_life);
+            self.spent = self.spent + cost;
+            for below in self.below.iter_mut().filter(|below| below.is_on(&crowd.community)) {
+                below.spend(self.now, cost);
+            }
+        }
+        self.spent = self.spent + cost(&self.others, self.now, step);
         self.now = self.now + step;
         self.others.retain(|batch| batch.end > self.now);
+    }
+
+    /// Of what a cap has no room for nothing is made. Who comes first in the plan comes first here.
+    fn keep_below(&mut self, advice: &mut Advice, until: Timestamp) {
+        let life = Span { from: self.now, to: until.max(self.now) };
+        let asked: Vec<Rate> = advice.communities.iter().map(|own| own.grow).collect();
+        for below in &mut self.below {
+            let on: Vec<bool> =
+                self.crowds.iter().map(|crowd| below.is_on(&crowd.community)).collect();
+            let own = || advice.communities.iter().zip(&on).filter(|(_, is_on)| **is_on);
+            let wanted: Rate = own().map(|(own, _)| own.grow).sum();
+            if wanted == Rate::ZERO || life.from == life.to {
+                continue;
+            }
+            let counted = self.crowds.iter().zip(&on).filter(|(_, is_on)| **is_on);
+            let kept = counted.flat_map(|(crowd, _)| crowd.batches.iter().map(Batch::kept));
+            let mut left = below.allows((wanted, self.unit), life, kept);
+            let own = advice.communities.iter_mut().zip(&on).filter(|(_, is_on)| **is_on);
+            for (own, _) in own {
+                own.grow = own.grow.min(left);
+                left = left.above(own.grow);
+            }
+        }
+        let granted = advice.communities.iter().map(|own| own.grow);
+        for ((crowd, asked), granted) in self.crowds.iter_mut().zip(asked).zip(granted) {
+            crowd.was_granted(asked, granted, self.now);
+        }
     }
 
     pub(super) fn days(&mut self, count: u16) -> Vec<DayAhead> {
@@ -284,9 +348,10 @@ impl Course {
         }
     }
 
-    pub(super) fn land(mut self) -> Amount {
+    /// Where it lands, and what has held it back.
+    pub(super) fn land(mut self) -> (Amount, Vec<Held>) {
         self.until(self.controller.budget().to);
-        self.spent
+        (self.spent, self.below.into_iter().filter_map(|below| below.held).collect())
     }
 }
 

@@ -22,7 +22,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub const GUARANTEED: Duration = HOUR;
 /// A community that has work and for which nothing was made in so long cannot have machines now, or needs none: no room is
 /// kept free for it.
-const STUCK: Duration = Duration::from_secs(30 * 60);
+pub(super) const STUCK: Duration = Duration::from_secs(30 * 60);
 /// What was spent longer ago than so many half-lives is forgotten: a thirtieth of it would count.
 const HALF_LIVES: u32 = 5;
 

@@ -6,6 +6,7 @@
 
 mod advice;
 mod budget;
+mod ceiling;
 mod controller;
 mod course;
 mod fair;
@@ -19,6 +20,8 @@ mod unit;
 mod view;
 
 #[cfg(test)]
+mod ceiling_tests;
+#[cfg(test)]
 mod ledger_tests;
 #[cfg(test)]
 mod projection_tests;
@@ -27,6 +30,7 @@ mod tests;
 
 pub use advice::{Advice, CommunityAdvice, Forecast, Landing, Pace, Role, Why};
 pub use budget::{Budget, InvalidBudget, Priority, Term};
+pub use ceiling::{Ceiling, Held};
 pub use controller::Controller;
 pub use ledger::{GUARANTEED, Habit, Orders, Standpoint};
 pub use merit::{HS23_OF_A_PROCESSOR, Offer, Worth, best, rank};

@@ -6,13 +6,14 @@
 //!   no machinetype works for;
 //! - all machines cost what the cheapest costs that can be made now, end in the second half of their longest life, and at
 //!   once when told to;
-//! - nothing is out of stock, no price changes, and no cap but that of the budget itself stands in the way.
+//! - nothing is out of stock, no price changes, and besides the budget itself only those caps stand in the way that are given.
 
 use serde::{Deserialize, Serialize};
 use vcycle_api::Timestamp;
 
+use super::ceiling::Below;
 use super::course::Course;
-use super::{Advice, Budget, Controller, Rate, Role, Standpoint};
+use super::{Advice, Budget, Ceiling, Controller, Held, Rate, Role, Standpoint};
 use crate::book::Book;
 use crate::{Amount, CapName, Community};
 
@@ -107,15 +108,28 @@ impl Budget {
     /// What it will do in so many days, and where it lands. The time and the prices are those of a standpoint; without a
     /// machine that could be made nothing grows.
     pub fn project(&self, book: &Book, from: &Standpoint<'_>, days: u16) -> Projection {
+        self.project_below(&[], book, from, days).0
+    }
+
+    /// The same below caps, and which of them hold it back.
+    pub fn project_below(
+        &self,
+        ceilings: &[Ceiling<'_>],
+        book: &Book,
+        from: &Standpoint<'_>,
+        days: u16,
+    ) -> (Projection, Vec<Held>) {
         let view = self.view(book, from);
         let controller = Controller::new(self.clone());
         let advice = controller.advise(&view);
-        let mut course = Course::new(controller, book, (&view, &advice), from);
+        let below = ceilings.iter().map(|ceiling| (ceiling, &self.scope));
+        let below = below.map(|ceiling| Below::new(ceiling, (book, view.now))).collect();
+        let mut course = Course::new((controller, below), book, (&view, &advice), from);
         let communities = course.outlooks(&view);
         let committed = course.committed();
         let days = course.days(days);
-        let lands = course.land();
-        Projection {
+        let (lands, held) = course.land();
+        let projection = Projection {
             budget: self.name.clone(),
             amount: self.amount,
             spendable: self.spendable(),
@@ -129,6 +143,7 @@ impl Budget {
             communities,
             days,
             lands,
-        }
+        };
+        (projection, held)
     }
 }

@@ -36,6 +36,18 @@ impl Unit {
         Rate::hourly(Amount::from_nanos(i64::try_from(exact).unwrap_or(i64::MAX)))
     }
 
+    /// What is charged for as much of it as is reserved at this, rounded down.
+    #[must_use]
+    pub(super) fn charged_of(self, rate: Rate) -> Rate {
+        let [charged, reserved, wanted] =
+            [self.rate, self.reserved, rate].map(|each| i128::from(each.in_an_hour().nanos()));
+        if charged == 0 || reserved <= charged {
+            return rate;
+        }
+        let exact = wanted.saturating_mul(charged) / reserved;
+        Rate::hourly(Amount::from_nanos(i64::try_from(exact).unwrap_or(i64::MAX)))
+    }
+
     /// So many machines at once that they are charged at least this.
     #[must_use]
     pub(super) fn no_finer_than(self, finest: Rate) -> Self {
@@ -65,6 +77,8 @@ mod tests {
         );
         assert_eq!(unit.no_finer_than(rate("0.2")), unit);
         assert_eq!(Unit::plain(rate("0.3")).reserved_for(rate("7")), rate("7"));
+        assert_eq!(unit.charged_of(rate("2")), rate("0.6"));
+        assert_eq!(Unit::plain(rate("0.3")).charged_of(rate("7")), rate("7"));
         assert_eq!(Unit::default().reserved_for(rate("7")), rate("7"), "nothing is known");
         assert_eq!(Unit::default().no_finer_than(rate("7")), Unit::default());
     }

@@ -1,11 +1,13 @@
 //! What of the money of a valid configuration somebody should look at today: caps that limit nothing now, files that nobody
 //! reads, prices that are not believed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use vcycle_api::{Clock, SystemClock};
+use vcycle_money::plan::Budget;
 use vcycle_money::prices::{Lack, Written};
-use vcycle_money::{Cap, Window};
+use vcycle_money::{Amount, Cap, Scope, Span, Window};
 
 use crate::cli::output::clock_time;
 use crate::config::{Config, SpendingSettings, Warning, Wrong, caps_folder};
@@ -14,14 +16,18 @@ use crate::model::Timestamp;
 /// So long before a price grows too old it is said.
 const AHEAD: Duration = Duration::from_secs(7 * 86_400);
 
-/// Everything.
-pub(super) fn doubts(config: &Config, caps: Option<&[Cap]>) -> Vec<Warning> {
+/// Everything. `caps`: those of the files, if they are right.
+pub(super) fn doubts(
+    config: &Config,
+    (caps, budgets): (Option<&[Cap]>, &[Budget]),
+) -> Vec<Warning> {
     let now = SystemClock::new().now();
     let Some(spending) = &config.spending else { return Vec::new() };
     let mut doubts = prices(spending, now);
     doubts.extend(unread(config));
     if let Some(caps) = caps {
         doubts.extend(caps.iter().filter_map(|cap| idle(config, cap, now)));
+        doubts.extend(budgets.iter().filter_map(|budget| too_much(config, budget, caps)));
         if caps.is_empty() {
             let wrong = Wrong::new(
                 "there is no cap: what is spent is counted, and limited by nothing but caps that are in force already (`vcycle spend caps`)",
@@ -45,6 +51,44 @@ fn idle(config: &Config, cap: &Cap, now: Timestamp) -> Option<Warning> {
     };
     let wrong = Wrong::new(what, "a cap on what is spent outside of it, if there should be one");
     Some(Warning::in_file(&caps_folder(&config.site.state_dir), wrong))
+}
+
+/// A budget that cannot be spent: a cap on all of it lets less be spent in its time.
+fn too_much(config: &Config, budget: &Budget, caps: &[Cap]) -> Option<Warning> {
+    let time = Span { from: budget.from, to: budget.stop() };
+    let pays = |cap: &Cap| -> Option<Amount> {
+        let is_whole = match cap.window {
+            Window::Grant { from, to } => from <= time.from && time.to <= to,
+            Window::Hour | Window::Day { .. } | Window::Week { .. } | Window::Month { .. } => true,
+        };
+        let counts = cap.name != budget.name && is_whole && is_on_all(&cap.scope, budget);
+        counts.then(|| cap.window.spans(time).map(|_| cap.limit).sum())
+    };
+    let of_cap = |cap: &Cap| pays(cap).map(|most| (most, cap.name.clone()));
+    let (most, cap) = caps.iter().filter_map(of_cap).min()?;
+    let wanted = budget.spendable();
+    let wrong = Wrong::new(
+        format!(
+            "the budget {} is to spend {wanted:.2}, and the cap {cap} lets no more than {most:.2} be spent in its time",
+            budget.name
+        ),
+        "a higher cap, or a smaller budget",
+    );
+    (most < wanted).then(|| Warning::in_file(&caps_folder(&config.site.state_dir), wrong))
+}
+
+/// Whether a cap is on everything that a budget may pay for.
+fn is_on_all(scope: &Scope, budget: &Budget) -> bool {
+    fn holds<T: Ord>(cap: &BTreeSet<T>, budget: &BTreeSet<T>) -> bool {
+        cap.is_empty() || (!budget.is_empty() && budget.is_subset(cap))
+    }
+    let Scope { providers, spaces, machinetypes, communities, markets } = scope;
+    let mut named = budget.named();
+    holds(providers, &budget.scope.providers)
+        && holds(spaces, &budget.scope.spaces)
+        && holds(machinetypes, &budget.scope.machinetypes)
+        && holds(markets, &budget.scope.markets)
+        && (communities.is_empty() || named.all(|named| communities.contains(named)))
 }
 
 /// Files beside the others that are not taken for caps.

@@ -1,6 +1,7 @@
 //! `vcycle spend plan`: what the budgets will do in the days to come, and what another plan would. Asks no cloud, changes
 //! nothing: the controller of the managers is asked step by step, from the ledger as it is.
 
+mod ahead;
 mod shown;
 mod standpoint;
 
@@ -8,8 +9,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use vcycle_money::plan::{Budget, Projection};
-use vcycle_money::{Amount, Cap, CapName, Currency, Scope, Window};
+use vcycle_money::plan::Budget;
+use vcycle_money::{Cap, CapName, Currency};
 
 use super::super::error::CliError;
 use super::super::output::show;
@@ -21,6 +22,7 @@ use crate::config::{
 };
 use crate::library::load_setup;
 use crate::model::Timestamp;
+use ahead::{Ahead, Plan};
 use standpoint::Outset;
 
 /// Carries the command out.
@@ -35,20 +37,27 @@ pub(super) async fn run(config: &Path, args: &SpendPlanArgs) -> Result<(), CliEr
     // What a plan would do from a part of the book is no plan.
     reading.must_be_whole("no plan is told")?;
     let (budgets, caps) = in_force(&setup.config, &reading).await?;
+    let now = Plan { budgets: &budgets, caps: &caps };
     let other = match &args.with {
         Some(file) => Some(other_plan(file, spending.currency, &setup.config)?),
         None => None,
     };
+    // What stands in the file takes the place of what has the same name.
+    let (budgets_with, caps_with) = match &other {
+        Some(other) => (
+            in_place(&budgets, &other.budgets, |budget| &budget.name),
+            in_place(&caps, &other.caps, |cap| &cap.name),
+        ),
+        None => (Vec::new(), Vec::new()),
+    };
+    let with = Plan { budgets: &budgets_with, caps: &caps_with };
     let outset = Outset { setup: &setup, book: &reading.book, now: reading.now };
-    let others = other.as_ref().map(|other| &other.budgets[..]);
-    let pairs = pairs(&budgets, others, args.budget.as_ref())?;
-    let project =
-        |budget: &Budget, caps: &[Cap]| Ahead::of(outset.project(budget, args.days), budget, caps);
-    let caps_with = other.as_ref().map_or_else(Vec::new, |other| in_place(&caps, &other.caps));
+    let others = other.as_ref().map(|other| other.spoken_of(&budgets));
+    let pairs = pairs(&budgets, others.as_deref(), args.budget.as_ref())?;
     let course = |pair: &Pair<'_>| Course {
         budget: pair.name.clone(),
-        plan: pair.plan.map(|budget| project(budget, &caps)),
-        with: pair.with.map(|budget| project(budget, &caps_with)),
+        plan: pair.plan.map(|budget| Ahead::of(outset, (budget, now), args.days)),
+        with: pair.with.map(|budget| Ahead::of(outset, (budget, with), args.days)),
     };
     let seen = Seen {
         format: 1,
@@ -82,48 +91,6 @@ struct Course {
     plan: Option<Ahead>,
     /// `None`: there is no other plan, or it does not speak of this budget.
     with: Option<Ahead>,
-}
-
-/// What is ahead of a budget.
-#[derive(Serialize)]
-struct Ahead {
-    #[serde(flatten)]
-    projection: Projection,
-    /// Caps that would hold it back.
-    narrower: Vec<Narrower>,
-}
-
-/// A cap on all that a budget pays for which allows less in a day than the plan would spend in its busiest.
-#[derive(Serialize)]
-struct Narrower {
-    cap: CapName,
-    a_day: Amount,
-}
-
-impl Ahead {
-    fn of(projection: Projection, budget: &Budget, caps: &[Cap]) -> Self {
-        let busiest = projection.days.iter().map(|day| day.spent).max().unwrap_or_default();
-        let covers = |cap: &&Cap| cap.scope == Scope::default() || cap.scope == budget.scope;
-        let narrower = |cap: &Cap| {
-            let a_day = a_day(cap)?;
-            (cap.name != budget.name && a_day < busiest)
-                .then(|| Narrower { cap: cap.name.clone(), a_day })
-        };
-        let narrower = caps.iter().filter(covers).filter_map(narrower).collect();
-        Self { projection, narrower }
-    }
-}
-
-/// What a cap allows in a day, on the mean; `None`: that says nothing.
-fn a_day(cap: &Cap) -> Option<Amount> {
-    match cap.window {
-        Window::Hour => Some((0..24).map(|_| cap.limit).sum()),
-        Window::Day { .. } => Some(cap.limit),
-        Window::Week { .. } => cap.limit.share(1, 7),
-        // The shortest month: no false alarm.
-        Window::Month { .. } => cap.limit.share(1, 28),
-        Window::Grant { .. } => None,
-    }
 }
 
 /// A budget in both plans.
@@ -168,18 +135,32 @@ async fn in_force(config: &Config, reading: &Reading) -> Result<(Vec<Budget>, Ve
     Ok((loaded.budgets, caps))
 }
 
-/// The caps in force, with those of a file in place of the ones of the same names.
-fn in_place(caps: &[Cap], with: &[Cap]) -> Vec<Cap> {
-    let is_other = |cap: &&Cap| !with.iter().any(|other| other.name == cap.name);
-    caps.iter().filter(is_other).chain(with).cloned().collect()
+/// What is in force, with what a file has in place of what has the same name.
+fn in_place<T: Clone>(all: &[T], with: &[T], name: impl Fn(&T) -> &CapName) -> Vec<T> {
+    let is_other = |own: &&T| !with.iter().any(|other| name(other) == name(own));
+    all.iter().filter(is_other).chain(with).cloned().collect()
+}
+
+/// What a file has that is not in force.
+struct OtherPlan {
+    budgets: Vec<Budget>,
+    /// Those of the budgets among them.
+    caps: Vec<Cap>,
+}
+
+impl OtherPlan {
+    /// The budgets that it says something of: its own, and, since a cap may be on any, all where it has caps.
+    fn spoken_of(&self, in_force: &[Budget]) -> Vec<Budget> {
+        if self.caps.len() > self.budgets.len() {
+            in_place(in_force, &self.budgets, |budget| &budget.name)
+        } else {
+            self.budgets.clone()
+        }
+    }
 }
 
 /// The budgets and caps of a file that is not in force.
-fn other_plan(
-    file: &Path,
-    currency: Currency,
-    config: &Config,
-) -> Result<CapsAndBudgets, CliError> {
+fn other_plan(file: &Path, currency: Currency, config: &Config) -> Result<OtherPlan, CliError> {
     let text = read(file)?;
     let folder = text.folder.clone();
     let texts = CapTexts { folder, files: vec![CapFile { text, modified: None, owner: None }] };
@@ -190,11 +171,12 @@ fn other_plan(
     for warning in warnings {
         anstream::eprintln!("{warning}\n");
     }
-    if found.budgets.is_empty() {
+    let CapsAndBudgets { budgets, caps } = found;
+    if caps.is_empty() {
         let file = file.display();
         return Err(CliError::Usage(format!(
-            "{file} has no [budget.NAME]: there is no other plan"
+            "{file} has no [budget.NAME] and no [cap.NAME]: there is no other plan"
         )));
     }
-    Ok(found)
+    Ok(OtherPlan { budgets, caps })
 }

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use comfy_table::Cell;
 use vcycle_money::Amount;
 use vcycle_money::plan::{
-    Assumed, CommunityAdvice, Forecast, Landing, Pace, Projection, Rate, Role, Term,
+    Assumed, CommunityAdvice, Forecast, Held, Landing, Pace, Projection, Rate, Role, Term,
 };
 
 use super::super::super::output::{
     BAD, BOLD, FAINT, GOOD, Screen, WARN, clock_time, number, styled, table, table_text,
 };
-use super::{Ahead, Course, Seen};
+use super::ahead::{Ahead, Narrower};
+use super::{Course, Seen};
 use crate::model::Timestamp;
 
 /// Below this part of the budget, in thousandths, money is lost.
@@ -73,17 +74,36 @@ fn ahead_text(ahead: &Ahead, seen: &Seen, (screen, which): (Screen, &str)) -> St
     }
     let _ = writeln!(text, "{}", lands_text(plan));
     for narrower in &ahead.narrower {
-        let words = format!(
-            "the cap {} allows {:.2} a day: where this plan would spend more, it does not",
-            narrower.cap, narrower.a_day
+        let _ = writeln!(text, "{}", styled(WARN, narrower_text(narrower, seen.now)));
+    }
+    for other in &ahead.beside {
+        let _ = writeln!(
+            text,
+            "the budget {other} pays for some of the same: what it has left is thought of here as that of a cap, its own plan is not"
         );
-        let _ = writeln!(text, "{}", styled(WARN, words));
     }
     let _ = writeln!(text, "\n{}", communities(plan, screen));
     if !plan.days.is_empty() {
         let _ = writeln!(text, "{}", days(plan, screen));
     }
     text
+}
+
+fn narrower_text(narrower: &Narrower, now: Timestamp) -> String {
+    let Held { cap, since, window, left } = &narrower.held;
+    let when = match *since {
+        since if since <= now => "now".to_owned(),
+        since => format!("at {}", clock_time(since)),
+    };
+    let end = clock_time(window.to);
+    if narrower.is_obeyed {
+        format!("the cap {cap} holds it back: {when} {left:.2} is left below it until {end}")
+    } else {
+        format!(
+            "the cap {cap} may hold it back: {when} {left:.2} is left below it until {end}, and nobody can tell how much of \
+             this plan is below it"
+        )
+    }
 }
 
 fn now_text(plan: &Projection) -> String {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vcycle_api::{Attached, Availability, Offering, Price};
-use vcycle_money::plan::{Budget, Habit, Projection, Standpoint, Unit};
+use vcycle_money::plan::{Budget, Ceiling, Habit, Held, Projection, Standpoint, Unit};
 use vcycle_money::prices::Item;
-use vcycle_money::{Book, Community};
+use vcycle_money::{Account, Book, Community};
 
 use crate::config::{OfferingPrice, SpaceConfig};
 use crate::cycle::{habits, paying};
@@ -32,8 +32,12 @@ struct Payer<'a> {
 }
 
 impl<'a> Outset<'a> {
-    /// What the budget will do in so many days.
-    pub(super) fn project(self, budget: &Budget, days: u16) -> Projection {
+    /// What the budget will do below caps to its end, and which of them hold it back.
+    pub(super) fn project(
+        self,
+        budget: &Budget,
+        ceilings: &[Ceiling<'_>],
+    ) -> (Projection, Vec<Held>) {
         let payers = self.payers(budget);
         let spaces: BTreeSet<&SpaceName> = payers.iter().map(|payer| &payer.space.name).collect();
         let longest = payers.iter().map(|payer| payer.policy.deadline(self.now).since(self.now));
@@ -57,7 +61,23 @@ impl<'a> Outset<'a> {
             habits: &habits,
             unserved: &unserved,
         };
-        budget.project(self.book, &standpoint, days)
+        budget.project_below(ceilings, self.book, &standpoint, u16::MAX)
+    }
+
+    /// What each community may spend on, and spends on: those of the configuration, and those of what runs.
+    pub(super) fn accounts(self, budget: &Budget) -> BTreeMap<Community, BTreeSet<Account>> {
+        let mut accounts: BTreeMap<Community, BTreeSet<Account>> = BTreeMap::new();
+        let running = self.book.reservations().map(|open| open.reservation.account.clone());
+        let payers = self.payers(budget);
+        let to_come = payers.iter().flat_map(|Payer { space, policy, .. }| {
+            markets(policy).map(|market| space.account(&policy.name, market))
+        });
+        for account in running.chain(to_come).filter(|account| budget.scope.covers(account)) {
+            if let Some(community) = account.community.clone() {
+                accounts.entry(community).or_default().insert(account);
+            }
+        }
+        accounts
     }
 
     /// The machinetypes of the communities that it names.
@@ -103,10 +123,8 @@ impl<'a> Outset<'a> {
         });
         let wanted =
             flavours.filter(|name| policy.flavors.is_empty() || policy.flavors.contains(name));
-        let markets = [Market::OnDemand, Market::Preemptible].into_iter().filter(|market| {
-            let is_allowed = policy.markets.is_empty() || policy.markets.contains(market);
-            is_allowed && budget.scope.covers(&space.account(&policy.name, *market))
-        });
+        let markets = markets(policy)
+            .filter(|market| budget.scope.covers(&space.account(&policy.name, *market)));
         let markets: Vec<Market> = markets.collect();
         let offerings =
             wanted.flat_map(|flavour| markets.iter().map(move |market| offering(flavour, *market)));
@@ -118,6 +136,11 @@ impl<'a> Outset<'a> {
             });
         prices.min()
     }
+}
+
+fn markets(policy: &MachinetypePolicy) -> impl Iterator<Item = Market> + use<'_> {
+    let all = [Market::OnDemand, Market::Preemptible].into_iter();
+    all.filter(|market| policy.markets.is_empty() || policy.markets.contains(market))
 }
 
 /// As a price list has it: size and availability only a cloud could tell, and no price depends on them.
