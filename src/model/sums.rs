@@ -24,6 +24,9 @@ pub struct Sums {
 /// Of everything, from each side.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Sides {
+    /// By who sends the bill.
+    #[serde(default)]
+    pub providers: BTreeMap<String, Sums>,
     /// By space.
     pub spaces: BTreeMap<String, Sums>,
     /// By community; `-`: of none.
@@ -47,13 +50,9 @@ impl Sides {
             (Column::LastDay, &last.open),
             (Column::Reserved, &reserved),
         ];
-        let mut sides = Self {
-            spaces: BTreeMap::new(),
-            communities: BTreeMap::new(),
-            machinetypes: BTreeMap::new(),
-            markets: BTreeMap::new(),
-        };
+        let mut sides = Self::default();
         for (column, totals) in all {
+            add(&mut sides.providers, column, &totals.providers, ToString::to_string);
             add(&mut sides.spaces, column, &totals.spaces, ToString::to_string);
             add(&mut sides.communities, column, &totals.communities, |community| {
                 community.as_ref().map_or("-".to_owned(), ToString::to_string)

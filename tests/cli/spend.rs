@@ -183,6 +183,9 @@ fn what_was_spent_is_told_to_the_penny_from_every_side() {
     let from = days_ago(20).to_string();
     let answer = good(ask(&site, &["--json", "--from", &from])).json();
     assert_eq!((&answer["settled"], &answer["waste"]), (&json!("11.00"), &json!("1.00")));
+    let wasted = json!({ "fizzled": "1.00", "never_started": "0.00", "preempted": "0.00" });
+    assert_eq!((&answer["wasted"], &answer["wasted_by_community"]["SKA, low"]), (&wasted, &wasted));
+    assert_eq!(answer["providers"]["aws"]["reserved"], "20.00");
     assert_eq!(answer["reserved"]["machines"], 1);
     assert_eq!(answer["reserved"]["amount"], "20.00");
     assert_eq!(answer["communities"]["SKA, low"]["reserved"], "20.00");
@@ -202,7 +205,8 @@ fn what_was_spent_is_told_to_the_penny_from_every_side() {
     for words in [
         "11.00 settled",
         "for 1 machines",
-        "1.00 GBP (9.0% of what is settled) on machines",
+        "1.00 GBP (9.0% of what is settled): 1.00 fizzled, 0.00 never started, 0.00 taken back",
+        "PROVIDER",
         "the-grant",
         "all spent",
     ] {
@@ -405,4 +409,54 @@ fn a_bill_that_says_less_is_told_as_less() {
     let from = days_ago(20).to_string();
     let text = good(ask(&site, &["--from", &from])).stdout;
     assert!(text.contains("3.00 GBP less than was settled before they came"), "{text}");
+}
+
+/// One machine of 2.00 an hour, since so long.
+fn young(age: Duration) -> Site {
+    let site = Site::new();
+    let mut entries = ledger();
+    entries.truncate(1);
+    let running = reservation(3, "dune", now() - age, now() + AN_HOUR * 8);
+    entries.push(events_of_the_owner(vec![Event::Reserved(running)]));
+    write_ledger(&site, entries);
+    site
+}
+
+#[test]
+fn in_the_first_hours_a_rate_is_that_of_the_time_since_the_first_spending() {
+    let site = young(AN_HOUR / 12);
+    let answer = good(ask(&site, &["--json"])).json();
+    for rate in ["one_hour", "six_hours", "day"] {
+        assert!(answer["rates"][rate].is_null(), "{answer}");
+    }
+    assert!(answer["rates"]["first_spent"].is_string() && answer["grants"][0]["day"].is_null());
+    let text = good(ask(&site, &[])).stdout;
+    for words in ["too early to say: something was first spent 5m", "-  too early to say"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let site = young(AN_HOUR * 3);
+    let answer = good(ask(&site, &["--json"])).json();
+    for rate in ["one_hour", "six_hours", "day"] {
+        let rate: Amount = answer["rates"][rate].as_str().unwrap().parse().unwrap();
+        assert!(rate > amount("1.98") && rate < amount("2.02"), "2.00 an hour: {answer}");
+    }
+    let text = good(ask(&site, &[])).stdout;
+    assert!(text.contains(" in the 3h00m since something was first spent"), "{text}");
+}
+
+#[test]
+fn a_grant_that_a_plan_leads_points_to_it() {
+    let site = site();
+    let midnight = days_ago(0).begin();
+    let (from, to) = (Day::of(midnight - A_DAY * 30), Day::of(midnight + A_DAY * 30));
+    std::fs::create_dir_all(site.path("shared/caps.d")).unwrap();
+    let budget = format!(
+        "[budget.the-grant]\namount = \"40 GBP\"\nfrom = {from}\nto = {to}\nbackfill = [\"LHCb\"]\n"
+    );
+    std::fs::write(site.path("shared/caps.d/a.toml"), budget).unwrap();
+    let dir = site.path("shared").display().to_string();
+    let text = good(ask(&site, &["--state-dir", &dir])).stdout;
+    assert!(text.contains("-  by its plan: vcycle spend plan"), "{text}");
+    let answer = good(ask(&site, &["--state-dir", &dir, "--json"])).json();
+    assert_eq!(answer["grants"][0]["is_budget"], true);
 }

@@ -63,8 +63,13 @@ pub(super) struct Deployment {
 
 impl Deployment {
     pub(super) fn new() -> Self {
+        Self::with(&budget())
+    }
+
+    /// Below the cap of a budget.
+    pub(super) fn with(budget: &Budget) -> Self {
         let mut deployment = Self { book: Book::default(), next: 1 };
-        let caps = vec![budget().cap()];
+        let caps = vec![budget.cap()];
         deployment.write(BEGIN, vec![Event::CapsSet { caps, source: String::new() }]);
         deployment
     }

@@ -10,6 +10,7 @@ mod ceiling;
 mod controller;
 mod course;
 mod fair;
+mod lately;
 mod ledger;
 mod merit;
 mod projection;
@@ -22,6 +23,8 @@ mod view;
 #[cfg(test)]
 mod ceiling_tests;
 #[cfg(test)]
+mod lately_tests;
+#[cfg(test)]
 mod ledger_tests;
 #[cfg(test)]
 mod projection_tests;
@@ -32,6 +35,7 @@ pub use advice::{Advice, CommunityAdvice, Forecast, Landing, Pace, Role, Why};
 pub use budget::{Budget, InvalidBudget, Priority, Term};
 pub use ceiling::{Ceiling, Held};
 pub use controller::Controller;
+pub use lately::{FirstSpent, Lately};
 pub use ledger::{GUARANTEED, Habit, Orders, Standpoint};
 pub use merit::{HS23_OF_A_PROCESSOR, Offer, Worth, best, rank};
 pub use projection::{Assumed, DayAhead, Outlook, Projection};

@@ -113,19 +113,14 @@ impl<'a> Part<'a> {
         self.open().map(|open| open.run_up(whole, self.now)).sum()
     }
 
+    /// Of a time in which nothing could be spent yet there is none.
     pub(super) fn means(&self) -> Means {
-        let now = self.now;
+        let (now, began) = (self.now, self.budget.began(self.book, self.now));
         let mean = |over: Duration| {
             let from = now - over;
-            let within = Span { from, to: now };
-            (from >= self.budget.from).then(|| Rate::spending(self.spent_in(within), over))
+            let spent = || self.book.spent_on(&self.budget.scope, Span { from, to: now });
+            (from >= began).then(|| Rate::spending(spent(), over))
         };
         Means { six_hours: mean(6 * HOUR), day: mean(DAY) }
-    }
-
-    fn spent_in(&self, within: Span) -> Amount {
-        let settled = self.book.lines(within).filter(|line| self.budget.scope.covers(line.account));
-        let settled: Amount = settled.map(|line| line.within(within)).sum();
-        settled + self.open().map(|open| open.run_up(within, within.to)).sum()
     }
 }

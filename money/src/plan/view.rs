@@ -76,7 +76,7 @@ pub enum Work {
 /// Mean rates of all that was spent from the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Means {
-    /// Over the last 6 hours; `None`: it is not that old.
+    /// Over the last 6 hours; `None`: something was first spent later.
     pub six_hours: Option<Rate>,
     /// Over the last 24 hours.
     pub day: Option<Rate>,

@@ -6,22 +6,26 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
-use vcycle_money::plan::{Forecast, Rate};
-use vcycle_money::{Amount, Book, CapName, Currency, Span, Window};
+use vcycle_money::book::Purpose;
+use vcycle_money::plan::{Budget, Forecast};
+use vcycle_money::{Amount, Book, CapName, Currency, Scope, Span, Window};
 
 use super::super::error::CliError;
 use super::super::output::{
-    BAD, BOLD, FAINT, Screen, clock_time, from_now, number, show, styled, table, table_text,
+    BAD, BOLD, FAINT, Screen, age, clock_time, from_now, number, show, styled, table, table_text,
 };
 use super::args::SpendArgs;
+use super::files::Files;
 use super::reading::Reading;
 use crate::model::Timestamp;
 use crate::model::sums::{Both, Sides, Sums, until};
 
 /// Carries the command out.
 pub(super) async fn run(config: &Path, args: &SpendArgs) -> Result<(), CliError> {
-    let reading = Reading::in_use(config, args.state.state_dir.as_deref()).await?;
-    let seen = Seen::of(&reading, reading.days(args.days)?);
+    let state_dir = args.state.state_dir.as_deref();
+    let reading = Reading::in_use(config, state_dir).await?;
+    let budgets = Files::of(config, state_dir, &reading).budgets;
+    let seen = Seen::of(&reading, &budgets, reading.days(args.days)?);
     show(&seen, &args.state.read, text)?;
     reading.must_have_shown_all()
 }
@@ -40,6 +44,10 @@ struct Seen {
     running: Amount,
     corrected: Amount,
     waste: Amount,
+    /// The waste by its reason,
+    wasted: Waste,
+    /// and the same by community; `-`: of none.
+    wasted_by_community: BTreeMap<String, Waste>,
     rates: Rates,
     reserved: Reserved,
     #[serde(flatten)]
@@ -47,12 +55,13 @@ struct Seen {
     grants: Vec<Grant>,
 }
 
-/// In an hour, over the last hours.
+/// In an hour, over the last hours, or since something was first spent if that is less; null: it is too early to say.
 #[derive(Serialize)]
 struct Rates {
-    one_hour: Amount,
-    six_hours: Amount,
-    day: Amount,
+    first_spent: Option<Timestamp>,
+    one_hour: Option<Amount>,
+    six_hours: Option<Amount>,
+    day: Option<Amount>,
 }
 
 /// For machines that have not ended.
@@ -71,19 +80,23 @@ struct Grant {
     limit: Amount,
     spent: Amount,
     ends: Timestamp,
-    /// By the rate of the last hours.
-    six_hours: Forecast,
-    day: Forecast,
+    /// A plan keeps it to its line: `vcycle spend plan`.
+    is_budget: bool,
+    /// When something was first spent on what it is on.
+    first_spent: Option<Timestamp>,
+    /// By the rate of the last hours, or since then; null: it is too early to say.
+    six_hours: Option<Forecast>,
+    day: Option<Forecast>,
 }
 
 const AN_HOUR: Duration = Duration::from_secs(3600);
 
 impl Seen {
-    fn of(reading: &Reading, days: Span) -> Self {
+    fn of(reading: &Reading, budgets: &[Budget], days: Span) -> Self {
         let (book, now) = (&reading.book, reading.now);
         let spent = Both::of(book, until(days, now));
-        let corrected = spent.settled.purposes.get(&vcycle_money::book::Purpose::Corrected);
-        let rate = |hours: u32| book.rate(now, AN_HOUR * hours);
+        let corrected = spent.settled.purposes.get(&Purpose::Corrected);
+        let (wasted, wasted_by_community) = wasted(book, until(days, now));
         Self {
             format: 1,
             now,
@@ -96,10 +109,12 @@ impl Seen {
             running: spent.open.all,
             corrected: corrected.copied().unwrap_or_default(),
             waste: spent.settled.waste(),
-            rates: Rates { one_hour: rate(1), six_hours: rate(6), day: rate(24) },
+            wasted,
+            wasted_by_community,
+            rates: Rates::of(book, now),
             reserved: Reserved::of(book, now),
             sides: Sides::of(book, days, now),
-            grants: grants(book, now),
+            grants: grants(book, budgets, now),
         }
     }
 }
@@ -113,32 +128,78 @@ impl Reserved {
     }
 }
 
+impl Rates {
+    fn of(book: &Book, now: Timestamp) -> Self {
+        let all = Scope::default();
+        let first = book.first_spent(&all, Timestamp::from_secs(0), now);
+        let rate = |hours: u32| {
+            let lately = book.lately(&all, (first?, now), AN_HOUR * hours)?;
+            Some(lately.rate.in_an_hour())
+        };
+        let (one_hour, six_hours, day) = (rate(1), rate(6), rate(24));
+        Self { first_spent: first.map(|first| first.from), one_hour, six_hours, day }
+    }
+}
+
+/// What was of no use, by its reason, in all and by community.
+fn wasted(book: &Book, days: Span) -> (Waste, BTreeMap<String, Waste>) {
+    let (mut all, mut communities) = (Waste::default(), BTreeMap::<String, Waste>::new());
+    for line in book.lines(days) {
+        let (purpose, amount) = (line.purpose, line.within(days));
+        all.add(purpose, amount);
+        if purpose.is_waste() {
+            let community = line.account.community.as_ref();
+            let community = community.map_or("-".to_owned(), ToString::to_string);
+            communities.entry(community).or_default().add(purpose, amount);
+        }
+    }
+    (all, communities)
+}
+
+/// What machines have cost that were of no use.
+#[derive(Clone, Copy, Default, Serialize)]
+struct Waste {
+    fizzled: Amount,
+    never_started: Amount,
+    preempted: Amount,
+}
+
+impl Waste {
+    fn add(&mut self, purpose: Purpose, amount: Amount) {
+        let sum = match purpose {
+            Purpose::Fizzled => &mut self.fizzled,
+            Purpose::NeverStarted => &mut self.never_started,
+            Purpose::Preempted => &mut self.preempted,
+            Purpose::Worked | Purpose::Killed | Purpose::Corrected => return,
+        };
+        *sum = *sum + amount;
+    }
+}
+
 /// The forecasts of the grants that run now, by what each of them was charged over the last hours.
-fn grants(book: &Book, now: Timestamp) -> Vec<Grant> {
+fn grants(book: &Book, budgets: &[Budget], now: Timestamp) -> Vec<Grant> {
     let standings = book.standings(now).into_iter();
     let grant = |standing: vcycle_money::Standing| {
         let Window::Grant { to, .. } = standing.cap.window else { return None };
         standing.window?;
-        let spent = standing.spent();
+        let (cap, spent) = (&standing.cap, standing.spent());
+        let first = book.first_spent(&cap.scope, Timestamp::from_secs(0), now);
         let forecast = |hours: u32| {
-            let rate = Rate::hourly(rate_under(book, &standing.cap, now, hours));
-            Forecast::new((spent, standing.cap.limit), rate, (now, to))
+            let lately = book.lately(&cap.scope, (first?, now), AN_HOUR * hours)?;
+            Some(Forecast::new((spent, cap.limit), lately.rate, (now, to)))
         };
-        let (six_hours, day) = (forecast(6), forecast(24));
-        let (cap, limit) = (standing.cap.name, standing.cap.limit);
-        Some(Grant { cap, limit, spent, ends: to, six_hours, day })
+        Some(Grant {
+            cap: cap.name.clone(),
+            limit: cap.limit,
+            spent,
+            ends: to,
+            is_budget: budgets.iter().any(|budget| budget.name == cap.name),
+            first_spent: first.map(|first| first.from),
+            six_hours: forecast(6),
+            day: forecast(24),
+        })
     };
     standings.filter_map(grant).collect()
-}
-
-/// What was spent in an hour on what a cap is on, over the last hours.
-fn rate_under(book: &Book, cap: &vcycle_money::Cap, now: Timestamp, hours: u32) -> Amount {
-    let within = Span { from: now - AN_HOUR * hours, to: now };
-    let lines = book.lines(within).filter(|line| cap.scope.covers(line.account));
-    let settled: Amount = lines.map(|line| line.within(within)).sum();
-    let open = book.reservations().filter(|open| cap.scope.covers(&open.reservation.account));
-    let running: Amount = open.map(|open| open.run_up(within, now)).sum();
-    (settled + running).share(1, u64::from(hours)).unwrap_or_default()
 }
 
 fn text(seen: &Seen, screen: Screen) -> String {
@@ -147,7 +208,7 @@ fn text(seen: &Seen, screen: Screen) -> String {
     if let Some(damage) = &seen.damage {
         let _ = writeln!(text, "{} {damage}\n", styled(BAD, "alarm:"));
     }
-    let Seen { spent, settled, running, waste, rates, reserved, .. } = seen;
+    let Seen { spent, settled, running, rates, reserved, .. } = seen;
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "{} {value}", styled(BOLD, format!("{name:<9}")));
     };
@@ -159,13 +220,7 @@ fn text(seen: &Seen, screen: Screen) -> String {
             clock_time(seen.to),
         ),
     );
-    line(
-        "rate",
-        format!(
-            "{:.2}{unit} an hour in the last hour, {:.2} in the last 6, {:.2} in the last 24",
-            rates.one_hour, rates.six_hours, rates.day
-        ),
-    );
+    line("rate", rates_text(rates, &unit, seen.now));
     line(
         "reserved",
         format!(
@@ -173,13 +228,7 @@ fn text(seen: &Seen, screen: Screen) -> String {
             reserved.amount, reserved.machines, reserved.used, reserved.to_come
         ),
     );
-    line(
-        "waste",
-        format!(
-            "{waste:.2}{unit}{} on machines that fizzled, never started or were taken back",
-            part_of(*waste, *settled)
-        ),
-    );
+    line("waste", waste_text(seen, &unit));
     if seen.corrected != Amount::ZERO {
         let (word, off) = match seen.corrected {
             more if more > Amount::ZERO => ("more", more),
@@ -188,6 +237,7 @@ fn text(seen: &Seen, screen: Screen) -> String {
         line("bills", format!("{off:.2}{unit} {word} than was settled before they came"));
     }
     for (heading, side) in [
+        ("PROVIDER", &seen.sides.providers),
         ("SPACE", &seen.sides.spaces),
         ("COMMUNITY", &seen.sides.communities),
         ("MACHINETYPE", &seen.sides.machinetypes),
@@ -197,6 +247,35 @@ fn text(seen: &Seen, screen: Screen) -> String {
     }
     text.push_str(&grants_text(seen, screen));
     text
+}
+
+fn rates_text(rates: &Rates, unit: &str, now: Timestamp) -> String {
+    let Some(first) = rates.first_spent else { return "nothing was spent yet".to_owned() };
+    let since = now.since(first);
+    let Rates { one_hour: Some(one_hour), six_hours: Some(six_hours), day: Some(day), .. } = rates
+    else {
+        return format!("too early to say: something was first spent {} ago", age(since));
+    };
+    let hour = format!("{one_hour:.2}{unit} an hour in the last hour");
+    if since <= AN_HOUR * 6 {
+        format!("{hour}, {six_hours:.2} in the {} since something was first spent", age(since))
+    } else if since < AN_HOUR * 24 {
+        format!(
+            "{hour}, {six_hours:.2} in the last 6, {day:.2} in the {} since something was first spent",
+            age(since)
+        )
+    } else {
+        format!("{hour}, {six_hours:.2} in the last 6, {day:.2} in the last 24")
+    }
+}
+
+fn waste_text(seen: &Seen, unit: &str) -> String {
+    let Waste { fizzled, never_started, preempted } = seen.wasted;
+    let part = part_of(seen.waste, seen.settled);
+    format!(
+        "{:.2}{unit}{part}: {fizzled:.2} fizzled, {never_started:.2} never started, {preempted:.2} taken back",
+        seen.waste
+    )
 }
 
 fn part_of(part: Amount, whole: Amount) -> String {
@@ -228,34 +307,41 @@ fn grants_text(seen: &Seen, screen: Screen) -> String {
     if seen.grants.is_empty() {
         return String::new();
     }
-    let headings = ["GRANT", "LIMIT", "SPENT", "ENDS", "24 H RATE", "LANDS AT", "NOTE"];
+    let headings = ["GRANT", "LIMIT", "SPENT", "ENDS", "RATE", "LANDS AT", "NOTE"];
     let mut table = table(screen, &headings);
     for grant in &seen.grants {
         let Grant { cap, limit, spent, ends, day, .. } = grant;
+        let day = day.as_ref();
+        let told = |amount: Option<Amount>| {
+            number(amount.map_or("-".to_owned(), |amount| format!("{amount:.2}")))
+        };
         table.add_row([
             comfy_table::Cell::new(cap),
             number(format!("{limit:.2}")),
             number(format!("{spent:.2}")),
             comfy_table::Cell::new(from_now(*ends, seen.now)),
-            number(format!("{:.2}", day.rate.in_an_hour())),
-            number(format!("{:.2}", day.lands)),
+            told(day.map(|day| day.rate.in_an_hour())),
+            told(day.filter(|_| !grant.is_budget).map(|day| day.lands)),
             landing(grant, seen.now),
         ]);
     }
-    let remark =
-        styled(FAINT, "LANDS AT: if what was spent in the last 24 hours goes on to the end");
-    format!("\n{}{remark}\n", table_text(&table))
+    format!("\n{}{}\n", table_text(&table), styled(FAINT, LANDS))
 }
 
+/// What the columns of the grants say.
+const LANDS: &str = "RATE: in an hour, of the last 24 hours or since something was first spent; LANDS AT: if that goes on to the end";
+
 fn landing(grant: &Grant, now: Timestamp) -> comfy_table::Cell {
-    match grant.day.exhausted {
-        Some(at) => {
-            let when = format!("all spent {} ({})", clock_time(at), from_now(at, now));
-            comfy_table::Cell::new(when).fg(comfy_table::Color::Yellow)
+    let Grant { limit, is_budget, first_spent, day, .. } = grant;
+    let note = match (day, first_spent) {
+        _ if *is_budget => "by its plan: vcycle spend plan".to_owned(),
+        (None, None) => "nothing was spent yet".to_owned(),
+        (None, Some(_)) => "too early to say".to_owned(),
+        (Some(Forecast { exhausted: Some(at), .. }), _) => {
+            let when = format!("all spent {} ({})", clock_time(*at), from_now(*at, now));
+            return comfy_table::Cell::new(when).fg(comfy_table::Color::Yellow);
         }
-        None => {
-            let left = grant.limit - grant.day.lands;
-            comfy_table::Cell::new(format!("{left:.2} unspent at the end"))
-        }
-    }
+        (Some(Forecast { lands, .. }), _) => format!("{:.2} unspent at the end", *limit - *lands),
+    };
+    comfy_table::Cell::new(note)
 }
