@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::MachinesArgs;
 use super::error::CliError;
 use super::output::{
-    FAINT, Screen, age, from_now, hide_column, hide_empty_columns, json, natural_width, number,
-    phase_cell, print, styled, table, table_text, wrapped,
+    FAINT, NARROWEST_NOTE, Screen, age, from_now, hide_column, hide_empty_columns, json,
+    natural_width, number, phase_cell, print, styled, table, table_text, with_notes,
 };
 use super::site::{Overview, StateSource};
 use crate::model::{MachineRow, SpaceName, Timestamp};
@@ -62,8 +62,6 @@ const SPACE: usize = 1;
 const NOTE: usize = 8;
 /// What is left out of a narrow table, the least important first: OFFERING, PROCS, FOR, ENDS, HEARTBEAT.
 const LESS_IMPORTANT: [usize; 5] = [5, 4, 3, 7, 6];
-/// A note beside its row has at least so many columns; else it gets lines of its own.
-const NARROWEST_NOTE: usize = 24;
 
 fn rows_text(overview: &Overview, listed: &[Listed<'_>], screen: Screen) -> String {
     let now = overview.now;
@@ -87,6 +85,7 @@ fn rows_text(overview: &Overview, listed: &[Listed<'_>], screen: Screen) -> Stri
     }
     hide_empty_columns(&mut table);
     let Some(width) = screen.width().map(usize::from) else { return table_text(&table) };
+    // A note beside its row has at least so many columns; else it gets lines of its own.
     let longest =
         listed.iter().filter_map(|listed| listed.row.note.as_ref()).map(String::len).max();
     let beside = longest.unwrap_or(0).min(NARROWEST_NOTE);
@@ -99,18 +98,7 @@ fn rows_text(overview: &Overview, listed: &[Listed<'_>], screen: Screen) -> Stri
             hide_column(&mut table, column);
         }
     }
-    let mut text = String::new();
-    let lines = table_text(&table);
-    // Without a wrapped column each row is one line, below the headings.
-    let notes = std::iter::once(None).chain(listed.iter().map(|listed| listed.row.note.as_deref()));
-    for (line, note) in lines.lines().zip(notes) {
-        text.push_str(line);
-        text.push('\n');
-        for part in wrapped(note.unwrap_or(""), width.saturating_sub(4).max(NARROWEST_NOTE)) {
-            text.push_str(&format!("    {part}\n"));
-        }
-    }
-    text
+    with_notes(&table, width, listed.iter().map(|listed| listed.row.note.as_deref()))
 }
 
 fn text(overview: &Overview, listed: &[Listed<'_>], screen: Screen) -> String {

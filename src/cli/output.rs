@@ -57,7 +57,8 @@ pub(crate) fn styled(style: Style, text: impl std::fmt::Display) -> String {
 
 /// The columns with sentences or lists, by their headings. All others have names and numbers, which
 /// people copy: they never break.
-const WRAPPED: [&str; 9] = [
+const WRAPPED: [&str; 10] = [
+    "IF THIS GOES ON",
     "NOTE",
     "WHY",
     "REASON",
@@ -122,6 +123,72 @@ pub(crate) fn natural_width(table: &Table, without: &[usize]) -> usize {
     });
     shown.map(|(_, width)| usize::from(*width) + usize::from(COLUMN_GAP)).sum()
 }
+
+/// Leaves out columns, the least important first, until the rest fits the screen. Those with sentences may wrap.
+pub(crate) fn fit(table: &mut Table, screen: Screen, less_important: &[usize]) {
+    let Some(width) = screen.width().map(usize::from) else { return };
+    let needed = |table: &Table| {
+        let widths = table.column_max_content_widths();
+        let shown = widths.iter().enumerate().filter_map(|(index, width)| {
+            let column = table.column(index).filter(|column| !column.is_hidden())?;
+            let wraps = matches!(column.constraint(), Some(ColumnConstraint::LowerBoundary(_)));
+            Some(if wraps { NARROWEST } else { *width })
+        });
+        let columns: usize = shown.map(|width| usize::from(width + COLUMN_GAP)).sum();
+        // No blanks stand behind the last one.
+        columns.saturating_sub(usize::from(COLUMN_GAP))
+    };
+    for index in less_important {
+        if needed(table) > width {
+            hide_column(table, *index);
+        }
+    }
+}
+
+/// A table whose rows are lines of their own, with a text below each of them.
+pub(crate) fn with_notes<'a>(
+    table: &Table,
+    width: usize,
+    notes: impl Iterator<Item = Option<&'a str>>,
+) -> String {
+    let mut text = String::new();
+    let lines = table_text(table);
+    // Without a wrapped column each row is one line, below the headings.
+    for (line, note) in lines.lines().zip(std::iter::once(None).chain(notes)) {
+        text.push_str(line);
+        text.push('\n');
+        for part in
+            wrapped(note.unwrap_or(""), width.saturating_sub(NOTE_INDENT).max(NARROWEST_NOTE))
+        {
+            text.push_str(&format!("{:NOTE_INDENT$}{part}\n", ""));
+        }
+    }
+    text
+}
+
+/// Blanks before a note below its row.
+const NOTE_INDENT: usize = 4;
+/// A note has at least so many columns.
+pub(crate) const NARROWEST_NOTE: usize = 24;
+
+/// Sentences as wide as the screen, without a newline at the end. `hang`: blanks before all lines but the first.
+pub(crate) fn prose(screen: Screen, text: &str, hang: usize) -> String {
+    match screen.width().map(usize::from) {
+        Some(width) if text.chars().count() > width => {
+            let lines = wrapped(text, width.saturating_sub(hang).max(NARROWEST_NOTE));
+            lines.join(&format!("\n{:hang$}", ""))
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// What needs a human, in front of an answer.
+pub(crate) fn alarm(screen: Screen, what: &str) -> String {
+    let text = prose(screen, &format!("{ALARM} {what}"), 0);
+    format!("{}{}\n\n", styled(BAD, ALARM), text.strip_prefix(ALARM).unwrap_or(&text))
+}
+
+const ALARM: &str = "alarm:";
 
 /// A text in lines of at most `width` characters, broken at blanks where there are some.
 pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
@@ -278,6 +345,48 @@ mod tests {
         assert!(text.contains("vcycle-batch-aaaaaaaaaa"), "{text}");
         assert!(!text.contains("HEARTBEAT"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+    }
+
+    #[test]
+    fn columns_are_left_out_in_their_order_until_the_rest_fits() {
+        let screen = Screen { size: Some((40, 25)) };
+        let mut rows = table(screen, &["CAP", "LIMIT", "SETTLED", "SINCE", "NOTE"]);
+        rows.add_row([
+            "a-cap-of-20-letters-",
+            "50000.00",
+            "1.00",
+            "3h04m ago",
+            "all spent in a day or two",
+        ]);
+        fit(&mut rows, screen, &[3, 2, 1]);
+        let text = anstream::adapter::strip_str(&table_text(&rows)).to_string();
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+        assert!(
+            !text.contains("SINCE") && !text.contains("LIMIT") && text.contains("NOTE"),
+            "{text}"
+        );
+        let wide = Screen { size: Some((80, 25)) };
+        let mut rows = table(wide, &["CAP", "SINCE"]);
+        rows.add_row(["a", "b"]);
+        fit(&mut rows, wide, &[1]);
+        assert!(table_text(&rows).contains("SINCE"));
+    }
+
+    #[test]
+    fn sentences_are_wrapped_at_words_on_a_terminal_and_nowhere_else() {
+        let long = "one two three four five six seven eight nine ten eleven twelve";
+        let screen = Screen { size: Some((40, 25)) };
+        let told = prose(screen, long, 10);
+        assert_eq!(
+            told,
+            "one two three four five six\n          seven eight nine ten eleven\n          twelve"
+        );
+        assert_eq!(prose(Screen::default(), long, 10), long);
+        assert_eq!(prose(screen, "  short", 2), "  short");
+        let alarm = alarm(screen, long);
+        let plain = anstream::adapter::strip_str(&alarm).to_string();
+        assert!(plain.starts_with("alarm: one two") && plain.ends_with("twelve\n\n"), "{plain}");
+        assert!(plain.lines().all(|line| line.chars().count() <= 40), "{plain}");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use vcycle_money::{Amount, CapName, Currency, Scope, Span, Stage, Standing, Wind
 
 use super::super::error::CliError;
 use super::super::output::{
-    BAD, FAINT, GOOD, Screen, WARN, clock_time, from_now, number, show, styled, table, table_text,
+    BAD, FAINT, GOOD, Screen, WARN, alarm, clock_time, fit, from_now, number, prose, show, styled,
+    table, table_text,
 };
 use super::args::SpendCapsArgs;
 use super::files::Files;
@@ -107,10 +108,12 @@ impl Seen {
 const FORECAST: &str =
     "IF THIS GOES ON: spent at the end of the window, if as many machines go on as run now";
 
+/// What is left out of a narrow table, the least important first: SINCE, ENDS, WINDOW, SETTLED, RESERVED.
+const LESS_IMPORTANT: [usize; 5] = [8, 2, 1, 4, 5];
+
 fn text(seen: &Seen, screen: Screen) -> String {
     let alarms = seen.damage.iter().chain(&seen.files);
-    let alarms = alarms.map(|what| format!("{} {what}\n\n", styled(BAD, "alarm:")));
-    let alarm: String = alarms.collect();
+    let alarm: String = alarms.map(|what| alarm(screen, what)).collect();
     if seen.caps.is_empty() {
         let none = match (&seen.damage, &seen.files) {
             (Some(_), _) => "nobody can tell which caps are in force",
@@ -148,11 +151,13 @@ fn text(seen: &Seen, screen: Screen) -> String {
             comfy_table::Cell::new(leads(row, seen.now)),
         ]);
     }
+    fit(&mut table, screen, &LESS_IMPORTANT);
     let unit = seen.currency.map_or(String::new(), |currency| format!("amounts in {currency}; "));
     let source = if seen.source.is_empty() { "unknown" } else { &seen.source };
-    let remark = styled(FAINT, format!("{unit}caps as set from {source}"));
-    let forecast = styled(FAINT, FORECAST);
-    let unchecked = seen.unchecked.map(|what| format!("{}\n", styled(FAINT, what)));
+    let faint = |text: &str| styled(FAINT, prose(screen, text, 0));
+    let remark = faint(&format!("{unit}caps as set from {source}"));
+    let forecast = faint(FORECAST);
+    let unchecked = seen.unchecked.map(|what| format!("{}\n", faint(what)));
     let unchecked = unchecked.unwrap_or_default();
     format!("{alarm}{}{forecast}\n{remark}\n{unchecked}", table_text(&table))
 }
@@ -214,4 +219,52 @@ pub(super) fn stage_text(stage: Stage) -> String {
         Stage::Draining | Stage::Spent => BAD,
     };
     styled(style, stage.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use vcycle_money::Window;
+
+    use super::*;
+
+    /// On 80 columns no line is longer, and no name or amount is broken.
+    #[test]
+    fn caps_fit_eighty_columns() {
+        let now = Timestamp::from_secs(1_767_200_000);
+        let row = |name: &str| Row {
+            cap: name.parse().unwrap(),
+            scope: Scope::default(),
+            each: Window::Month { utc_offset_hours: -8 },
+            window: Some(Span { from: now, to: now + std::time::Duration::from_secs(864_000) }),
+            limit: "50000".parse().unwrap(),
+            settled: "12345.67".parse().unwrap(),
+            reserved: "1234.56".parse().unwrap(),
+            running: "0".parse().unwrap(),
+            left: "36419.77".parse().unwrap(),
+            stage: Stage::NotGrowing,
+            since: Some(now),
+            forecast: Some(Forecast {
+                rate: vcycle_money::plan::Rate::ZERO,
+                lands: "77040.00".parse().unwrap(),
+                exhausted: Some(now + std::time::Duration::from_secs(16_000)),
+            }),
+        };
+        let seen = Seen {
+            format: 1,
+            now,
+            currency: None,
+            damage: Some("the ledger is damaged ".repeat(8)),
+            files: None,
+            unchecked: None,
+            source: "year.toml (of user 0, changed at 2026-11-22T09:26:23.771Z); month.toml".into(),
+            caps: vec![row("all-of-the-site"), row("dune-month")],
+        };
+        let shown = |screen| anstream::adapter::strip_str(&text(&seen, screen)).to_string();
+        let narrow = shown(Screen { size: Some((80, 25)) });
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+        for word in ["all-of-the-site  ", "50000.00", "36419.77", "not-growing", "77040.00 all"] {
+            assert!(narrow.contains(word), "{word}: {narrow}");
+        }
+        assert!(!narrow.contains("SINCE") && shown(Screen::default()).contains("SINCE"));
+    }
 }

@@ -12,7 +12,8 @@ use vcycle_money::{
 
 use super::super::error::CliError;
 use super::super::output::{
-    BAD, BOLD, GOOD, Screen, clock_time, from_now, number, show, styled, table, table_text,
+    BAD, BOLD, GOOD, Screen, alarm, clock_time, fit, from_now, number, prose, show, styled, table,
+    table_text,
 };
 use super::args::SpendExplainArgs;
 use super::caps::{Row, ends, stage_text, window_name};
@@ -191,22 +192,22 @@ fn text(seen: &Seen, screen: Screen) -> String {
     let Row { cap, each, limit, settled, reserved, left, stage, running, .. } = &seen.cap;
     let unit = seen.currency.map_or(String::new(), |currency| format!(" {currency}"));
     let mut text = String::new();
-    for alarm in seen.damage.iter().chain(&seen.files) {
-        let _ = writeln!(text, "{} {alarm}\n", styled(BAD, "alarm:"));
+    for what in seen.damage.iter().chain(&seen.files) {
+        text.push_str(&alarm(screen, what));
     }
-    let _ = writeln!(
-        text,
-        "{} {limit:.2}{unit} {}, on {}; it ends: {}",
-        styled(BOLD, cap),
+    let (name, stage_word) = (cap.as_str(), stage.word());
+    let on = format!(
+        "{name} {limit:.2}{unit} {}, on {}; it ends: {}",
         how_often(*each),
         scope_text(&seen.cap.scope),
         ends(&seen.cap, seen.now),
     );
-    let _ = writeln!(
-        text,
-        "{}: {settled:.2} settled + {reserved:.2} reserved ({running:.2} of it used) leaves {left:.2}",
-        stage_text(*stage)
+    let _ = writeln!(text, "{}", prose(screen, &on, 0).replacen(name, &styled(BOLD, name), 1));
+    let stands = format!(
+        "{stage_word}: {settled:.2} settled + {reserved:.2} reserved ({running:.2} of it used) leaves {left:.2}"
     );
+    let stands = prose(screen, &stands, 0).replacen(stage_word, &stage_text(*stage), 1);
+    let _ = writeln!(text, "{stands}");
     text.push_str(&reservations_text(seen, screen));
     text.push_str(&next_text(seen, screen));
     text
@@ -242,8 +243,9 @@ fn scope_text(scope: &Scope) -> String {
 
 fn reservations_text(seen: &Seen, screen: Screen) -> String {
     if seen.reservations.is_empty() {
-        return "\nnothing is reserved below it; why nothing is made: vcycle explain SPACE/MACHINETYPE\n"
-            .to_owned();
+        let nothing =
+            "nothing is reserved below it; why nothing is made: vcycle explain SPACE/MACHINETYPE";
+        return format!("\n{}\n", prose(screen, nothing, 0));
     }
     let headings =
         ["MACHINE", "SPACE", "MARKET", "OFFERING", "KEPT TO", "IN WINDOW", "WHOLE", "USED"];
@@ -260,6 +262,8 @@ fn reservations_text(seen: &Seen, screen: Screen) -> String {
             number(format!("{:.2}", row.used)),
         ]);
     }
+    // MARKET, OFFERING, SPACE, USED, WHOLE.
+    fit(&mut table, screen, &[2, 3, 1, 7, 6]);
     format!("\n{}", table_text(&table))
 }
 
@@ -281,6 +285,8 @@ fn next_text(seen: &Seen, screen: Screen) -> String {
             ),
         ]);
     }
+    // MARKET, OFFERING.
+    fit(&mut table, screen, &[1, 2]);
     format!("\n{}", table_text(&table))
 }
 

@@ -7,7 +7,10 @@ use vcycle_money::{Author, Currency};
 
 use super::super::ReadArgs;
 use super::super::error::CliError;
-use super::super::output::{BAD, FAINT, Screen, clock_time, show, styled, table, table_text};
+use super::super::output::{
+    FAINT, Screen, alarm, clock_time, fit, hide_column, natural_width, show, styled, table,
+    table_text, with_notes,
+};
 use super::caps::stage_cell;
 use super::reading::Reading;
 use crate::model::Timestamp;
@@ -36,8 +39,7 @@ struct Seen<'a> {
 }
 
 fn text(seen: &Seen<'_>, screen: Screen) -> String {
-    let alarm = |damage: &String| format!("{} {damage}\n\n", styled(BAD, "alarm:"));
-    let alarm = seen.damage.as_ref().map_or(String::new(), alarm);
+    let alarm = seen.damage.as_ref().map_or(String::new(), |damage| alarm(screen, damage));
     if seen.changes.is_empty() {
         let none = match &seen.damage {
             None => "no cap was ever set",
@@ -47,17 +49,16 @@ fn text(seen: &Seen<'_>, screen: Screen) -> String {
     }
     let mut rows = table(screen, &["WHEN", "CAP", "CHANGE", "WRITTEN BY", "REASON"]);
     for Change { at, entry: _, by, cap, what } in seen.changes {
-        let (change, why) = match what {
-            Changed::Set { limit, source } => (Cell::new(format!("set to {limit:.2}")), &**source),
-            Changed::Limit { was, limit, source } => {
+        let why = why(what);
+        let change = match what {
+            Changed::Set { limit, .. } => Cell::new(format!("set to {limit:.2}")),
+            Changed::Limit { was, limit, .. } => {
                 let word = if limit < was { "lowered" } else { "raised" };
-                (Cell::new(format!("{word} from {was:.2} to {limit:.2}")), &**source)
+                Cell::new(format!("{word} from {was:.2} to {limit:.2}"))
             }
-            Changed::Otherwise { source } => {
-                (Cell::new("on something else, or with other stages"), &**source)
-            }
-            Changed::Taken { source } => (Cell::new("taken away"), &**source),
-            Changed::Stage { stage } => (stage_cell(*stage), "by what is settled and reserved"),
+            Changed::Otherwise { .. } => Cell::new("on something else, or with other stages"),
+            Changed::Taken { .. } => Cell::new("taken away"),
+            Changed::Stage { stage } => stage_cell(*stage),
         };
         rows.add_row([
             Cell::new(clock_time(*at)),
@@ -69,7 +70,31 @@ fn text(seen: &Seen<'_>, screen: Screen) -> String {
     }
     let unit = seen.currency.map_or(String::new(), |currency| format!("amounts in {currency}; "));
     let remark = styled(FAINT, format!("{unit}the oldest first"));
-    format!("{alarm}{}{remark}\n", table_text(&rows))
+    let reasons = || seen.changes.iter().map(|change| why(&change.what));
+    let longest = reasons().map(str::len).max().unwrap_or(0);
+    let rows = match screen.width().map(usize::from) {
+        Some(width) if natural_width(&rows, &[REASON]) + longest > width => {
+            hide_column(&mut rows, REASON);
+            fit(&mut rows, screen, &[WRITTEN_BY]);
+            with_notes(&rows, width, reasons().map(Some))
+        }
+        _ => table_text(&rows),
+    };
+    format!("{alarm}{rows}{remark}\n")
+}
+
+const WRITTEN_BY: usize = 3;
+const REASON: usize = 4;
+
+/// Where a change comes from.
+fn why(what: &Changed) -> &str {
+    match what {
+        Changed::Set { source, .. }
+        | Changed::Limit { source, .. }
+        | Changed::Otherwise { source }
+        | Changed::Taken { source } => source,
+        Changed::Stage { .. } => "by what is settled and reserved",
+    }
 }
 
 fn writer(by: &Author) -> String {

@@ -12,7 +12,8 @@ use vcycle_money::{Amount, Book, CapName, Currency, Scope, Span, Window};
 
 use super::super::error::CliError;
 use super::super::output::{
-    BAD, BOLD, FAINT, Screen, age, clock_time, from_now, number, show, styled, table, table_text,
+    BOLD, FAINT, Screen, age, alarm, clock_time, fit, from_now, number, prose, show, styled, table,
+    table_text,
 };
 use super::args::SpendArgs;
 use super::files::Files;
@@ -206,10 +207,12 @@ fn text(seen: &Seen, screen: Screen) -> String {
     let unit = seen.currency.map_or(String::new(), |currency| format!(" {currency}"));
     let mut text = String::new();
     if let Some(damage) = &seen.damage {
-        let _ = writeln!(text, "{} {damage}\n", styled(BAD, "alarm:"));
+        text.push_str(&alarm(screen, damage));
     }
     let Seen { spent, settled, running, rates, reserved, .. } = seen;
     let mut line = |name: &str, value: String| {
+        let told = prose(screen, &format!("{name} {value}"), 10);
+        let value = told.strip_prefix(name).unwrap_or(&told).trim_start();
         let _ = writeln!(text, "{} {value}", styled(BOLD, format!("{name:<9}")));
     };
     line(
@@ -300,6 +303,8 @@ fn side_text(heading: &str, side: &BTreeMap<String, Sums>, screen: Screen) -> St
             number(format!("{:.2}", sums.reserved)),
         ]);
     }
+    // LAST 24 H, RESERVED.
+    fit(&mut table, screen, &[2, 3]);
     format!("\n{}", table_text(&table))
 }
 
@@ -325,7 +330,9 @@ fn grants_text(seen: &Seen, screen: Screen) -> String {
             landing(grant, seen.now),
         ]);
     }
-    format!("\n{}{}\n", table_text(&table), styled(FAINT, LANDS))
+    // RATE, ENDS, LIMIT.
+    fit(&mut table, screen, &[4, 3, 1]);
+    format!("\n{}{}\n", table_text(&table), styled(FAINT, prose(screen, LANDS, 0)))
 }
 
 /// What the columns of the grants say.

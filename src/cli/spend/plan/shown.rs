@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use anstyle::Style;
 use comfy_table::Cell;
 use vcycle_money::Amount;
 use vcycle_money::plan::{
@@ -9,12 +10,14 @@ use vcycle_money::plan::{
 };
 
 use super::super::super::output::{
-    BAD, BOLD, FAINT, GOOD, Screen, WARN, clock_time, number, styled, table, table_text,
+    BAD, BOLD, FAINT, GOOD, Screen, WARN, clock_time, fit, number, prose, styled, table, table_text,
 };
 use super::ahead::{Ahead, Narrower};
 use super::{Course, Seen};
 use crate::model::Timestamp;
 
+/// What is as it should be.
+const PLAIN: Style = Style::new();
 /// Below this part of the budget, in thousandths, money is lost.
 const LANDS: u64 = 980;
 
@@ -36,7 +39,7 @@ pub(super) fn text(seen: &Seen, screen: Screen) -> String {
     for course in &seen.budgets {
         text.push_str(&course_text(course, seen, screen));
     }
-    let _ = writeln!(text, "{}", styled(FAINT, ASSUMED));
+    let _ = writeln!(text, "{}", styled(FAINT, prose(screen, ASSUMED, 0)));
     text
 }
 
@@ -58,29 +61,35 @@ fn course_text(course: &Course, seen: &Seen, screen: Screen) -> String {
 fn ahead_text(ahead: &Ahead, seen: &Seen, (screen, which): (Screen, &str)) -> String {
     let plan = &ahead.projection;
     let currency = seen.currency;
-    let mut text = styled(BOLD, format!("{}{which}", plan.budget));
-    let _ = writeln!(
-        text,
-        ": {:.2} {currency} from {} to {}; {:.2} spent, {:.2} with all that runs to its hard end",
+    let name = format!("{}{which}", plan.budget);
+    let head = format!(
+        "{name}: {:.2} {currency} from {} to {}; {:.2} spent, {:.2} with all that runs to its hard end",
         plan.amount,
         day(plan.from),
         day(plan.to),
         plan.spent,
         plan.committed,
     );
-    let _ = writeln!(text, "{}", now_text(plan));
-    if let Some(pace) = pace_text(plan) {
-        let _ = writeln!(text, "{pace}");
+    let mut text = prose(screen, &head, 0).replacen(&name, &styled(BOLD, &name), 1);
+    text.push('\n');
+    let mut tell = |style: Style, words: &str| {
+        let _ = writeln!(text, "{}", styled(style, prose(screen, words, 0)));
+    };
+    let (style, now) = now_text(plan);
+    tell(style, &now);
+    if let Some((style, pace)) = pace_text(plan) {
+        tell(style, &pace);
     }
-    let _ = writeln!(text, "{}", lands_text(plan));
+    let (style, lands) = lands_text(plan);
+    tell(style, &lands);
     for narrower in &ahead.narrower {
-        let _ = writeln!(text, "{}", styled(WARN, narrower_text(narrower, seen.now)));
+        tell(WARN, &narrower_text(narrower, seen.now));
     }
     for other in &ahead.beside {
-        let _ = writeln!(
-            text,
+        let words = format!(
             "the budget {other} pays for some of the same: what it has left is thought of here as that of a cap, its own plan is not"
         );
+        tell(PLAIN, &words);
     }
     let _ = writeln!(text, "\n{}", communities(plan, screen));
     if !plan.days.is_empty() {
@@ -106,24 +115,26 @@ fn narrower_text(narrower: &Narrower, now: Timestamp) -> String {
     }
 }
 
-fn now_text(plan: &Projection) -> String {
-    match plan.advice.term {
+fn now_text(plan: &Projection) -> (Style, String) {
+    let text = match plan.advice.term {
         Term::NotBegun => format!("nothing is spent from it before {}", clock_time(plan.from)),
         Term::Stopped => "within its stop margin: what runs is told to end".to_owned(),
         Term::Over => "it is over".to_owned(),
-        Term::Open if plan.unit == Rate::ZERO => styled(
-            BAD,
-            "no machine could be made: nobody knows what one costs (`vcycle prices list`)",
-        ),
+        Term::Open if plan.unit == Rate::ZERO => {
+            let none =
+                "no machine could be made: nobody knows what one costs (`vcycle prices list`)";
+            return (BAD, none.to_owned());
+        }
         Term::Open => format!(
             "now {:.2}; the line from here to the end is {:.2}",
             plan.advice.burn, plan.advice.target
         ),
-    }
+    };
+    (PLAIN, text)
 }
 
 /// How it went, and where that would lead.
-fn pace_text(plan: &Projection) -> Option<String> {
+fn pace_text(plan: &Projection) -> Option<(Style, String)> {
     let Landing { six_hours, day, now: _ } = plan.advice.landing;
     let lands = |over: &str, forecast: Option<Forecast>| {
         Some(format!("as in the last {over} at {:.2}", forecast?.lands))
@@ -133,17 +144,16 @@ fn pace_text(plan: &Projection) -> Option<String> {
     let is_told = plan.advice.term == Term::Open && !parts.is_empty();
     let text = |off: &str| format!("would land {}: {off}", parts.join(", "));
     is_told.then(|| match plan.advice.pace {
-        Pace::OnLine => text("on its line"),
-        Pace::Above { by } => styled(WARN, text(&format!("{by:.2} above its line"))),
-        Pace::Below { by } => styled(WARN, text(&format!("{by:.2} below its line"))),
+        Pace::OnLine => (PLAIN, text("on its line")),
+        Pace::Above { by } => (WARN, text(&format!("{by:.2} above its line"))),
+        Pace::Below { by } => (WARN, text(&format!("{by:.2} below its line"))),
     })
 }
 
-fn lands_text(plan: &Projection) -> String {
+fn lands_text(plan: &Projection) -> (Style, String) {
     let permille = permille(plan.lands, plan.amount);
     let style = if (LANDS..=1000).contains(&permille) { GOOD } else { WARN };
-    let lands = format!("lands at {:.2}: {}.{} %", plan.lands, permille / 10, permille % 10);
-    styled(style, lands)
+    (style, format!("lands at {:.2}: {}.{} %", plan.lands, permille / 10, permille % 10))
 }
 
 fn permille(part: Amount, whole: Amount) -> u64 {
@@ -173,6 +183,8 @@ fn communities(plan: &Projection, screen: Screen) -> String {
             Cell::new(advice.why.to_string()),
         ]);
     }
+    // ROLE, WORK.
+    fit(&mut rows, screen, &[1, 3]);
     table_text(&rows)
 }
 
@@ -200,6 +212,11 @@ fn days(plan: &Projection, screen: Screen) -> String {
         cells.extend([own.spent, own.total, own.line, own.committed].map(money));
         rows.add_row(cells);
     }
+    // COMMITTED, LINE, and the communities, the last one first.
+    let count = names.len();
+    let less_important: Vec<usize> =
+        [count + 4, count + 3].into_iter().chain((1..=count).rev()).collect();
+    fit(&mut rows, screen, &less_important);
     table_text(&rows)
 }
 
@@ -222,16 +239,16 @@ fn compared(plan: &Projection, with: &Projection, (screen, file): (Screen, &str)
             cell(other.map(|day| day.line)),
         ]);
     }
+    // LINE of both.
+    fit(&mut rows, screen, &[6, 5]);
     let heading = format!("{} and WITH {file}", plan.budget);
     let (lands, other) = (plan.lands, with.lands);
     let difference = other - lands;
     let sign = if difference < Amount::ZERO { "less" } else { "more" };
     let off = difference.max(-difference);
-    format!(
-        "{}: lands at {other:.2} in place of {lands:.2}, {off:.2} {sign}\n\n{}\n",
-        styled(BOLD, heading),
-        table_text(&rows)
-    )
+    let text = format!("{heading}: lands at {other:.2} in place of {lands:.2}, {off:.2} {sign}");
+    let text = prose(screen, &text, 0).replacen(&heading, &styled(BOLD, &heading), 1);
+    format!("{text}\n\n{}\n", table_text(&rows))
 }
 
 fn money(amount: Amount) -> Cell {
