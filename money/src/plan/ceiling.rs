@@ -112,17 +112,17 @@ impl<'a> Below<'a> {
         &mut self,
         (wanted, unit): (Rate, Unit),
         life: Span,
-        kept: impl Iterator<Item = Kept> + Clone,
+        kept: &[Kept],
     ) -> Rate {
         let mut allowed = wanted;
         for window in self.ceiling.cap.window.spans(life).take(2) {
             let Some(part) = life.overlap(window) else { continue };
-            let within = |(rate, until): Kept| {
-                let rest = Span { from: life.from, to: until.max(life.from) };
+            let within = |(rate, until): &Kept| {
+                let rest = Span { from: life.from, to: life.from.max(*until) };
                 rest.overlap(window)
                     .map_or(Amount::ZERO, |rest| rate.over(rest.to.since(rest.from)))
             };
-            let left = self.ceiling.cap.top() - self.used(window) - kept.clone().map(within).sum();
+            let left = self.ceiling.cap.top() - self.used(window) - kept.iter().map(within).sum();
             let reserved = Rate::spending(left.max(Amount::ZERO), part.to.since(part.from));
             let charged = unit.charged_of(reserved);
             if charged < allowed {

@@ -298,8 +298,9 @@ impl<'a> Course<'a> {
                 continue;
             }
             let counted = self.crowds.iter().zip(&on).filter(|(_, is_on)| **is_on);
-            let kept = counted.flat_map(|(crowd, _)| crowd.batches.iter().map(Batch::kept));
-            let mut left = below.allows((wanted, self.unit), life, kept);
+            let kept: Vec<Kept> =
+                counted.flat_map(|(crowd, _)| crowd.batches.iter().map(Batch::kept)).collect();
+            let mut left = below.allows((wanted, self.unit), life, &kept);
             let own = advice.communities.iter_mut().zip(&on).filter(|(_, is_on)| **is_on);
             for (own, _) in own {
                 own.grow = own.grow.min(left);
