@@ -300,6 +300,8 @@ fn a_cap_behind_a_damage_is_not_called_missing() {
     let limit = "[cap.the-grant]\nlimit = \"50 GBP\"\nwindow = \"day\"\n";
     std::fs::write(site.path("shared/caps.d/a.toml"), limit).unwrap();
     let shared = site.path("shared").display().to_string();
+    let spend = cut_short(ask(&site, &["--state-dir", &shared]));
+    assert!(!spend.stdout.contains("nothing was spent yet"), "{spend:?}");
     let explain = cut_short(ask(&site, &["explain", "the-grant", "--state-dir", &shared]));
     assert_eq!(explain.stdout, "");
     let words = "nobody can tell how the cap the-grant stands: the ledger is damaged at entry 2";

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use vcycle_api::Timestamp;
+use vcycle_api::{IntentToken, SpaceName, Timestamp};
 
 use super::ledger_tests::{BEGIN, Deployment, budget, community, rate, space};
 use super::*;
 use crate::book::Span;
-use crate::{Amount, Cap, Permille, Scope, Stages, Window};
+use crate::{Amount, Cap, Community, Permille, Scope, Stages, Window};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -29,6 +29,24 @@ fn grant() -> Window {
     Window::Grant { from: BEGIN, to: BEGIN + 2000 * HOUR }
 }
 
+fn standpoint<'a>(
+    (space, habits): (&'a SpaceName, &'a BTreeMap<Community, Habit>),
+    (unserved, leaving): (&'a BTreeSet<Community>, &'a BTreeSet<IntentToken>),
+    now: Timestamp,
+) -> Standpoint<'a> {
+    Standpoint {
+        now,
+        space,
+        unit: Unit::plain(rate("0.5")),
+        longest: 9 * HOUR,
+        overstay: HOUR,
+        spaces: 1,
+        leaving,
+        habits,
+        unserved,
+    }
+}
+
 /// Below a cap on all that some communities make: machines for 0.50 an hour, for up to ten hours.
 fn project(
     (cap, on): (&Cap, &[&str]),
@@ -36,17 +54,8 @@ fn project(
     now: Timestamp,
 ) -> (Projection, Vec<Held>) {
     let own = space("a");
-    let standpoint = Standpoint {
-        now,
-        space: &own,
-        unit: Unit::plain(rate("0.5")),
-        longest: 9 * HOUR,
-        overstay: HOUR,
-        spaces: 1,
-        leaving: &BTreeSet::new(),
-        habits: &BTreeMap::new(),
-        unserved: &BTreeSet::new(),
-    };
+    let (habits, none, leaving) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+    let standpoint = standpoint((&own, &habits), (&none, &leaving), now);
     let communities = on.iter().map(|name| community(name)).collect();
     let ceiling = Ceiling { cap, communities };
     budget().project_below(&[ceiling], &deployment.book, &standpoint, 6)
@@ -103,6 +112,25 @@ fn below_a_cap_on_a_day_the_plan_spends_no_more_in_a_day_and_the_others_have_the
     assert!(
         projection.days.iter().all(|day| day.communities[dune.unwrap()] <= about(narrow.limit))
     );
+}
+
+#[test]
+fn each_cap_is_told_that_would_hold_the_plan_back_alone() {
+    let nothing = Deployment::new();
+    let (tiny, narrow) = (cap("1", grant()), cap("2", DAY));
+    let (_, one) = project((&tiny, &ALL), &nothing, BEGIN);
+    let (_, other) = project((&narrow, &["ska"]), &nothing, BEGIN);
+    let own = space("a");
+    let (habits, none, leaving) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+    let standpoint = standpoint((&own, &habits), (&none, &leaving), BEGIN);
+    let on = |names: &[&str]| names.iter().map(|name| community(name)).collect();
+    let ceilings = [
+        Ceiling { cap: &narrow, communities: on(&["ska", "dune"]) },
+        Ceiling { cap: &tiny, communities: on(&ALL) },
+    ];
+    let (_, held) = budget().project_below(&ceilings, &nothing.book, &standpoint, 1);
+    assert_eq!((one[0].since, other[0].since), (BEGIN, BEGIN));
+    assert_eq!(held.iter().map(|held| held.since).collect::<Vec<_>>(), [BEGIN, BEGIN]);
 }
 
 #[test]

@@ -292,8 +292,9 @@ impl<'a> Course<'a> {
         for below in &mut self.below {
             let on: Vec<bool> =
                 self.crowds.iter().map(|crowd| below.is_on(&crowd.community)).collect();
-            let own = || advice.communities.iter().zip(&on).filter(|(_, is_on)| **is_on);
-            let wanted: Rate = own().map(|(own, _)| own.grow).sum();
+            // Also what another cap lets not be made counts: each is told that would hold it back alone.
+            let own = asked.iter().zip(&on).filter(|(_, is_on)| **is_on);
+            let wanted: Rate = own.map(|(asked, _)| *asked).sum();
             if wanted == Rate::ZERO || life.from == life.to {
                 continue;
             }

@@ -209,7 +209,7 @@ fn text(seen: &Seen, screen: Screen) -> String {
     if let Some(damage) = &seen.damage {
         text.push_str(&alarm(screen, damage));
     }
-    let Seen { spent, settled, running, rates, reserved, .. } = seen;
+    let Seen { spent, settled, running, reserved, .. } = seen;
     let mut line = |name: &str, value: String| {
         let told = prose(screen, &format!("{name} {value}"), 10);
         let value = told.strip_prefix(name).unwrap_or(&told).trim_start();
@@ -223,7 +223,7 @@ fn text(seen: &Seen, screen: Screen) -> String {
             clock_time(seen.to),
         ),
     );
-    line("rate", rates_text(rates, &unit, seen.now));
+    line("rate", rates_text(seen, &unit));
     line(
         "reserved",
         format!(
@@ -252,9 +252,10 @@ fn text(seen: &Seen, screen: Screen) -> String {
     text
 }
 
-fn rates_text(rates: &Rates, unit: &str, now: Timestamp) -> String {
-    let Some(first) = rates.first_spent else { return "nothing was spent yet".to_owned() };
-    let since = now.since(first);
+fn rates_text(seen: &Seen, unit: &str) -> String {
+    let rates = &seen.rates;
+    let Some(first) = rates.first_spent else { return nothing_yet(seen).to_owned() };
+    let since = seen.now.since(first);
     let Rates { one_hour: Some(one_hour), six_hours: Some(six_hours), day: Some(day), .. } = rates
     else {
         return format!("too early to say: something was first spent {} ago", age(since));
@@ -269,6 +270,13 @@ fn rates_text(rates: &Rates, unit: &str, now: Timestamp) -> String {
         )
     } else {
         format!("{hour}, {six_hours:.2} in the last 6, {day:.2} in the last 24")
+    }
+}
+
+fn nothing_yet(seen: &Seen) -> &'static str {
+    match seen.damage {
+        Some(_) => "not known",
+        None => "nothing was spent yet",
     }
 }
 
@@ -327,7 +335,7 @@ fn grants_text(seen: &Seen, screen: Screen) -> String {
             comfy_table::Cell::new(from_now(*ends, seen.now)),
             told(day.map(|day| day.rate.in_an_hour())),
             told(day.filter(|_| !grant.is_budget).map(|day| day.lands)),
-            landing(grant, seen.now),
+            landing(grant, seen),
         ]);
     }
     // RATE, ENDS, LIMIT.
@@ -338,14 +346,14 @@ fn grants_text(seen: &Seen, screen: Screen) -> String {
 /// What the columns of the grants say.
 const LANDS: &str = "RATE: in an hour, of the last 24 hours or since something was first spent; LANDS AT: if that goes on to the end";
 
-fn landing(grant: &Grant, now: Timestamp) -> comfy_table::Cell {
+fn landing(grant: &Grant, seen: &Seen) -> comfy_table::Cell {
     let Grant { limit, is_budget, first_spent, day, .. } = grant;
     let note = match (day, first_spent) {
         _ if *is_budget => "by its plan: vcycle spend plan".to_owned(),
-        (None, None) => "nothing was spent yet".to_owned(),
+        (None, None) => nothing_yet(seen).to_owned(),
         (None, Some(_)) => "too early to say".to_owned(),
         (Some(Forecast { exhausted: Some(at), .. }), _) => {
-            let when = format!("all spent {} ({})", clock_time(*at), from_now(*at, now));
+            let when = format!("all spent {} ({})", clock_time(*at), from_now(*at, seen.now));
             return comfy_table::Cell::new(when).fg(comfy_table::Color::Yellow);
         }
         (Some(Forecast { lands, .. }), _) => format!("{:.2} unspent at the end", *limit - *lands),

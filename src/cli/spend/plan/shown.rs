@@ -105,12 +105,16 @@ fn narrower_text(narrower: &Narrower, now: Timestamp) -> String {
         since => format!("at {}", clock_time(since)),
     };
     let end = clock_time(window.to);
+    let what = if *left < Amount::ZERO {
+        format!("{when} it is passed by {:.2}, until {end}", -*left)
+    } else {
+        format!("{when} {left:.2} is left below it until {end}")
+    };
     if narrower.is_obeyed {
-        format!("the cap {cap} holds it back: {when} {left:.2} is left below it until {end}")
+        format!("the cap {cap} holds it back: {what}")
     } else {
         format!(
-            "the cap {cap} may hold it back: {when} {left:.2} is left below it until {end}, and nobody can tell how much of \
-             this plan is below it"
+            "the cap {cap} may hold it back: {what}, and nobody can tell how much of this plan is below it"
         )
     }
 }
