@@ -30,9 +30,10 @@ pub(crate) async fn run(config: &Path, args: &CheckArgs) -> Result<ExitCode, Cli
         warnings.extend(found.iter().filter_map(|f| f.problem(setup)).map(Warning::as_warning));
         warnings.extend(missing_state_dir(&setup.config.site.state_dir));
         warnings.extend(without_credentials(setup));
-        let LoadedCaps { caps: found, warnings: more, .. } = load_caps(&setup.config);
+        let LoadedCaps { caps: found, budgets, warnings: more, texts: _ } =
+            load_caps(&setup.config);
         warnings.extend(more);
-        warnings.extend(money::doubts(&setup.config, found.as_deref().ok()));
+        warnings.extend(money::doubts(&setup.config, found.as_deref().ok(), &budgets));
         caps = found;
         if let Some(unknown) = args.spaces.iter().find(|name| !setup.spaces.contains_key(*name)) {
             return Err(CliError::Usage(format!("the configuration has no space {unknown}")));

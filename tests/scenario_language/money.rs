@@ -105,6 +105,10 @@ pub(super) fn add_budget(
                 budget.backfill = names?;
             }
             "stop_margin" => budget.stop_margin = duration(value)?,
+            "after" => {
+                (budget.from, budget.to) =
+                    (budget.from + duration(value)?, budget.to + duration(value)?);
+            }
             "spreading" => {
                 budget.spreading = value.parse().map_err(|_| format!("not a number: {value}"))?;
             }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use vcycle_api::{Clock, SystemClock};
+use vcycle_money::plan::{Budget, Term};
 use vcycle_money::prices::{Lack, Written};
 use vcycle_money::{Cap, Window};
 
@@ -14,14 +15,17 @@ use crate::model::Timestamp;
 /// So long before a price grows too old it is said.
 const AHEAD: Duration = Duration::from_secs(7 * 86_400);
 
-/// Everything.
-pub(super) fn doubts(config: &Config, caps: Option<&[Cap]>) -> Vec<Warning> {
+/// Everything. Budgets are caps, too, and stand among them.
+pub(super) fn doubts(config: &Config, caps: Option<&[Cap]>, budgets: &[Budget]) -> Vec<Warning> {
     let now = SystemClock::new().now();
     let Some(spending) = &config.spending else { return Vec::new() };
     let mut doubts = prices(spending, now);
     doubts.extend(unread(config));
     if let Some(caps) = caps {
-        doubts.extend(caps.iter().filter_map(|cap| idle(config, cap, now)));
+        let is_budget = |cap: &Cap| budgets.iter().any(|budget| budget.name == cap.name);
+        let only_caps = caps.iter().filter(|cap| !is_budget(cap));
+        doubts.extend(only_caps.filter_map(|cap| idle(config, cap, now)));
+        doubts.extend(budgets.iter().filter_map(|own| out_of_time(config, (own, budgets), now)));
         if caps.is_empty() {
             let wrong = Wrong::new(
                 "there is no cap: what is spent is counted, and limited by nothing but caps that are in force already (`vcycle spend caps`)",
@@ -44,6 +48,35 @@ fn idle(config: &Config, cap: &Cap, now: Timestamp) -> Option<Warning> {
         return None;
     };
     let wrong = Wrong::new(what, "a cap on what is spent outside of it, if there should be one");
+    Some(Warning::in_file(&caps_folder(&config.site.state_dir), wrong))
+}
+
+/// A budget pays for nothing before it begins and after it has ended; where no other is open in its place, nothing is made. Periods that
+/// follow each other are meant so.
+fn out_of_time(
+    config: &Config,
+    (budget, budgets): (&Budget, &[Budget]),
+    now: Timestamp,
+) -> Option<Warning> {
+    let is_its_time = |term| match term {
+        Term::Open | Term::Stopped => true,
+        Term::NotBegun | Term::Over => false,
+    };
+    let is_in_its_place =
+        |other: &Budget| is_its_time(other.term(now)) && other.scope == budget.scope;
+    if budgets.iter().any(is_in_its_place) {
+        return None;
+    }
+    let (name, from, to) = (&budget.name, clock_time(budget.from), clock_time(budget.to));
+    let what = match budget.term(now) {
+        Term::NotBegun => format!("the budget {name} begins at {from}: before"),
+        Term::Over => format!("the budget {name} has ended at {to}: now"),
+        Term::Open | Term::Stopped => return None,
+    };
+    let wrong = Wrong::new(
+        format!("{what} nothing is made that it pays for, unless another budget is open there"),
+        "a budget for the present time as well, or none",
+    );
     Some(Warning::in_file(&caps_folder(&config.site.state_dir), wrong))
 }
 
