@@ -214,7 +214,7 @@ impl<'a> Decision<'a> {
         let first = self.share(Role::Priority, at_once.min(in_band).min(self.wanted));
         let taken: u32 = first.iter().sum();
         let room = self.target.above(self.view.burn() + self.unit.times(taken));
-        let kept = self.coming(KEPT).min(self.wanted.saturating_sub(taken));
+        let kept = self.coming(KEPT).saturating_sub(taken);
         let fill = nearest(room.above(self.unit.times(kept)), self.unit);
         let second = self.share(Role::Backfill, fill.min(at_once - taken));
         let give_way = self.give_way(self.most());
@@ -247,15 +247,17 @@ impl<'a> Decision<'a> {
         first.filter(|_| self.wanted > 0)
     }
 
-    /// How many machines priorities with work could take in so many trials.
+    /// How many machines priorities with work could take in so many trials: no more than that part of what was made for each lately. Who is
+    /// at a limit of its own has work, and takes nothing but the place of what ends.
     fn coming(&self, trials: u32) -> u32 {
         let works = |(_, role, seen): &&(Community, Role, CommunityView)| {
             *role == Role::Priority && seen.work == Work::Yes
         };
-        let each =
-            self.all.iter().filter(works).map(|(.., seen)| self.trial(seen).holds(self.unit));
-        let all = each.fold(0, u32::saturating_add).saturating_mul(trials);
-        all.min(self.wanted)
+        let each = self.all.iter().filter(works).map(|(.., seen)| {
+            let lately = seen.lately.permille(500).times(trials) + self.unit;
+            self.trial(seen).times(trials).min(lately).holds(self.unit)
+        });
+        each.fold(0, u32::saturating_add).min(self.wanted)
     }
 
     /// Machines for each community of a role, in the order of `all`.
@@ -265,7 +267,13 @@ impl<'a> Decision<'a> {
             priority.map_or(1, |own| own.share.max(1))
         };
         let most = |seen: &CommunityView| match seen.work {
-            Work::Yes => self.trial(seen).above(seen.unproven).holds(self.unit),
+            Work::Yes => {
+                let trial = match role {
+                    Role::Priority => self.trial(seen).min(seen.lately.times(2) + self.unit),
+                    Role::Backfill | Role::Unnamed => self.trial(seen),
+                };
+                trial.above(seen.unproven).holds(self.unit)
+            }
             Work::Perhaps | Work::Stuck => 1,
             Work::No | Work::Trying => 0,
         };

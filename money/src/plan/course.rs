@@ -58,6 +58,8 @@ struct Crowd {
     found: bool,
     /// So old a machine has found work.
     proving: Duration,
+    /// What was made in so long is known to be possible.
+    lately: Duration,
     recent: Rate,
     batches: Vec<Batch>,
     /// Spent in this day.
@@ -93,6 +95,7 @@ impl Crowd {
             guaranteed: self.rate_of(|batch| batch.is_promised(now)),
             leaving: Rate::ZERO,
             unproven,
+            lately: self.rate_of(|batch| now.since(batch.from) < self.lately),
             proven: if self.assumed.finds_work() { proven } else { Rate::ZERO },
             work,
             recent: self.recent,
@@ -184,6 +187,7 @@ impl Course {
                 assumed: assumed(book, (controller.budget(), from), (&own.community, &seen)),
                 found: matches!(seen.work, Work::Yes | Work::Stuck),
                 proving: habit.proving,
+                lately: habit.lately(),
                 recent: seen.recent,
                 batches: batches(Some(&own.community)),
                 today: Amount::ZERO,

@@ -22,7 +22,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub const GUARANTEED: Duration = HOUR;
 /// A community that has work and for which nothing was made in so long cannot have machines now, or needs none: no room is
 /// kept free for it.
-const STUCK: Duration = Duration::from_secs(30 * 60);
+pub(crate) const STUCK: Duration = Duration::from_secs(30 * 60);
 /// What was spent longer ago than so many half-lives is forgotten: a thirtieth of it would count.
 const HALF_LIVES: u32 = 5;
 
@@ -39,6 +39,13 @@ impl Default for Habit {
     /// Of a community of which nobody here knows more.
     fn default() -> Self {
         Self { proving: Duration::from_secs(15 * 60), backoff: Duration::from_secs(30 * 60) }
+    }
+}
+
+impl Habit {
+    /// What was made in so long shows how many can be made.
+    pub(crate) fn lately(self) -> Duration {
+        STUCK.max(2 * self.proving)
     }
 }
 
@@ -204,6 +211,9 @@ impl<'a> Looked<'a> {
         if age < GUARANTEED {
             crowd.guaranteed = crowd.guaranteed + rate;
         }
+        if age < habit.lately() {
+            crowd.lately = crowd.lately + rate;
+        }
         let is_after = crowd.told.no_work.is_none_or(|none| from > none);
         if age < habit.proving {
             crowd.unproven = crowd.unproven + rate;
@@ -291,6 +301,7 @@ struct Crowd {
     guaranteed: Rate,
     unproven: Rate,
     proven: Rate,
+    lately: Rate,
     /// Those of our space that were told to end.
     leaving: Rate,
     /// When the youngest that may exist was made.
@@ -307,6 +318,7 @@ impl Crowd {
             leaving: self.leaving,
             unproven: self.unproven,
             proven: self.proven,
+            lately: self.lately,
             work: self.work(now, habit),
             recent,
         }

@@ -63,8 +63,12 @@ pub(super) struct Deployment {
 
 impl Deployment {
     pub(super) fn new() -> Self {
+        Self::of(&budget())
+    }
+
+    pub(super) fn of(budget: &Budget) -> Self {
         let mut deployment = Self { book: Book::default(), next: 1 };
-        let caps = vec![budget().cap()];
+        let caps = vec![budget.cap()];
         deployment.write(BEGIN, vec![Event::CapsSet { caps, source: String::new() }]);
         deployment
     }
@@ -86,7 +90,7 @@ impl Deployment {
         self.make_until(place, for_whom, (from, from + 10 * HOUR)).unwrap()
     }
 
-    fn make_until(
+    pub(super) fn make_until(
         &mut self,
         place: &str,
         for_whom: &str,
@@ -157,7 +161,7 @@ impl Deployment {
 
 static NOBODY: BTreeSet<Community> = BTreeSet::new();
 
-fn from<'a>(
+pub(super) fn from<'a>(
     place: &str,
     now: Timestamp,
     leaving: &'a BTreeSet<IntentToken>,

@@ -21,6 +21,8 @@ mod view;
 #[cfg(test)]
 mod ledger_tests;
 #[cfg(test)]
+mod line_tests;
+#[cfg(test)]
 mod projection_tests;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,7 @@ mod tests;
 pub use advice::{Advice, CommunityAdvice, Forecast, Landing, Pace, Role, Why};
 pub use budget::{Budget, InvalidBudget, Priority, Term};
 pub use controller::Controller;
+pub(crate) use ledger::STUCK;
 pub use ledger::{GUARANTEED, Habit, Orders, Standpoint};
 pub use merit::{HS23_OF_A_PROCESSOR, Offer, Worth, best, rank};
 pub use projection::{Assumed, DayAhead, Outlook, Projection};

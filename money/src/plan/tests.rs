@@ -56,8 +56,9 @@ fn view() -> PlanView {
 }
 
 fn with(mut view: PlanView, name: &str, running: &str, work: Work) -> PlanView {
-    let proven = rate("100");
-    let seen = CommunityView { running: rate(running), work, proven, ..CommunityView::default() };
+    let (proven, lately) = (rate("100"), rate("100"));
+    let seen =
+        CommunityView { running: rate(running), work, proven, lately, ..CommunityView::default() };
     view.communities.insert(community(name), seen);
     view
 }
@@ -76,8 +77,8 @@ fn works() -> impl Strategy<Value = Work> {
 
 fn seen() -> impl Strategy<Value = CommunityView> {
     let running = prop_oneof![4 => 0_i64..2_000, 1 => 2_000_i64..20_000];
-    (running, 0.0_f64..0.5, 0.0_f64..0.5, works(), 0_i64..10_000).prop_map(
-        |(running, guaranteed, leaving, work, recent)| {
+    (running, 0.0_f64..0.5, 0.0_f64..0.5, works(), 0_i64..10_000, 0.0_f64..1.0).prop_map(
+        |(running, guaranteed, leaving, work, recent, lately)| {
             let millis = |count: i64| Rate::hourly(Amount::from_nanos(count * 1_000_000));
             let part = |part: f64| millis((running as f64 * part) as i64);
             CommunityView {
@@ -86,6 +87,7 @@ fn seen() -> impl Strategy<Value = CommunityView> {
                 leaving: part(leaving),
                 unproven: part(guaranteed),
                 proven: millis(recent),
+                lately: part(lately),
                 work,
                 recent: millis(recent),
             }
@@ -176,9 +178,11 @@ proptest! {
             advice.target.permille(100).max(unit).min(known).max(unit)
         };
         let works = of_role(Role::Priority).map(seen).filter(|seen| seen.work == Work::Yes);
-        let soon: Rate = works.map(|seen| trial(seen).times(4)).sum();
+        let soon: Rate =
+            works.map(|seen| trial(seen).times(4).min(seen.lately.times(2) + unit)).sum();
         let first: Rate = of_role(Role::Priority).map(|own| seen(own).running + own.grow).sum();
-        let kept = soon.min(advice.target.above(first));
+        let taken = of_role(Role::Priority).map(|own| own.grow).sum();
+        let kept = soon.above(taken).min(advice.target.above(first));
         let all: Rate = advice.communities.iter().map(|own| own.grow).sum();
         // To whole machines of each of the three.
         prop_assert!(advice.burn + all + kept <= advice.target + unit.times(14));

@@ -50,6 +50,9 @@ pub struct CommunityView {
     pub unproven: Rate,
     /// Of machines that found work and were made after the last that found none: twice as much is tried at once.
     pub proven: Rate,
+    /// Of machines that were made in the last half hour, or in twice the time that shows whether they found work, if that is longer: so
+    /// much can be made for it.
+    pub lately: Rate,
     /// Whether it has work.
     pub work: Work,
     /// What it got lately, on the mean, with decay: [`super::Recent`].
