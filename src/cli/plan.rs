@@ -145,7 +145,8 @@ async fn look_and_plan(
     let told = memory.records().values().filter(|record| record.drain.is_some());
     let leaving = told.map(|record| *record.intent()).collect();
     let wanted = |Till { costs, book, budgets, .. }: &Till| {
-        let planner = Planner { now: seen.now, costs, book, leaving: &leaving };
+        let planner =
+            Planner { now: seen.now, offerings: &seen.offerings, costs, book, leaving: &leaving };
         orders((setup, space), &planner, budgets)
     };
     let orders = till.as_ref().map_or_else(Vec::new, wanted);

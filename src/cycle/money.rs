@@ -257,8 +257,8 @@ impl Money {
         }
         let told = memory.records().values().filter(|record| record.drain.is_some());
         let leaving = told.map(|record| *record.intent()).collect();
-        let planner =
-            Planner { now: seen.now, costs: &self.costs, book: &self.book, leaving: &leaving };
+        let (offerings, costs, book) = (&seen.offerings[..], &self.costs, &self.book);
+        let planner = Planner { now: seen.now, offerings, costs, book, leaving: &leaving };
         self.orders = orders((context.setup, context.space), &planner, budgets);
         self.alarms
             .extend(self.orders.iter().filter_map(|orders| alarms::of_budget(orders, seen.now)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vcycle::config::OfferingPrice;
 use vcycle::model::*;
-use vcycle_money::plan::{Budget, Habit, Orders, Priority, Rate, Standpoint, Unit};
+use vcycle_money::plan::{Budget, Habit, Next, Orders, Priority, Rate, Standpoint, Unit};
 use vcycle_money::{Amount, Community, Event, Permille, Scope};
 
 use super::{Outcome, decimal, duration, key_value, number};
@@ -151,11 +151,19 @@ pub(super) fn give_orders(world: &mut World, budgets: &[Budget]) {
             Some((community, Habit { proving, backoff }))
         })
         .collect();
+    let unit = prices.min().unwrap_or_default();
+    let next = policies()
+        .filter_map(|policy| {
+            let community = purse.costs.communities.get(&policy.name)?.clone();
+            Some((community, Next { unit, longest: policy.deadline(world.now).since(world.now) }))
+        })
+        .collect();
     let standpoint = Standpoint {
         now: world.now,
         space: &world.policy.space,
-        unit: prices.min().unwrap_or_default(),
+        unit,
         longest: longest.unwrap_or_default(),
+        next: &next,
         overstay: purse.costs.overstay,
         spaces: 1,
         leaving: &leaving.map(|view| *view.record.intent()).collect(),

@@ -61,6 +61,9 @@ struct Crowd {
     /// What was made in so long is known to be possible.
     lately: Duration,
     recent: Rate,
+    /// What is made for it.
+    unit: Unit,
+    longest: Duration,
     batches: Vec<Batch>,
     /// Spent in this day.
     today: Amount,
@@ -97,6 +100,8 @@ impl Crowd {
             unproven,
             lately: self.rate_of(|batch| now.since(batch.from) < self.lately),
             proven: if self.assumed.finds_work() { proven } else { Rate::ZERO },
+            unit: self.unit,
+            longest: self.longest,
             work,
             recent: self.recent,
         }
@@ -188,6 +193,9 @@ impl Course {
                 found: matches!(seen.work, Work::Yes | Work::Stuck),
                 proving: habit.proving,
                 lately: habit.lately(),
+                // Who has no machinetype here has one elsewhere, if a machine of it runs.
+                unit: if seen.unit == Unit::default() { view.unit } else { seen.unit },
+                longest: if seen.longest.is_zero() { view.longest } else { seen.longest },
                 recent: seen.recent,
                 batches: batches(Some(&own.community)),
                 today: Amount::ZERO,
@@ -240,10 +248,10 @@ impl Course {
     fn step(&mut self, to: Timestamp) {
         let advice = self.controller.advise(&self.view());
         let step = STEP.min(to.since(self.now));
-        let end = (self.now + self.longest).min(advice.latest_end);
         for (crowd, own) in self.crowds.iter_mut().zip(&advice.communities) {
             crowd.give_way(own.give_way, self.now);
-            crowd.batches.extend(lives((own.grow, self.unit), (self.now, end), self.overstay));
+            let end = (self.now + crowd.longest).min(advice.latest_end);
+            crowd.batches.extend(lives((own.grow, crowd.unit), (self.now, end), self.overstay));
         }
         let half_life = self.controller.budget().half_life;
         let lived = self.crowds.iter_mut().map(|crowd| crowd.live(self.now, step, half_life));

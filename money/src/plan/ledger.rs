@@ -49,6 +49,15 @@ impl Habit {
     }
 }
 
+/// What the next machine of a community would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next {
+    /// What the cheapest costs that it could be.
+    pub unit: Unit,
+    /// How long it may live.
+    pub longest: Duration,
+}
+
 /// What the planner of a space knows besides the ledger.
 #[derive(Debug, Clone, Copy)]
 pub struct Standpoint<'a> {
@@ -58,8 +67,10 @@ pub struct Standpoint<'a> {
     pub space: &'a SpaceName,
     /// What the cheapest machine costs that it could make. Nothing: it can make none.
     pub unit: Unit,
-    /// How long a machine may live that it makes now.
+    /// How long a machine may live that it makes now, of those that live longest.
     pub longest: Duration,
+    /// Of each community that it could make one for.
+    pub next: &'a BTreeMap<Community, Next>,
     /// How much longer it is reserved.
     pub overstay: Duration,
     /// Spaces of the configuration that spend from the budget, its own among them.
@@ -196,7 +207,9 @@ impl<'a> Looked<'a> {
         }
         let seen = |(community, crowd): (&Community, Crowd)| {
             let view = crowd.view(self.from.now, self.habit(community), recent.rate(community));
-            (community.clone(), view)
+            let next = self.from.next.get(community);
+            let (unit, longest) = next.map(|next| (next.unit, next.longest)).unwrap_or_default();
+            (community.clone(), CommunityView { unit, longest, ..view })
         };
         crowds.into_iter().map(seen).collect()
     }
@@ -319,6 +332,9 @@ impl Crowd {
             unproven: self.unproven,
             proven: self.proven,
             lately: self.lately,
+            // Of this space.
+            unit: Unit::default(),
+            longest: Duration::ZERO,
             work: self.work(now, habit),
             recent,
         }

@@ -168,11 +168,15 @@ pub(super) fn from<'a>(
     habits: &'a BTreeMap<Community, Habit>,
 ) -> Standpoint<'a> {
     let space: &'static SpaceName = Box::leak(Box::new(space(place)));
+    let next = Next { unit: Unit::plain(rate("0.5")), longest: 9 * HOUR };
+    let all = budget().named().map(|named| (named.clone(), next)).collect();
+    let next: &'static BTreeMap<Community, Next> = Box::leak(Box::new(all));
     Standpoint {
         now,
         space,
         unit: Unit::plain(rate("0.5")),
         longest: 9 * HOUR,
+        next,
         overstay: HOUR,
         spaces: 1,
         leaving,

@@ -26,7 +26,7 @@ pub struct PlanView {
     pub other: Rate,
     /// What a machine costs that would be made next: of several, the cheapest. Nothing: none could be made.
     pub unit: Unit,
-    /// How long a machine may live that is made now.
+    /// How long a machine may live that is made now, of those that live longest.
     pub longest: Duration,
     /// How much longer its reservation goes than its hard end.
     pub overstay: Duration,
@@ -53,6 +53,10 @@ pub struct CommunityView {
     /// Of machines that were made in the last half hour, or in twice the time that shows whether they found work, if that is longer: so
     /// much can be made for it.
     pub lately: Rate,
+    /// What the cheapest machine of it costs that can be made next. Nothing: none can be made for it.
+    pub unit: Unit,
+    /// How long a machine of it may live that is made now.
+    pub longest: Duration,
     /// Whether it has work.
     pub work: Work,
     /// What it got lately, on the mean, with decay: [`super::Recent`].

@@ -7,7 +7,7 @@ use vcycle_api::Timestamp;
 
 use super::random::Random;
 use super::scenario::CommunityModel;
-use crate::plan::{CommunityView, Habit, Rate, STUCK, Work};
+use crate::plan::{CommunityView, Habit, Rate, STUCK, Unit, Work};
 
 const DAY: i64 = 86_400;
 /// How long a machine takes to start, as managers have it.
@@ -89,10 +89,20 @@ impl Crowd {
     }
 
     /// As the controller sees it.
-    pub(super) fn view(&self, now: Timestamp, recent: Rate) -> CommunityView {
+    pub(super) fn view(&self, now: Timestamp, unit: Unit, recent: Rate) -> CommunityView {
         let Self { running, guaranteed, leaving, unproven, proven, .. } = *self;
-        let (work, lately) = (self.work(now), self.lately(now));
-        CommunityView { running, guaranteed, leaving, unproven, proven, lately, work, recent }
+        CommunityView {
+            running,
+            guaranteed,
+            leaving,
+            unproven,
+            proven,
+            lately: self.lately(now),
+            unit,
+            longest: self.model.max_wallclock,
+            work: self.work(now),
+            recent,
+        }
     }
 
     /// Whether it has work, as far as anybody can know.
