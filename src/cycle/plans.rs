@@ -9,8 +9,10 @@ use vcycle_money::{Book, Community};
 
 use crate::config::{Metering, OfferingPrice, SpaceConfig};
 use crate::library::{Setup, SpaceSetup};
-use crate::model::{IntentToken, MachinetypePolicy, Market, SpaceName, Timestamp};
-use crate::plan::{Costs, fits};
+use crate::model::{
+    IntentToken, MachineRecord, MachinetypePolicy, Market, SpaceName, SpacePolicy, Timestamp,
+};
+use crate::plan::{Costs, fits, grace_of};
 
 /// How long a machine takes to start, beyond which it counts as one that should have found work.
 const STARTS_WITHIN: Duration = Duration::from_secs(5 * 60);
@@ -61,6 +63,20 @@ pub fn orders(
         Some(Orders::of(budget, book, &standpoint))
     };
     budgets.iter().filter_map(order).collect()
+}
+
+/// Machines that leave now: those that were told to end, once they must have by the end of their grace. Who was told to end in three days
+/// stays until then.
+pub fn leaving<'a>(
+    space: &SpacePolicy,
+    records: impl Iterator<Item = &'a MachineRecord>,
+    now: Timestamp,
+) -> BTreeSet<IntentToken> {
+    let leaves = |record: &&MachineRecord| {
+        let by = now + grace_of(space, record.machinetype());
+        record.drain.as_ref().is_some_and(|drain| drain.by <= by)
+    };
+    records.filter(leaves).map(|record| *record.intent()).collect()
 }
 
 fn runs_in(space: &SpaceName, book: &Book, budget: &Budget) -> bool {

@@ -76,6 +76,9 @@ impl Story {
                 money::add_budget(to, (name, amount, time), rest)?;
             }
             ["machinetype", name, rest @ ..] => self.machinetype(name, rest)?,
+            ["no-machinetype", name] => {
+                self.world.policy.machinetypes.remove(&machinetype_name(name));
+            }
             ["machine", name, state, since, rest @ ..] => self.machine(name, state, since, rest)?,
             ["cloud", name, state] => self.cloud(name, state)?,
             ["says", name, words @ ..] => {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vcycle::config::OfferingPrice;
+use vcycle::cycle::leaving;
 use vcycle::model::*;
 use vcycle_money::plan::{Budget, Habit, Next, Orders, Priority, Rate, Standpoint, Unit};
 use vcycle_money::{Amount, Community, Event, Permille, Scope};
@@ -143,7 +144,8 @@ pub(super) fn give_orders(world: &mut World, budgets: &[Budget]) {
         OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
     });
     let longest = policies().map(|policy| policy.deadline(world.now).since(world.now)).max();
-    let leaving = world.machines.iter().filter(|view| view.record.drain.is_some());
+    let records = world.machines.iter().map(|view| &view.record);
+    let leaving = leaving(&world.policy, records, world.now);
     let habits: BTreeMap<Community, Habit> = policies()
         .filter_map(|policy| {
             let community = purse.costs.communities.get(&policy.name)?.clone();
@@ -166,7 +168,7 @@ pub(super) fn give_orders(world: &mut World, budgets: &[Budget]) {
         next: &next,
         overstay: purse.costs.overstay,
         spaces: 1,
-        leaving: &leaving.map(|view| *view.record.intent()).collect(),
+        leaving: &leaving,
         habits: &habits,
         unserved: &BTreeSet::new(),
     };
