@@ -151,9 +151,12 @@ pub fn habits<'a>(
     let mut habits: BTreeMap<Community, Habit> = BTreeMap::new();
     for (community, policy) in machinetypes {
         let (proving, backoff) = (policy.fizzle + STARTS_WITHIN, policy.backoff);
-        let habit = habits.entry(community.clone()).or_insert(Habit { proving, backoff });
+        let starting = policy.start_timeout;
+        let own = Habit { proving, backoff, starting };
+        let habit = habits.entry(community.clone()).or_insert(own);
         habit.proving = habit.proving.max(proving);
         habit.backoff = habit.backoff.max(backoff);
+        habit.starting = habit.starting.max(starting);
     }
     habits
 }

@@ -150,7 +150,7 @@ pub(super) fn give_orders(world: &mut World, budgets: &[Budget]) {
         .filter_map(|policy| {
             let community = purse.costs.communities.get(&policy.name)?.clone();
             let (proving, backoff) = (policy.fizzle + STARTS_WITHIN, policy.backoff);
-            Some((community, Habit { proving, backoff }))
+            Some((community, Habit { proving, backoff, starting: policy.start_timeout }))
         })
         .collect();
     let unit = prices.min().unwrap_or_default();

@@ -241,6 +241,7 @@ impl Course {
             overstay: self.overstay,
             means: Means::default(),
             planners: self.planners,
+            is_first: true,
         }
     }
 

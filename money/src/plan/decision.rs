@@ -46,6 +46,20 @@ fn replaced(longest: Duration) -> u32 {
     u32::try_from(exact.min(1000)).unwrap_or(1000)
 }
 
+impl CommunityView {
+    /// That nothing was made lately shows no limit of a priority while there was no room for it: backfill that gives way has not ended yet.
+    fn wait_for_room(&mut self, is_full: bool, gives_way: bool, target: Rate) {
+        let waits = match self.work {
+            Work::Stuck => is_full || gives_way,
+            Work::Yes => is_full,
+            Work::No | Work::Trying | Work::Perhaps => false,
+        };
+        if waits {
+            (self.work, self.lately) = (Work::Yes, self.lately.max(target));
+        }
+    }
+}
+
 /// A community of a budget, with what its machines cost here, none of them less than a thousandth of the target.
 type Seen = (Community, Role, CommunityView);
 
@@ -71,6 +85,14 @@ impl<'a> Decision<'a> {
             seen.unit = seen.unit.no_finer_than(finest);
         }
         let unit = view.unit.no_finer_than(finest);
+        let is_full = budget.hold_rate && view.burn() + unit.rate > target.permille(BAND);
+        let gives_way =
+            all.iter().any(|(_, role, seen)| *role == Role::Backfill && seen.leaving > Rate::ZERO);
+        for (_, role, seen) in &mut all {
+            if *role == Role::Priority {
+                seen.wait_for_room(is_full, gives_way, target);
+            }
+        }
         let step = target.permille(STEP).holds(unit.rate).div_ceil(view.planners.max(1)).max(1);
         let step = unit.rate.times(step);
         let of_priorities =
@@ -101,9 +123,17 @@ impl<'a> Decision<'a> {
             step: self.step,
             taken: Rate::ZERO,
             line: line.into_iter().chain(self.wanted).min(),
-            maximum: below_maximum(self.budget, self.view),
+            maximum: below_maximum(self.budget, self.view).map(|below| self.part_of(below)),
             money: self.left(),
         }
+    }
+
+    /// What this space may take of something that all of them together must not pass. What is less than a machine for each is the first
+    /// one's.
+    fn part_of(&self, below: Rate) -> Rate {
+        let planners = self.view.planners.max(1);
+        let part = below.in_an_hour().share(1, planners.into()).map_or(Rate::ZERO, Rate::hourly);
+        if part < self.unit.rate && self.view.is_first { below } else { part }
     }
 
     pub(super) fn communities(&self) -> Vec<CommunityAdvice> {

@@ -33,12 +33,15 @@ pub struct Habit {
     pub proving: Duration,
     /// For so long nothing is tried after one that found none.
     pub backoff: Duration,
+    /// So old a machine has started.
+    pub starting: Duration,
 }
 
 impl Default for Habit {
     /// Of a community of which nobody here knows more.
     fn default() -> Self {
-        Self { proving: Duration::from_secs(15 * 60), backoff: Duration::from_secs(30 * 60) }
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        Self { proving: minutes(15), backoff: minutes(30), starting: HOUR }
     }
 }
 
@@ -169,14 +172,19 @@ impl<'a> Looked<'a> {
             overstay,
             means: part.means(),
             planners: self.planners(),
+            is_first: self.spenders().first() == Some(&self.from.space),
         }
+    }
+
+    /// Spaces that spend, and its own.
+    fn spenders(&self) -> BTreeSet<&'a SpaceName> {
+        let spending = self.open().map(|open| &open.reservation.account.space);
+        spending.chain([self.from.space]).collect()
     }
 
     /// Spaces that may grow at once: those that are configured, or those that spend, if these are more.
     fn planners(&self) -> u32 {
-        let spending = self.open().map(|open| &open.reservation.account.space);
-        let spending: BTreeSet<&SpaceName> = spending.chain([self.from.space]).collect();
-        u32::try_from(spending.len()).unwrap_or(u32::MAX).max(self.from.spaces)
+        u32::try_from(self.spenders().len()).unwrap_or(u32::MAX).max(self.from.spaces)
     }
 
     fn communities(&self) -> BTreeMap<Community, CommunityView> {
@@ -195,8 +203,10 @@ impl<'a> Looked<'a> {
         }
         for open in self.open() {
             if let Some(community) = &open.reservation.account.community {
+                let starting = self.habit(community).starting;
                 let crowd = crowds.entry(community).or_default();
                 crowd.newest = crowd.newest.max(Some(open.reservation.from));
+                crowd.starts |= self.age(open) >= starting;
             }
         }
         for open in self.open() {
@@ -230,7 +240,7 @@ impl<'a> Looked<'a> {
         let is_after = crowd.told.no_work.is_none_or(|none| from > none);
         if age < habit.proving {
             crowd.unproven = crowd.unproven + rate;
-        } else if is_after {
+        } else if is_after && (age >= habit.starting || crowd.has_probably_started(from)) {
             crowd.proven = crowd.proven + rate;
         }
         if self.from.leaving.contains(&open.reservation.intent) && age >= GUARANTEED {
@@ -272,16 +282,22 @@ impl<'a> Looked<'a> {
         let mut to_end = BTreeMap::new();
         let mut step = advice.step;
         for (own, (to_go, why)) in advice.communities.iter().zip(to_go) {
-            let mut left = *to_go;
-            for open in self.by_length(&own.community) {
+            let machines = self.by_length(&own.community);
+            let is_told = |open: &Open| self.from.leaving.contains(&open.reservation.intent);
+            let told = machines.iter().filter(|open| self.is_own(open) && is_told(open));
+            // Those that were told are a part of it, wherever they stand in the order by now.
+            let mut left = to_go.above(told.map(|open| self.rate(open)).sum());
+            for open in machines.iter().filter(|open| !is_told(open)) {
                 let rate = self.rate(open);
-                // To the nearest machine.
-                if left == Rate::ZERO || rate > left.times(2) {
+                if left == Rate::ZERO {
                     break;
                 }
+                // To the nearest machine: one that is too large stays, and smaller ones go.
+                if rate > left.times(2) {
+                    continue;
+                }
                 left = left.above(rate);
-                let is_told = self.from.leaving.contains(&open.reservation.intent);
-                if !self.is_own(open) || is_told {
+                if !self.is_own(open) {
                     continue;
                 }
                 if step == Rate::ZERO && advice.term == Term::Open {
@@ -319,10 +335,20 @@ struct Crowd {
     leaving: Rate,
     /// When the youngest that may exist was made.
     newest: Option<Timestamp>,
+    /// One is so old that it must have started.
+    starts: bool,
     told: Told,
 }
 
 impl Crowd {
+    /// Whether one that was made then, and is not so old that it must have, has started as far as anybody can tell: after one that never did
+    /// others must show that machines start.
+    fn has_probably_started(&self, made: Timestamp) -> bool {
+        let Some(never) = self.told.never_started else { return true };
+        let shown = self.starts || self.told.work.is_some_and(|work| work > never);
+        shown && made > never
+    }
+
     fn view(&self, now: Timestamp, habit: Habit, recent: Rate) -> CommunityView {
         CommunityView {
             running: self.running,
@@ -341,7 +367,7 @@ impl Crowd {
     }
 
     fn work(&self, now: Timestamp, habit: Habit) -> Work {
-        let Told { no_work, work } = self.told;
+        let Told { no_work, work, never_started: _ } = self.told;
         let found = self.proven > Rate::ZERO || work.is_some_and(|made| Some(made) > no_work);
         if found {
             let last = self.newest.max(work);

@@ -149,3 +149,14 @@ fn who_is_owed_most_and_cannot_grow_does_not_keep_others_from_growing() {
     let (mean, _) = small.until((15, 50));
     assert!(mean > 95.0, "{mean} of 100 machines");
 }
+
+#[test]
+fn a_priority_gets_the_room_that_backfill_gives_up_however_long_that_takes() {
+    let mut ska = Crew::new("ska", 1000);
+    ska.works_from = BEGIN + 15 * HOUR;
+    let lhcb = Crew { grace: 2 * HOUR, life: 5 * HOUR, ..Crew::new("lhcb", 1000) };
+    let mut small = Small::new(vec![ska, lhcb]);
+    let (mean, _) = small.until((10, 26));
+    assert!(small.running("ska") > 80, "{} of 100 machines", small.running("ska"));
+    assert!(mean > 95.0, "{mean} of 100 machines");
+}

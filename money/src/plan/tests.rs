@@ -52,6 +52,7 @@ fn view() -> PlanView {
         overstay: HOUR,
         means: Means::default(),
         planners: 1,
+        is_first: true,
     }
 }
 
@@ -124,6 +125,7 @@ prop_compose! {
             overstay: u32::try_from(overstay).unwrap() * HOUR,
             means: Means { six_hours: None, day: means.map(|mean| Rate::hourly(Amount::from_units(mean))) },
             planners,
+            is_first: true,
         }
     }
 }
@@ -283,6 +285,33 @@ fn a_priority_that_cannot_be_made_keeps_no_room_from_backfill() {
     let advice = advise(&view);
     assert_eq!((of(&advice, "ska").grow, of(&advice, "lhcb").grow), (rate("0.1"), rate("0.9")));
     assert_eq!(of(&advice, "ska").why, Why::Tries);
+}
+
+#[test]
+fn a_priority_that_waits_for_backfill_to_end_is_not_taken_for_one_that_cannot_grow() {
+    // Full to the band, and nothing could be made for half an hour.
+    let full = with(with(view(), "ska", "3", Work::Stuck), "lhcb", "8", Work::Yes);
+    let advice = advise(&full);
+    assert_eq!(of(&advice, "lhcb").give_way, rate("1"));
+    assert_eq!(of(&advice, "lhcb").why, Why::GivesWay { to: community("ska") });
+    // Some of it has ended, some has not yet: what is free is not for other backfill.
+    let mut leaving = with(with(view(), "ska", "3", Work::Stuck), "lhcb", "5", Work::Yes);
+    leaving.communities.get_mut(&community("lhcb")).unwrap().leaving = rate("1");
+    let advice = advise(&leaving);
+    assert_eq!((of(&advice, "ska").grow, of(&advice, "lhcb").grow), (rate("1"), Rate::ZERO));
+}
+
+#[test]
+fn several_spaces_together_do_not_pass_the_maximum_rate() {
+    let maximum = Budget { maximum_rate: Some(rate("6")), ..budget() };
+    let grow = |running: &str, is_first| {
+        let view = with(with(view(), "ska", running, Work::Yes), "lhcb", "0", Work::No);
+        let advice =
+            Controller::new(maximum.clone()).advise(&PlanView { planners: 10, is_first, ..view });
+        of(&advice, "ska").grow
+    };
+    assert_eq!((grow("5.9", true), grow("5.9", false)), (rate("0.1"), Rate::ZERO));
+    assert_eq!((grow("5", true), grow("5", false)), (rate("0.1"), rate("0.1")));
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub struct PlanView {
     pub means: Means,
     /// How many spaces act on the advice at once without knowing of each other; 0 counts as 1.
     pub planners: u32,
+    /// Whether its space is the first of them by name: it alone takes what is too little for a part of each.
+    pub is_first: bool,
 }
 
 /// A community now. `guaranteed` and `leaving` are parts of `running` without overlap; so is `unproven`, which most of the

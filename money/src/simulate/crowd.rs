@@ -128,7 +128,7 @@ impl Crowd {
     /// As managers have it of a machinetype.
     fn habit(&self) -> Habit {
         let proving = self.model.fizzle + STARTS_WITHIN;
-        Habit { proving, backoff: self.model.backoff }
+        Habit { proving, backoff: self.model.backoff, ..Habit::default() }
     }
 
     /// A machine of such a rate is made.

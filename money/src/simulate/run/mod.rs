@@ -162,6 +162,7 @@ impl<'a> World<'a> {
             overstay: self.scenario.overstay,
             means: self.means(now, spent),
             planners: 1,
+            is_first: true,
         }
     }
 
