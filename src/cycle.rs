@@ -19,7 +19,7 @@ use vcycle_api::{Act, Clock};
 
 pub use input::{PlanFrame, Remembered, plan_input};
 pub use money::{CAPS_UNWATCHED, CapsRead};
-pub use plans::{Planner, habits, orders, paying};
+pub use plans::{Planner, habits, leaving, orders, paying};
 pub use prices::{costs, costs_unknown};
 
 use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, prepare};

@@ -15,7 +15,7 @@ use super::error::{CliError, chain};
 use super::output::{BAD, BOLD, FAINT, Screen, json, print, styled, table, table_text};
 use super::site::StateSource;
 use super::{PlanArgs, providers};
-use crate::cycle::{PlanFrame, Planner, Remembered, orders, plan_input};
+use crate::cycle::{PlanFrame, Planner, Remembered, leaving, orders, plan_input};
 use crate::library::{Setup, SpaceSetup, load_setup};
 use crate::model::{
     ClockTrust, DeploymentId, Doors, Generation, ListingState, MachinetypeName, SpaceName,
@@ -142,10 +142,10 @@ async fn look_and_plan(
     let deployment = &deployment;
     let offerings = (&seen.offerings[..], seen.now);
     let till = Till::of(store, (setup, space), offerings).await?;
-    let told = memory.records().values().filter(|record| record.drain.is_some());
-    let leaving = told.map(|record| *record.intent()).collect();
+    let leaving = leaving(policy, memory.records().values(), seen.now);
     let wanted = |Till { costs, book, budgets, .. }: &Till| {
-        let planner = Planner { now: seen.now, costs, book, leaving: &leaving };
+        let planner =
+            Planner { now: seen.now, offerings: &seen.offerings, costs, book, leaving: &leaving };
         orders((setup, space), &planner, budgets)
     };
     let orders = till.as_ref().map_or_else(Vec::new, wanted);

@@ -11,7 +11,7 @@ use vcycle_money::{Book, Currency, Event, Reservation};
 
 use super::alarms;
 use super::prices::{costs, costs_unknown, price_what_is_gone};
-use super::{CycleContext, Planner, orders};
+use super::{CycleContext, Planner, leaving, orders};
 use crate::model::{
     ClockTrust, Generation, IntentToken, ListingState, MachineName, MachineRecord, Sighting,
     SpaceName, SpacePolicy, Timestamp,
@@ -255,10 +255,9 @@ impl Money {
         if !trust.is_trusted() {
             return;
         }
-        let told = memory.records().values().filter(|record| record.drain.is_some());
-        let leaving = told.map(|record| *record.intent()).collect();
-        let planner =
-            Planner { now: seen.now, costs: &self.costs, book: &self.book, leaving: &leaving };
+        let leaving = leaving(&context.space.policy, memory.records().values(), seen.now);
+        let (offerings, costs, book) = (&seen.offerings[..], &self.costs, &self.book);
+        let planner = Planner { now: seen.now, offerings, costs, book, leaving: &leaving };
         self.orders = orders((context.setup, context.space), &planner, budgets);
         self.alarms.extend(self.orders.iter().filter_map(alarms::of_budget));
     }

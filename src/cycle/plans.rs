@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use vcycle_money::plan::{Budget, Habit, Orders, Standpoint, Unit};
-use vcycle_money::{Account, Book, Community};
+use vcycle_api::Offering;
+use vcycle_money::plan::{Budget, Habit, Next, Orders, Standpoint, Unit};
+use vcycle_money::{Book, Community};
 
 use crate::config::{Metering, OfferingPrice, SpaceConfig};
 use crate::library::{Setup, SpaceSetup};
-use crate::model::{IntentToken, MachinetypePolicy, Market, Timestamp};
-use crate::plan::Costs;
+use crate::model::{
+    IntentToken, MachineRecord, MachinetypePolicy, Market, SpaceName, SpacePolicy, Timestamp,
+};
+use crate::plan::{Costs, fits, grace_of};
 
 /// How long a machine takes to start, beyond which it counts as one that should have found work.
 const STARTS_WITHIN: Duration = Duration::from_secs(5 * 60);
@@ -19,6 +22,8 @@ const STARTS_WITHIN: Duration = Duration::from_secs(5 * 60);
 pub struct Planner<'a> {
     /// The time.
     pub now: Timestamp,
+    /// What the cloud offers.
+    pub offerings: &'a [Offering],
     /// What machines cost in the space.
     pub costs: &'a Costs,
     /// The ledger.
@@ -33,21 +38,22 @@ pub fn orders(
     planner: &Planner<'_>,
     budgets: &[Budget],
 ) -> Vec<Orders> {
-    let Planner { now, costs, book, leaving } = *planner;
-    let policies = || space.policy.machinetypes.values();
-    let longest = policies().map(|policy| policy.deadline(now).since(now)).max();
+    let Planner { now, offerings, costs, book, leaving } = *planner;
     let own = costs.communities.iter();
     let habits =
         habits(own.filter_map(|(name, own)| Some((own, space.policy.machinetypes.get(name)?))));
-    let accounts = || policies().flat_map(|policy| priced(space, costs, &policy.name));
     let order = |budget: &Budget| {
-        let paid = accounts().filter(|(account, _)| budget.scope.covers(account));
-        let unit = paid.map(|(_, unit)| unit).min()?;
+        let makes = makes((space, costs), (offerings, now), budget);
+        // What runs of it may have to give way also where nothing can be made.
+        if makes.is_empty() && !runs_in(&space.policy.space, book, budget) {
+            return None;
+        }
         let standpoint = Standpoint {
             now,
             space: &space.policy.space,
-            unit,
-            longest: longest.unwrap_or_default(),
+            unit: makes.iter().map(|make| make.unit).min().unwrap_or_default(),
+            longest: makes.iter().map(|make| make.longest).max().unwrap_or_default(),
+            next: &next(&makes),
             overstay: costs.overstay,
             spaces: u32::try_from(paying(setup, budget).count()).unwrap_or(u32::MAX),
             leaving,
@@ -59,19 +65,64 @@ pub fn orders(
     budgets.iter().filter_map(order).collect()
 }
 
-/// Where machines of a machinetype would be booked, and what each costs in an hour.
-fn priced<'a>(
-    space: &'a SpaceSetup,
-    costs: &'a Costs,
-    machinetype: &'a crate::model::MachinetypeName,
-) -> impl Iterator<Item = (Account, Unit)> + 'a {
-    costs.prices.iter().filter_map(move |(offering, price)| match price {
-        OfferingPrice::Priced(priced) => {
-            let account = costs.account(&space.policy.space, machinetype, offering);
-            Some((account, Unit::of(&priced.tariff)))
-        }
-        OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
-    })
+/// Machines that leave now: those that were told to end, once they must have by the end of their grace. Who was told to end in three days
+/// stays until then.
+pub fn leaving<'a>(
+    space: &SpacePolicy,
+    records: impl Iterator<Item = &'a MachineRecord>,
+    now: Timestamp,
+) -> BTreeSet<IntentToken> {
+    let leaves = |record: &&MachineRecord| {
+        let by = now + grace_of(space, record.machinetype());
+        record.drain.as_ref().is_some_and(|drain| drain.by <= by)
+    };
+    records.filter(leaves).map(|record| *record.intent()).collect()
+}
+
+fn runs_in(space: &SpaceName, book: &Book, budget: &Budget) -> bool {
+    let mut accounts = book.reservations().map(|open| &open.reservation.account);
+    accounts.any(|account| account.space == *space && budget.scope.covers(account))
+}
+
+/// A machine that a budget would pay for.
+struct Make<'a> {
+    community: Option<&'a Community>,
+    unit: Unit,
+    longest: Duration,
+}
+
+/// What each machinetype could be made of, at the cost of a budget: all offerings that fit it and have a price.
+fn makes<'a>(
+    (space, costs): (&'a SpaceSetup, &'a Costs),
+    (offerings, now): (&[Offering], Timestamp),
+    budget: &Budget,
+) -> Vec<Make<'a>> {
+    let policy = &space.policy;
+    let make = |own: &'a MachinetypePolicy, offering: &Offering| {
+        let OfferingPrice::Priced(priced) = costs.prices.get(&offering.id)? else { return None };
+        let account = costs.account(&policy.space, &own.name, &offering.id);
+        let pays = budget.scope.covers(&account) && fits(policy, own, offering);
+        pays.then(|| Make {
+            community: costs.communities.get(&own.name),
+            unit: Unit::of(&priced.tariff),
+            longest: own.deadline(now).since(now),
+        })
+    };
+    let of_each = |own| offerings.iter().filter_map(move |offering| make(own, offering));
+    policy.machinetypes.values().flat_map(of_each).collect()
+}
+
+/// The cheapest machine of each community, and the longest life.
+fn next(makes: &[Make<'_>]) -> BTreeMap<Community, Next> {
+    let mut all: BTreeMap<Community, Next> = BTreeMap::new();
+    for Make { community, unit, longest } in makes {
+        let Some(community) = community else { continue };
+        let own = Next { unit: *unit, longest: *longest };
+        let next = all.entry((*community).clone()).or_insert(own);
+        next.unit = next.unit.min(*unit);
+        next.longest = next.longest.max(*longest);
+    }
+    all
 }
 
 /// The spaces of the configuration that may spend from a budget.
@@ -100,9 +151,12 @@ pub fn habits<'a>(
     let mut habits: BTreeMap<Community, Habit> = BTreeMap::new();
     for (community, policy) in machinetypes {
         let (proving, backoff) = (policy.fizzle + STARTS_WITHIN, policy.backoff);
-        let habit = habits.entry(community.clone()).or_insert(Habit { proving, backoff });
+        let starting = policy.start_timeout;
+        let own = Habit { proving, backoff, starting };
+        let habit = habits.entry(community.clone()).or_insert(own);
         habit.proving = habit.proving.max(proving);
         habit.backoff = habit.backoff.max(backoff);
+        habit.starting = habit.starting.max(starting);
     }
     habits
 }

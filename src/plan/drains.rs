@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use crate::config::defaults::GRACE;
 use crate::model::{
     Drain, DrainReason, MachineName, MachinetypeName, OperatorRequest, Phase, RequestWhat,
-    Timestamp,
+    SpacePolicy, Timestamp,
 };
 
 use super::judge::Judged;
@@ -63,6 +64,14 @@ impl<'a> Drains<'a> {
     }
 }
 
+/// How long machines of a machinetype are given from when they are told to end. Of one that is not in the configuration any more: as long as
+/// those are given that are given most.
+pub fn grace_of(space: &SpacePolicy, machinetype: &MachinetypeName) -> Duration {
+    let longest = || space.machinetypes.values().map(|policy| policy.grace).max();
+    let own = space.machinetypes.get(machinetype).map(|policy| policy.grace);
+    own.or_else(longest).unwrap_or(GRACE)
+}
+
 /// The drain of one machine, if it must be told something new. What a machine was told stands:
 /// it is only ever told an earlier end.
 pub(super) fn plan_drain(
@@ -83,7 +92,7 @@ pub(super) fn plan_drain(
         return None;
     }
     let record = judged.record();
-    let grace = judged.policy.map_or(Duration::ZERO, |policy| policy.grace);
+    let grace = grace_of(input.policy, record.machinetype());
     let asked = drains
         .of_machinetype(record.machinetype())
         .into_iter()

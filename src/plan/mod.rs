@@ -35,6 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{DeleteReason, LateRefusal, LateRejection, MachineName, Processors, Timestamp};
 
 pub use check::{Violation, check};
+pub use drains::grace_of;
 pub use input::{
     Asked, AskedTwice, EndOfSpace, LeftBehind, Made, Orphan, PlanInput, QuotaStop, SpaceEnd,
     end_of_space,

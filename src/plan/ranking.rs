@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use vcycle_money::plan::Worth;
 
 use super::PlanInput;
-use super::spending::Costs;
+use super::spending::{Costs, budgets};
 use crate::model::{MachinetypePolicy, Offering, OfferingId, Ranking, SpacePolicy};
 
 /// Where neither the machinetype nor a budget says it: the cheapest first, which is what somebody wants who asks for an
@@ -65,8 +65,7 @@ pub(super) fn spread_by_budget(input: &PlanInput<'_>, policy: &MachinetypePolicy
         spending.costs.account(&input.policy.space, &policy.name, &offering.id)
     };
     let accounts: Vec<_> = input.offerings.iter().map(account).collect();
-    let pays = |scope: &vcycle_money::Scope| accounts.iter().any(|account| scope.covers(account));
-    spending.orders.iter().find(|orders| pays(&orders.scope)).map(|orders| orders.spreading)
+    budgets::spreading(spending.orders, &accounts)
 }
 
 /// What an offering is worth to a machinetype now.

@@ -37,6 +37,27 @@ fn check_tells_of_caps_that_limit_nothing_now_and_of_files_that_nobody_reads() {
 }
 
 #[test]
+fn check_tells_of_budgets_whose_time_it_is_not_unless_another_is_in_their_place() {
+    let period = |name: &str, from, to| {
+        format!("[budget.{name}]\namount = \"5 GBP\"\nfrom = {from}\nto = {to}\n{LHCB}")
+    };
+    let tomorrow = today().next().unwrap();
+    let after = tomorrow.next().unwrap().next().unwrap();
+    let caps =
+        period("over", today().before(9), today().before(2)) + &period("later", tomorrow, after);
+    let site = site(&caps);
+    let said = check(&site);
+    for words in ["the budget over has ended at", "the budget later begins at", "nothing is made"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("limits nothing"), "{said}");
+    let now = caps + &period("now", today().before(2), tomorrow.next().unwrap());
+    std::fs::write(site.path("shared/caps.d/iris.toml"), now).unwrap();
+    let said = check(&site);
+    assert!(!said.contains("the budget"), "periods that follow each other: {said}");
+}
+
+#[test]
 fn check_tells_of_prices_that_are_not_believed_or_soon_will_not_be() {
     let site = site("[cap.x]\nlimit = \"5 GBP\"\nwindow = \"day\"\n");
     let told = |age: u16| {

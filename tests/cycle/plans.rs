@@ -40,15 +40,27 @@ fn budget(hours: u32, priorities: &[&str], backfill: &[&str]) -> Budget {
 }
 
 async fn begin(seed: u64, budget: Budget) -> (World, Manager) {
+    begin_with(seed, budget, ("", &[("sim.1", "1")])).await
+}
+
+/// With more lines in the machinetype of SKA, and these prices.
+async fn begin_with(
+    seed: u64,
+    budget: Budget,
+    (ska, priced): (&str, &[(&'static str, &'static str)]),
+) -> (World, Manager) {
     let mut site = Site::new(40)
         .with("creations_per_cycle = 8")
         .machinetypes(&[("ska", 1), ("lhcb", 1)])
         .each("max_wallclock = \"5h\"\nmin_wallclock = \"1h\"");
     for (name, _, lines) in &mut site.machinetypes {
         lines.push_str(&format!("community = \"{name}\"\n"));
+        if *name == "ska" {
+            lines.push_str(ska);
+        }
     }
     let mut world = World::new(&site, strict_cloud(seed));
-    world.setup = watched(&world.setup, prices(&[("sim.1", "1")]));
+    world.setup = watched(&world.setup, prices(priced));
     let ledger = Ledger::new(&world.store());
     let caps = |_: &[_]| Some(vec![budget.cap()]);
     ledger.set_caps(&"treasurer".parse().unwrap(), caps, "test").await.unwrap();
@@ -101,6 +113,24 @@ fn a_space_grows_to_the_line_of_its_budget_step_by_step_and_says_why_no_further(
         }
         assert!((9..=11).contains(&most), "{most} machines, where the line allows ten");
         assert_eq!(told.as_deref(), Some("spending-plan"));
+    });
+}
+
+/// The cheapest offering of the space is for others: with it nothing of SKA would ever be tried.
+#[test]
+fn a_community_of_large_machines_is_tried_beside_one_of_small_ones() {
+    run(async {
+        let priced = [("sim.1", "0.1"), ("sim.8", "0.8")];
+        let large = ("min_processors = 8\n", &priced[..]);
+        let (mut world, mut one) = begin_with(4, budget(101, &["ska"], &["lhcb"]), large).await;
+        let mut ska = 0;
+        for _ in 0..60 {
+            cycle(&mut world, &mut one).await;
+            let records = one.memory.records().values();
+            let of_ska = records.filter(|record| record.machinetype().as_str() == "ska");
+            ska = ska.max(of_ska.filter(|record| record.gone.is_none()).count());
+        }
+        assert!(ska >= 2, "{ska} machines for the priority");
     });
 }
 

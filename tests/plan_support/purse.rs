@@ -7,7 +7,7 @@ use vcycle::config::{Metering, OfferingPrice};
 use vcycle::model::{Generation, IntentToken, MachineRecord, SpaceName, SpacePolicy, Timestamp};
 use vcycle::plan::{Books, Costs, Known, Pays, Spending, bookings};
 use vcycle_money::book::ToEnd;
-use vcycle_money::plan::{Budget, Orders, Priority, Rate, Standpoint, Unit};
+use vcycle_money::plan::{Budget, Next, Orders, Priority, Rate, Standpoint, Unit};
 use vcycle_money::{
     Amount, Author, Book, Cap, Community, Currency, Entry, Event, Money, Permille, PricedOffering,
     ProviderName, Scope, Stages, Tariff, Window,
@@ -66,11 +66,14 @@ pub(crate) fn wanted(community: &str) -> Orders {
         spreading: 1.0,
         half_life: super::hours(24),
     };
+    let (unit, longest) = (Unit::plain(Rate::hourly(Amount::from_units(1))), super::hours(5));
+    let next = budget.named().map(|named| (named.clone(), Next { unit, longest })).collect();
     let standpoint = Standpoint {
         now: super::NOON,
         space: &SpaceName::parse("cloud.example").unwrap(),
-        unit: Unit::plain(Rate::hourly(Amount::from_units(1))),
-        longest: super::hours(5),
+        unit,
+        longest,
+        next: &next,
         overstay: Duration::ZERO,
         spaces: 1,
         leaving: &BTreeSet::new(),

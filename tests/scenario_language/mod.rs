@@ -76,6 +76,7 @@ impl Story {
                 money::add_budget(to, (name, amount, time), rest)?;
             }
             ["machinetype", name, rest @ ..] => self.machinetype(name, rest)?,
+            ["no-machinetype", name] => self.forget(name),
             ["machine", name, state, since, rest @ ..] => self.machine(name, state, since, rest)?,
             ["cloud", name, state] => self.cloud(name, state)?,
             ["says", name, words @ ..] => {
@@ -178,6 +179,11 @@ impl Story {
         let name = self.name(name)?;
         let found = self.world.machines.iter_mut().find(|view| *view.record.machine() == name);
         found.ok_or_else(|| format!("there is no machine {name}"))
+    }
+
+    /// It is gone from the configuration.
+    fn forget(&mut self, machinetype: &str) {
+        self.world.policy.machinetypes.remove(&machinetype_name(machinetype));
     }
 
     fn space(&mut self, words: &[&str]) -> Outcome {

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vcycle::config::OfferingPrice;
+use vcycle::cycle::leaving;
 use vcycle::model::*;
-use vcycle_money::plan::{Budget, Habit, Orders, Priority, Rate, Standpoint, Unit};
+use vcycle_money::plan::{Budget, Habit, Next, Orders, Priority, Rate, Standpoint, Unit};
 use vcycle_money::{Amount, Community, Event, Permille, Scope};
 
 use super::{Outcome, decimal, duration, key_value, number};
@@ -105,6 +106,10 @@ pub(super) fn add_budget(
                 budget.backfill = names?;
             }
             "stop_margin" => budget.stop_margin = duration(value)?,
+            "after" => {
+                (budget.from, budget.to) =
+                    (budget.from + duration(value)?, budget.to + duration(value)?);
+            }
             "spreading" => {
                 budget.spreading = value.parse().map_err(|_| format!("not a number: {value}"))?;
             }
@@ -139,22 +144,31 @@ pub(super) fn give_orders(world: &mut World, budgets: &[Budget]) {
         OfferingPrice::Unmetered | OfferingPrice::Unpriced(_) => None,
     });
     let longest = policies().map(|policy| policy.deadline(world.now).since(world.now)).max();
-    let leaving = world.machines.iter().filter(|view| view.record.drain.is_some());
+    let records = world.machines.iter().map(|view| &view.record);
+    let leaving = leaving(&world.policy, records, world.now);
     let habits: BTreeMap<Community, Habit> = policies()
         .filter_map(|policy| {
             let community = purse.costs.communities.get(&policy.name)?.clone();
             let (proving, backoff) = (policy.fizzle + STARTS_WITHIN, policy.backoff);
-            Some((community, Habit { proving, backoff }))
+            Some((community, Habit { proving, backoff, starting: policy.start_timeout }))
+        })
+        .collect();
+    let unit = prices.min().unwrap_or_default();
+    let next = policies()
+        .filter_map(|policy| {
+            let community = purse.costs.communities.get(&policy.name)?.clone();
+            Some((community, Next { unit, longest: policy.deadline(world.now).since(world.now) }))
         })
         .collect();
     let standpoint = Standpoint {
         now: world.now,
         space: &world.policy.space,
-        unit: prices.min().unwrap_or_default(),
+        unit,
         longest: longest.unwrap_or_default(),
+        next: &next,
         overstay: purse.costs.overstay,
         spaces: 1,
-        leaving: &leaving.map(|view| *view.record.intent()).collect(),
+        leaving: &leaving,
         habits: &habits,
         unserved: &BTreeSet::new(),
     };

@@ -15,6 +15,9 @@ pub struct Told {
     /// When the youngest was made of those that had work and have ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<Timestamp>,
+    /// When the last one ended that never started: nothing younger is known to have started by its age alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub never_started: Option<Timestamp>,
 }
 
 impl Told {
@@ -23,15 +26,20 @@ impl Told {
         match reason {
             SettleReason::Fizzled => self.no_work = self.no_work.max(Some(end)),
             SettleReason::Worked => self.work = self.work.max(Some(begin)),
+            SettleReason::NeverStarted => self.never_started = self.never_started.max(Some(end)),
             // Taken away before anybody knew, or after: it tells nothing.
-            SettleReason::NeverStarted | SettleReason::Preempted | SettleReason::Killed => {}
+            SettleReason::Preempted | SettleReason::Killed => {}
         }
     }
 
     /// What both tell together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self { no_work: self.no_work.max(other.no_work), work: self.work.max(other.work) }
+        Self {
+            no_work: self.no_work.max(other.no_work),
+            work: self.work.max(other.work),
+            never_started: self.never_started.max(other.never_started),
+        }
     }
 }
 

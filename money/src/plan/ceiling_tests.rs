@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use vcycle_api::{IntentToken, SpaceName, Timestamp};
 
-use super::ledger_tests::{BEGIN, Deployment, budget, community, rate, space};
+use super::ledger_tests::{BEGIN, Deployment, budget, community, from, space};
 use super::*;
 use crate::book::Span;
 use crate::{Amount, Cap, Community, Permille, Scope, Stages, Window};
@@ -34,17 +34,7 @@ fn standpoint<'a>(
     (unserved, leaving): (&'a BTreeSet<Community>, &'a BTreeSet<IntentToken>),
     now: Timestamp,
 ) -> Standpoint<'a> {
-    Standpoint {
-        now,
-        space,
-        unit: Unit::plain(rate("0.5")),
-        longest: 9 * HOUR,
-        overstay: HOUR,
-        spaces: 1,
-        leaving,
-        habits,
-        unserved,
-    }
+    Standpoint { space, unserved, ..from("a", now, leaving, habits) }
 }
 
 /// Below a cap on all that some communities make: machines for 0.50 an hour, for up to ten hours.

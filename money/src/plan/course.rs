@@ -67,7 +67,12 @@ struct Crowd {
     proving: Duration,
     /// Since when a cap lets nothing be made for it.
     held: Option<Timestamp>,
+    /// What was made in so long is known to be possible.
+    lately: Duration,
     recent: Rate,
+    /// What is made for it.
+    unit: Unit,
+    longest: Duration,
     batches: Vec<Batch>,
     /// Spent in this day.
     today: Amount,
@@ -105,7 +110,10 @@ impl Crowd {
             guaranteed: self.rate_of(|batch| batch.is_promised(now)),
             leaving: Rate::ZERO,
             unproven,
+            lately: self.rate_of(|batch| now.since(batch.from) < self.lately),
             proven: if self.assumed.finds_work() { proven } else { Rate::ZERO },
+            unit: self.unit,
+            longest: self.longest,
             work,
             recent: self.recent,
         }
@@ -213,6 +221,10 @@ impl<'a> Course<'a> {
                 found: matches!(seen.work, Work::Yes | Work::Stuck),
                 proving: habit.proving,
                 held: None,
+                lately: habit.lately(),
+                // Who has no machinetype here has one elsewhere, if a machine of it runs.
+                unit: if seen.unit == Unit::default() { view.unit } else { seen.unit },
+                longest: if seen.longest.is_zero() { view.longest } else { seen.longest },
                 recent: seen.recent,
                 batches: batches(Some(&own.community)),
                 today: Amount::ZERO,
@@ -259,6 +271,7 @@ impl<'a> Course<'a> {
             overstay: self.overstay,
             means: Means::default(),
             planners: self.planners,
+            is_first: true,
         }
     }
 
@@ -266,11 +279,11 @@ impl<'a> Course<'a> {
     fn step(&mut self, to: Timestamp) {
         let mut advice = self.controller.advise(&self.view());
         let step = STEP.min(to.since(self.now));
-        let end = (self.now + self.longest).min(advice.latest_end);
-        self.keep_below(&mut advice, end + self.overstay);
+        self.keep_below(&mut advice);
         for (crowd, own) in self.crowds.iter_mut().zip(&advice.communities) {
             crowd.give_way(own.give_way, self.now);
-            crowd.batches.extend(lives((own.grow, self.unit), (self.now, end), self.overstay));
+            let end = (self.now + crowd.longest).min(advice.latest_end);
+            crowd.batches.extend(lives((own.grow, crowd.unit), (self.now, end), self.overstay));
         }
         let half_life = self.controller.budget().half_life;
         for crowd in &mut self.crowds {
@@ -286,26 +299,25 @@ impl<'a> Course<'a> {
     }
 
     /// Of what a cap has no room for nothing is made. Who comes first in the plan comes first here.
-    fn keep_below(&mut self, advice: &mut Advice, until: Timestamp) {
-        let life = Span { from: self.now, to: until.max(self.now) };
+    fn keep_below(&mut self, advice: &mut Advice) {
         let asked: Vec<Rate> = advice.communities.iter().map(|own| own.grow).collect();
         for below in &mut self.below {
-            let on: Vec<bool> =
-                self.crowds.iter().map(|crowd| below.is_on(&crowd.community)).collect();
-            // Also what another cap lets not be made counts: each is told that would hold it back alone.
-            let own = asked.iter().zip(&on).filter(|(_, is_on)| **is_on);
-            let wanted: Rate = own.map(|(asked, _)| *asked).sum();
-            if wanted == Rate::ZERO || life.from == life.to {
-                continue;
-            }
-            let counted = self.crowds.iter().zip(&on).filter(|(_, is_on)| **is_on);
-            let kept: Vec<Kept> =
-                counted.flat_map(|(crowd, _)| crowd.batches.iter().map(Batch::kept)).collect();
-            let mut left = below.allows((wanted, self.unit), life, &kept);
-            let own = advice.communities.iter_mut().zip(&on).filter(|(_, is_on)| **is_on);
-            for (own, _) in own {
-                own.grow = own.grow.min(left);
-                left = left.above(own.grow);
+            let counted = self.crowds.iter().filter(|crowd| below.is_on(&crowd.community));
+            let mut kept: Vec<Kept> =
+                counted.flat_map(|crowd| crowd.batches.iter().map(Batch::kept)).collect();
+            let latest_end = advice.latest_end;
+            let all = self.crowds.iter().zip(&mut advice.communities).zip(&asked);
+            for ((crowd, own), asked) in all {
+                let until = (self.now + crowd.longest).min(latest_end) + self.overstay;
+                let life = Span { from: self.now, to: until.max(self.now) };
+                let is_on = below.is_on(&crowd.community);
+                if !is_on || *asked == Rate::ZERO || life.from == life.to {
+                    continue;
+                }
+                // Also what another cap lets not be made counts: each is told that would hold it back alone.
+                let allowed = below.allows((*asked, crowd.unit), life, &kept);
+                kept.push((crowd.unit.reserved_for(allowed), life.to));
+                own.grow = own.grow.min(allowed);
             }
         }
         let granted = advice.communities.iter().map(|own| own.grow);

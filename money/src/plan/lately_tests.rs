@@ -47,7 +47,7 @@ fn of_what_is_settled_the_first_moment_is_known_to_the_hour() {
 #[test]
 fn a_young_budget_has_no_means_and_one_from_which_nothing_was_spent_for_a_day_has() {
     let long_ago = Budget { from: BEGIN - 240 * HOUR, ..budget() };
-    let mut deployment = Deployment::with(&long_ago);
+    let mut deployment = Deployment::of(&long_ago);
     let means = |deployment: &Deployment, now| {
         let landing = long_ago.standing(&deployment.book, now).landing;
         (landing.six_hours.is_some(), landing.day.is_some())

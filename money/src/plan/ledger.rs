@@ -22,7 +22,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub const GUARANTEED: Duration = HOUR;
 /// A community that has work and for which nothing was made in so long cannot have machines now, or needs none: no room is
 /// kept free for it.
-pub(super) const STUCK: Duration = Duration::from_secs(30 * 60);
+pub(crate) const STUCK: Duration = Duration::from_secs(30 * 60);
 /// What was spent longer ago than so many half-lives is forgotten: a thirtieth of it would count.
 const HALF_LIVES: u32 = 5;
 
@@ -33,13 +33,32 @@ pub struct Habit {
     pub proving: Duration,
     /// For so long nothing is tried after one that found none.
     pub backoff: Duration,
+    /// So old a machine has started.
+    pub starting: Duration,
 }
 
 impl Default for Habit {
     /// Of a community of which nobody here knows more.
     fn default() -> Self {
-        Self { proving: Duration::from_secs(15 * 60), backoff: Duration::from_secs(30 * 60) }
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        Self { proving: minutes(15), backoff: minutes(30), starting: HOUR }
     }
+}
+
+impl Habit {
+    /// What was made in so long shows how many can be made.
+    pub(crate) fn lately(self) -> Duration {
+        STUCK.max(2 * self.proving)
+    }
+}
+
+/// What the next machine of a community would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next {
+    /// What the cheapest costs that it could be.
+    pub unit: Unit,
+    /// How long it may live.
+    pub longest: Duration,
 }
 
 /// What the planner of a space knows besides the ledger.
@@ -51,8 +70,10 @@ pub struct Standpoint<'a> {
     pub space: &'a SpaceName,
     /// What the cheapest machine costs that it could make. Nothing: it can make none.
     pub unit: Unit,
-    /// How long a machine may live that it makes now.
+    /// How long a machine may live that it makes now, of those that live longest.
     pub longest: Duration,
+    /// Of each community that it could make one for.
+    pub next: &'a BTreeMap<Community, Next>,
     /// How much longer it is reserved.
     pub overstay: Duration,
     /// Spaces of the configuration that spend from the budget, its own among them.
@@ -151,14 +172,19 @@ impl<'a> Looked<'a> {
             overstay,
             means: part.means(),
             planners: self.planners(),
+            is_first: self.spenders().first() == Some(&self.from.space),
         }
+    }
+
+    /// Spaces that spend, and its own.
+    fn spenders(&self) -> BTreeSet<&'a SpaceName> {
+        let spending = self.open().map(|open| &open.reservation.account.space);
+        spending.chain([self.from.space]).collect()
     }
 
     /// Spaces that may grow at once: those that are configured, or those that spend, if these are more.
     fn planners(&self) -> u32 {
-        let spending = self.open().map(|open| &open.reservation.account.space);
-        let spending: BTreeSet<&SpaceName> = spending.chain([self.from.space]).collect();
-        u32::try_from(spending.len()).unwrap_or(u32::MAX).max(self.from.spaces)
+        u32::try_from(self.spenders().len()).unwrap_or(u32::MAX).max(self.from.spaces)
     }
 
     fn communities(&self) -> BTreeMap<Community, CommunityView> {
@@ -177,8 +203,10 @@ impl<'a> Looked<'a> {
         }
         for open in self.open() {
             if let Some(community) = &open.reservation.account.community {
+                let starting = self.habit(community).starting;
                 let crowd = crowds.entry(community).or_default();
                 crowd.newest = crowd.newest.max(Some(open.reservation.from));
+                crowd.starts |= self.age(open) >= starting;
             }
         }
         for open in self.open() {
@@ -189,7 +217,9 @@ impl<'a> Looked<'a> {
         }
         let seen = |(community, crowd): (&Community, Crowd)| {
             let view = crowd.view(self.from.now, self.habit(community), recent.rate(community));
-            (community.clone(), view)
+            let next = self.from.next.get(community);
+            let (unit, longest) = next.map(|next| (next.unit, next.longest)).unwrap_or_default();
+            (community.clone(), CommunityView { unit, longest, ..view })
         };
         crowds.into_iter().map(seen).collect()
     }
@@ -204,10 +234,13 @@ impl<'a> Looked<'a> {
         if age < GUARANTEED {
             crowd.guaranteed = crowd.guaranteed + rate;
         }
+        if age < habit.lately() {
+            crowd.lately = crowd.lately + rate;
+        }
         let is_after = crowd.told.no_work.is_none_or(|none| from > none);
         if age < habit.proving {
             crowd.unproven = crowd.unproven + rate;
-        } else if is_after {
+        } else if is_after && (age >= habit.starting || crowd.has_probably_started(from)) {
             crowd.proven = crowd.proven + rate;
         }
         if self.from.leaving.contains(&open.reservation.intent) && age >= GUARANTEED {
@@ -249,16 +282,22 @@ impl<'a> Looked<'a> {
         let mut to_end = BTreeMap::new();
         let mut step = advice.step;
         for (own, (to_go, why)) in advice.communities.iter().zip(to_go) {
-            let mut left = *to_go;
-            for open in self.by_length(&own.community) {
+            let machines = self.by_length(&own.community);
+            let is_told = |open: &Open| self.from.leaving.contains(&open.reservation.intent);
+            let told = machines.iter().filter(|open| self.is_own(open) && is_told(open));
+            // Those that were told are a part of it, wherever they stand in the order by now.
+            let mut left = to_go.above(told.map(|open| self.rate(open)).sum());
+            for open in machines.iter().filter(|open| !is_told(open)) {
                 let rate = self.rate(open);
-                // To the nearest machine.
-                if left == Rate::ZERO || rate > left.times(2) {
+                if left == Rate::ZERO {
                     break;
                 }
+                // To the nearest machine: one that is too large stays, and smaller ones go.
+                if rate > left.times(2) {
+                    continue;
+                }
                 left = left.above(rate);
-                let is_told = self.from.leaving.contains(&open.reservation.intent);
-                if !self.is_own(open) || is_told {
+                if !self.is_own(open) {
                     continue;
                 }
                 if step == Rate::ZERO && advice.term == Term::Open {
@@ -291,14 +330,25 @@ struct Crowd {
     guaranteed: Rate,
     unproven: Rate,
     proven: Rate,
+    lately: Rate,
     /// Those of our space that were told to end.
     leaving: Rate,
     /// When the youngest that may exist was made.
     newest: Option<Timestamp>,
+    /// One is so old that it must have started.
+    starts: bool,
     told: Told,
 }
 
 impl Crowd {
+    /// Whether one that was made then, and is not so old that it must have, has started as far as anybody can tell: after one that never did
+    /// others must show that machines start.
+    fn has_probably_started(&self, made: Timestamp) -> bool {
+        let Some(never) = self.told.never_started else { return true };
+        let shown = self.starts || self.told.work.is_some_and(|work| work > never);
+        shown && made > never
+    }
+
     fn view(&self, now: Timestamp, habit: Habit, recent: Rate) -> CommunityView {
         CommunityView {
             running: self.running,
@@ -307,13 +357,17 @@ impl Crowd {
             leaving: self.leaving,
             unproven: self.unproven,
             proven: self.proven,
+            lately: self.lately,
+            // Of this space.
+            unit: Unit::default(),
+            longest: Duration::ZERO,
             work: self.work(now, habit),
             recent,
         }
     }
 
     fn work(&self, now: Timestamp, habit: Habit) -> Work {
-        let Told { no_work, work } = self.told;
+        let Told { no_work, work, never_started: _ } = self.told;
         let found = self.proven > Rate::ZERO || work.is_some_and(|made| Some(made) > no_work);
         if found {
             let last = self.newest.max(work);

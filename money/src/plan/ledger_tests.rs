@@ -59,16 +59,19 @@ pub(super) fn budget() -> Budget {
 pub(super) struct Deployment {
     pub(super) book: Book,
     next: u128,
+    /// What a machine costs.
+    hourly: Amount,
 }
 
 impl Deployment {
     pub(super) fn new() -> Self {
-        Self::with(&budget())
+        Self::of(&budget())
     }
 
     /// Below the cap of a budget.
-    pub(super) fn with(budget: &Budget) -> Self {
-        let mut deployment = Self { book: Book::default(), next: 1 };
+    pub(super) fn of(budget: &Budget) -> Self {
+        let hourly = "0.5".parse().unwrap();
+        let mut deployment = Self { book: Book::default(), next: 1, hourly };
         let caps = vec![budget.cap()];
         deployment.write(BEGIN, vec![Event::CapsSet { caps, source: String::new() }]);
         deployment
@@ -91,7 +94,7 @@ impl Deployment {
         self.make_until(place, for_whom, (from, from + 10 * HOUR)).unwrap()
     }
 
-    fn make_until(
+    pub(super) fn make_until(
         &mut self,
         place: &str,
         for_whom: &str,
@@ -101,7 +104,7 @@ impl Deployment {
         self.next += 1;
         let machinetype: MachinetypeName = "one".parse().unwrap();
         let tariff = Tariff {
-            hourly: "0.5".parse().unwrap(),
+            hourly: self.hourly,
             charged: None,
             minimum: MINUTE,
             granularity: Duration::from_secs(1),
@@ -162,18 +165,22 @@ impl Deployment {
 
 static NOBODY: BTreeSet<Community> = BTreeSet::new();
 
-fn from<'a>(
+pub(super) fn from<'a>(
     place: &str,
     now: Timestamp,
     leaving: &'a BTreeSet<IntentToken>,
     habits: &'a BTreeMap<Community, Habit>,
 ) -> Standpoint<'a> {
     let space: &'static SpaceName = Box::leak(Box::new(space(place)));
+    let next = Next { unit: Unit::plain(rate("0.5")), longest: 9 * HOUR };
+    let all = budget().named().map(|named| (named.clone(), next)).collect();
+    let next: &'static BTreeMap<Community, Next> = Box::leak(Box::new(all));
     Standpoint {
         now,
         space,
         unit: Unit::plain(rate("0.5")),
         longest: 9 * HOUR,
+        next,
         overstay: HOUR,
         spaces: 1,
         leaving,
@@ -216,7 +223,7 @@ fn a_book_from_a_checkpoint_shows_the_same() {
     let again = Book::from_checkpoint(&deployment.book.checkpoint()).unwrap();
     assert_eq!(again, deployment.book);
     let before = deployment.view(at(30));
-    assert_eq!(Deployment { book: again, next: 0 }.view(at(30)), before);
+    assert_eq!(Deployment { book: again, ..deployment }.view(at(30)), before);
 }
 
 #[test]
@@ -305,6 +312,59 @@ fn all_choose_the_same_machines_and_each_ends_its_own() {
     // Within the promised time nothing ends.
     let early = deployment.orders("b", at(65), &none);
     assert!(early.to_end.is_empty(), "{:?}", early.to_end);
+}
+
+#[test]
+fn one_large_machine_of_the_backfill_does_not_shield_the_small_ones() {
+    let mut deployment = Deployment::new();
+    deployment.make_many(2, "a", "lhcb", at(0));
+    // It would be kept for the longest time, and is too large for what must go.
+    deployment.hourly = Amount::from_units(9);
+    let large = deployment.make("a", "lhcb", at(10));
+    deployment.hourly = "0.5".parse().unwrap();
+    deployment.make_many(3, "a", "ska", at(60));
+    let orders = deployment.orders("a", at(80), &BTreeSet::new());
+    assert!(!orders.to_end.is_empty() && !orders.to_end.contains_key(&large), "{orders:?}");
+}
+
+/// While the first take their time, others pass their promised hour: they would be kept for longer, and are not told instead.
+#[test]
+fn no_more_is_told_to_end_when_others_come_out_of_their_promised_time() {
+    let mut deployment = Deployment::new();
+    deployment.make_many(10, "a", "lhcb", at(0));
+    deployment.make_many(10, "a", "lhcb", at(35));
+    deployment.make_many(4, "a", "ska", at(60));
+    let mut told = BTreeSet::new();
+    let (mut first, mut last) = (0, 0);
+    for minute in 76..130 {
+        let orders = deployment.orders("a", at(minute), &told);
+        told.extend(orders.to_end.keys());
+        if minute < 90 {
+            first = told.len();
+        }
+        last = told.len();
+    }
+    assert!(first > 4 && first == last, "{first}, and {last} in the end");
+}
+
+#[test]
+fn machines_that_never_start_are_no_proof_of_work() {
+    let mut deployment = Deployment::new();
+    let first = deployment.make("a", "ska", at(0));
+    assert_eq!(deployment.work(at(16)), Work::Yes, "as long as nothing else is known");
+    let second = deployment.make("a", "ska", at(16));
+    deployment.end(first, at(60), SettleReason::NeverStarted);
+    assert_eq!(deployment.work(at(61)), Work::Perhaps, "nor has the other one started, perhaps");
+    let third = deployment.make("a", "ska", at(61));
+    deployment.end(second, at(76), SettleReason::NeverStarted);
+    assert_eq!(deployment.work(at(77)), Work::Perhaps, "nobody has shown yet that machines start");
+    assert_eq!(deployment.work(at(122)), Work::Stuck, "it is there after its time to start");
+    // One that does not start among many that have tells little.
+    deployment.make("a", "ska", at(123));
+    let never = deployment.make("a", "ska", at(123));
+    deployment.end(never, at(183), SettleReason::NeverStarted);
+    assert_eq!(deployment.view(at(184)).communities[&community("ska")].proven, rate("1"));
+    deployment.end(third, at(190), SettleReason::Worked);
 }
 
 #[test]

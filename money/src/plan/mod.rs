@@ -9,6 +9,7 @@ mod budget;
 mod ceiling;
 mod controller;
 mod course;
+mod decision;
 mod fair;
 mod lately;
 mod ledger;
@@ -27,6 +28,8 @@ mod lately_tests;
 #[cfg(test)]
 mod ledger_tests;
 #[cfg(test)]
+mod line_tests;
+#[cfg(test)]
 mod projection_tests;
 #[cfg(test)]
 mod tests;
@@ -36,7 +39,8 @@ pub use budget::{Budget, InvalidBudget, Priority, Term};
 pub use ceiling::{Ceiling, Held};
 pub use controller::Controller;
 pub use lately::{FirstSpent, Lately};
-pub use ledger::{GUARANTEED, Habit, Orders, Standpoint};
+pub(crate) use ledger::STUCK;
+pub use ledger::{GUARANTEED, Habit, Next, Orders, Standpoint};
 pub use merit::{HS23_OF_A_PROCESSOR, Offer, Worth, best, rank};
 pub use projection::{Assumed, DayAhead, Outlook, Projection};
 pub use rate::Rate;

@@ -8,9 +8,14 @@ use vcycle_api::Timestamp;
 
 use super::ledger_tests::{BEGIN, Deployment, budget, community, rate, space};
 use super::*;
-use crate::{Amount, Permille, SettleReason};
+use crate::{Amount, Community, Permille, SettleReason};
 
 const HOUR: Duration = Duration::from_secs(3600);
+
+/// All communities have the same machines.
+fn of_all(unit: Unit, longest: Duration) -> BTreeMap<Community, Next> {
+    budget().named().map(|named| (named.clone(), Next { unit, longest })).collect()
+}
 
 /// Machines for 0.50 an hour, for up to ten hours.
 fn project(deployment: &Deployment, budget: &Budget, now: Timestamp, days: u16) -> Projection {
@@ -31,6 +36,7 @@ fn project_without(
         space: &own,
         unit: Unit::plain(rate("0.5")),
         longest: 9 * HOUR,
+        next: &of_all(Unit::plain(rate("0.5")), 9 * HOUR),
         overstay: HOUR,
         spaces: 1,
         leaving: &BTreeSet::new(),
@@ -150,6 +156,7 @@ fn machines_that_live_for_two_hours_hold_the_line() {
         space: &own,
         unit: Unit::plain(rate("0.5")),
         longest: 2 * HOUR,
+        next: &of_all(Unit::plain(rate("0.5")), 2 * HOUR),
         overstay: HOUR,
         spaces: 1,
         leaving: &BTreeSet::new(),
@@ -170,6 +177,7 @@ fn where_no_machine_can_be_made_the_plan_says_that_nothing_is_spent() {
         space: &own,
         unit: Unit::default(),
         longest: HOUR,
+        next: &of_all(Unit::default(), HOUR),
         overstay: HOUR,
         spaces: 1,
         leaving: &BTreeSet::new(),

@@ -66,6 +66,11 @@ impl Rate {
         let count = self.0.nanos().checked_div(unit.0.nanos()).unwrap_or(0);
         u32::try_from(count).unwrap_or(u32::MAX)
     }
+
+    /// How many whole ones of `unit` it is, to the nearest.
+    pub(super) fn nearest(self, unit: Self) -> u32 {
+        (self + unit.permille(500)).holds(unit)
+    }
 }
 
 impl Add for Rate {

@@ -54,6 +54,7 @@ impl Budget {
             overstay: Duration::ZERO,
             means: part.means(),
             planners: 1,
+            is_first: true,
         };
         let advice = Controller::new(self.clone()).advise(&view);
         BudgetStanding {

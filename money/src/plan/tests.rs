@@ -52,12 +52,15 @@ fn view() -> PlanView {
         overstay: HOUR,
         means: Means::default(),
         planners: 1,
+        is_first: true,
     }
 }
 
 fn with(mut view: PlanView, name: &str, running: &str, work: Work) -> PlanView {
-    let proven = rate("100");
-    let seen = CommunityView { running: rate(running), work, proven, ..CommunityView::default() };
+    let (proven, lately) = (rate("100"), rate("100"));
+    let (unit, longest) = (view.unit, view.longest);
+    let running = rate(running);
+    let seen = CommunityView { running, work, proven, lately, unit, longest, ..Default::default() };
     view.communities.insert(community(name), seen);
     view
 }
@@ -76,8 +79,8 @@ fn works() -> impl Strategy<Value = Work> {
 
 fn seen() -> impl Strategy<Value = CommunityView> {
     let running = prop_oneof![4 => 0_i64..2_000, 1 => 2_000_i64..20_000];
-    (running, 0.0_f64..0.5, 0.0_f64..0.5, works(), 0_i64..10_000).prop_map(
-        |(running, guaranteed, leaving, work, recent)| {
+    (running, 0.0_f64..0.5, 0.0_f64..0.5, works(), 0_i64..10_000, 0.0_f64..1.0).prop_map(
+        |(running, guaranteed, leaving, work, recent, lately)| {
             let millis = |count: i64| Rate::hourly(Amount::from_nanos(count * 1_000_000));
             let part = |part: f64| millis((running as f64 * part) as i64);
             CommunityView {
@@ -86,6 +89,9 @@ fn seen() -> impl Strategy<Value = CommunityView> {
                 leaving: part(leaving),
                 unproven: part(guaranteed),
                 proven: millis(recent),
+                lately: part(lately),
+                unit: Unit::default(),
+                longest: Duration::ZERO,
                 work,
                 recent: millis(recent),
             }
@@ -100,22 +106,26 @@ prop_compose! {
         overstay in 0_u64..2, planners in 0_u32..4, means in prop::option::of(0_i64..20),
     ) -> PlanView {
         let names = ["ska", "lsst", "dune", "lhcb", "atlas", "guest"];
+        let unit = Unit {
+            rate: Rate::hourly(Amount::from_nanos(unit.0 * 1_000_000)),
+            // Up to five times as much, as of what may be taken back.
+            reserved: Rate::hourly(Amount::from_nanos(unit.0 * unit.1 * 1_000)),
+        };
+        let longest = u32::try_from(longest).unwrap() * HOUR;
+        let made = |seen| CommunityView { unit, longest, ..seen };
         PlanView {
             now: Timestamp::from_secs(secs),
             settled: Amount::from_units(settled),
             accrued: Amount::from_units((open.0 as f64 * open.1) as i64),
             reserved: Amount::from_units(open.0),
-            communities: names.iter().map(|name| community(name)).zip(seen).collect(),
+            communities: names.iter().map(|name| community(name)).zip(seen.into_iter().map(made)).collect(),
             other: Rate::ZERO,
-            unit: Unit {
-                rate: Rate::hourly(Amount::from_nanos(unit.0 * 1_000_000)),
-                // Up to five times as much, as of what may be taken back.
-                reserved: Rate::hourly(Amount::from_nanos(unit.0 * unit.1 * 1_000)),
-            },
-            longest: u32::try_from(longest).unwrap() * HOUR,
+            unit,
+            longest,
             overstay: u32::try_from(overstay).unwrap() * HOUR,
             means: Means { six_hours: None, day: means.map(|mean| Rate::hourly(Amount::from_units(mean))) },
             planners,
+            is_first: true,
         }
     }
 }
@@ -176,9 +186,11 @@ proptest! {
             advice.target.permille(100).max(unit).min(known).max(unit)
         };
         let works = of_role(Role::Priority).map(seen).filter(|seen| seen.work == Work::Yes);
-        let soon: Rate = works.map(|seen| trial(seen).times(4)).sum();
+        let soon: Rate =
+            works.map(|seen| trial(seen).times(4).min(seen.lately.times(2) + unit)).sum();
         let first: Rate = of_role(Role::Priority).map(|own| seen(own).running + own.grow).sum();
-        let kept = soon.min(advice.target.above(first));
+        let taken = of_role(Role::Priority).map(|own| own.grow).sum();
+        let kept = soon.above(taken).min(advice.target.above(first));
         let all: Rate = advice.communities.iter().map(|own| own.grow).sum();
         // To whole machines of each of the three.
         prop_assert!(advice.burn + all + kept <= advice.target + unit.times(14));
@@ -276,6 +288,33 @@ fn a_priority_that_cannot_be_made_keeps_no_room_from_backfill() {
 }
 
 #[test]
+fn a_priority_that_waits_for_backfill_to_end_is_not_taken_for_one_that_cannot_grow() {
+    // Full to the band, and nothing could be made for half an hour.
+    let full = with(with(view(), "ska", "3", Work::Stuck), "lhcb", "8", Work::Yes);
+    let advice = advise(&full);
+    assert_eq!(of(&advice, "lhcb").give_way, rate("1"));
+    assert_eq!(of(&advice, "lhcb").why, Why::GivesWay { to: community("ska") });
+    // Some of it has ended, some has not yet: what is free is not for other backfill.
+    let mut leaving = with(with(view(), "ska", "3", Work::Stuck), "lhcb", "5", Work::Yes);
+    leaving.communities.get_mut(&community("lhcb")).unwrap().leaving = rate("1");
+    let advice = advise(&leaving);
+    assert_eq!((of(&advice, "ska").grow, of(&advice, "lhcb").grow), (rate("1"), Rate::ZERO));
+}
+
+#[test]
+fn several_spaces_together_do_not_pass_the_maximum_rate() {
+    let maximum = Budget { maximum_rate: Some(rate("6")), ..budget() };
+    let grow = |running: &str, is_first| {
+        let view = with(with(view(), "ska", running, Work::Yes), "lhcb", "0", Work::No);
+        let advice =
+            Controller::new(maximum.clone()).advise(&PlanView { planners: 10, is_first, ..view });
+        of(&advice, "ska").grow
+    };
+    assert_eq!((grow("5.9", true), grow("5.9", false)), (rate("0.1"), Rate::ZERO));
+    assert_eq!((grow("5", true), grow("5", false)), (rate("0.1"), rate("0.1")));
+}
+
+#[test]
 fn who_got_less_lately_comes_first_and_is_forgiven_in_time() {
     let mut view = with(with(view(), "ska", "3", Work::Yes), "dune", "1", Work::Yes);
     view.communities.get_mut(&community("ska")).unwrap().recent = rate("4");
@@ -321,14 +360,47 @@ fn no_more_than_a_step_stands_of_which_nobody_knows_whether_it_found_work() {
 
 #[test]
 fn a_small_budget_has_whole_machines() {
-    let mut view = with(view(), "lhcb", "0", Work::Yes);
-    view.unit = Unit::plain(rate("15"));
-    view.longest = HOUR;
-    assert_eq!(of(&advise(&view), "lhcb").grow, rate("15"), "two thirds of a machine are one");
-    view.unit = Unit::plain(rate("25"));
-    assert_eq!(of(&advise(&view), "lhcb").grow, Rate::ZERO, "less than half of one is none");
-    view.unit = Unit::plain(rate("0"));
-    assert_eq!(of(&advise(&view), "lhcb").grow, Rate::ZERO, "there is nothing that could be made");
+    let made_of = |unit| {
+        let view = PlanView { unit: Unit::plain(rate(unit)), longest: HOUR, ..view() };
+        of(&advise(&with(view, "lhcb", "0", Work::Yes)), "lhcb").grow
+    };
+    assert_eq!(made_of("15"), rate("15"), "two thirds of a machine are one");
+    assert_eq!(made_of("25"), Rate::ZERO, "less than half of one is none");
+    assert_eq!(made_of("0"), Rate::ZERO, "there is nothing that could be made");
+}
+
+#[test]
+fn a_community_of_large_machines_has_whole_ones_beside_one_of_small_ones() {
+    // The small ones are a hundredth of the line, the large ones a tenth and more.
+    let large = |work| {
+        let mut view = with(with(view(), "ska", "0", work), "lhcb", "3", Work::Yes);
+        let ska = view.communities.get_mut(&community("ska")).unwrap();
+        (ska.unit, ska.lately) = (Unit::plain(rate("1.5")), Rate::ZERO);
+        let advice = advise(&view);
+        (of(&advice, "ska").grow, of(&advice, "lhcb").grow)
+    };
+    assert_eq!(large(Work::Perhaps), (rate("1.5"), Rate::ZERO), "a machine more than the step");
+    assert_eq!(large(Work::Yes), (rate("1.5"), Rate::ZERO));
+    assert_eq!(large(Work::Stuck), (rate("1.5"), Rate::ZERO));
+    // Whoever makes none here takes nothing of the step.
+    let mut elsewhere = with(with(view(), "ska", "1", Work::Yes), "lhcb", "3", Work::Yes);
+    elsewhere.communities.get_mut(&community("ska")).unwrap().unit = Unit::default();
+    let advice = advise(&elsewhere);
+    assert_eq!((of(&advice, "ska").grow, of(&advice, "lhcb").grow), (Rate::ZERO, rate("1")));
+}
+
+#[test]
+fn how_many_are_tried_at_once_follows_from_how_long_the_own_machines_live() {
+    let mut view = with(with(view(), "ska", "5", Work::Yes), "lhcb", "0", Work::No);
+    let ska = view.communities.get_mut(&community("ska")).unwrap();
+    (ska.longest, ska.unproven) = (HOUR, rate("1"));
+    assert_eq!(
+        of(&advise(&view), "ska").grow,
+        rate("1"),
+        "half of all is made anew in half an hour"
+    );
+    view.communities.get_mut(&community("ska")).unwrap().longest = 12 * HOUR;
+    assert_eq!(of(&advise(&view), "ska").grow, Rate::ZERO);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub struct PlanView {
     pub other: Rate,
     /// What a machine costs that would be made next: of several, the cheapest. Nothing: none could be made.
     pub unit: Unit,
-    /// How long a machine may live that is made now.
+    /// How long a machine may live that is made now, of those that live longest.
     pub longest: Duration,
     /// How much longer its reservation goes than its hard end.
     pub overstay: Duration,
@@ -34,6 +34,8 @@ pub struct PlanView {
     pub means: Means,
     /// How many spaces act on the advice at once without knowing of each other; 0 counts as 1.
     pub planners: u32,
+    /// Whether its space is the first of them by name: it alone takes what is too little for a part of each.
+    pub is_first: bool,
 }
 
 /// A community now. `guaranteed` and `leaving` are parts of `running` without overlap; so is `unproven`, which most of the
@@ -50,6 +52,13 @@ pub struct CommunityView {
     pub unproven: Rate,
     /// Of machines that found work and were made after the last that found none: twice as much is tried at once.
     pub proven: Rate,
+    /// Of machines that were made in the last half hour, or in twice the time that shows whether they found work, if that is longer: so
+    /// much can be made for it.
+    pub lately: Rate,
+    /// What the cheapest machine of it costs that can be made next. Nothing: none can be made for it.
+    pub unit: Unit,
+    /// How long a machine of it may live that is made now.
+    pub longest: Duration,
     /// Whether it has work.
     pub work: Work,
     /// What it got lately, on the mean, with decay: [`super::Recent`].

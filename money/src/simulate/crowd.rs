@@ -1,12 +1,17 @@
 //! The machines of one community together, and what their ends tell about its work.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use vcycle_api::Timestamp;
 
 use super::random::Random;
 use super::scenario::CommunityModel;
-use crate::plan::{CommunityView, Rate, Work};
+use crate::plan::{CommunityView, Habit, Rate, STUCK, Unit, Work};
 
 const DAY: i64 = 86_400;
+/// How long a machine takes to start, as managers have it.
+const STARTS_WITHIN: Duration = Duration::from_secs(5 * 60);
 
 /// One community.
 #[derive(Debug)]
@@ -31,8 +36,8 @@ pub(super) struct Crowd {
     pub(super) made: u64,
     /// What it got done, in HS23 hours.
     pub(super) work_done: f64,
-    /// Whether no machine could be made for it in the last cycle.
-    pub(super) is_stuck: bool,
+    /// What was made lately, and when.
+    lately: VecDeque<(Timestamp, Rate)>,
     known: Known,
     last_none: Option<Timestamp>,
     /// Machines that try whether there is work again.
@@ -63,7 +68,7 @@ impl Crowd {
             machines: 0,
             made: 0,
             work_done: 0.0,
-            is_stuck: false,
+            lately: VecDeque::new(),
             known: Known::NoWork,
             last_none: None,
             trying: 0,
@@ -84,21 +89,60 @@ impl Crowd {
     }
 
     /// As the controller sees it.
-    pub(super) fn view(&self, now: Timestamp, recent: Rate) -> CommunityView {
+    pub(super) fn view(&self, now: Timestamp, unit: Unit, recent: Rate) -> CommunityView {
         let Self { running, guaranteed, leaving, unproven, proven, .. } = *self;
-        let work = self.work(now);
-        CommunityView { running, guaranteed, leaving, unproven, proven, work, recent }
+        CommunityView {
+            running,
+            guaranteed,
+            leaving,
+            unproven,
+            proven,
+            lately: self.lately(now),
+            unit,
+            longest: self.model.max_wallclock,
+            work: self.work(now),
+            recent,
+        }
     }
 
     /// Whether it has work, as far as anybody can know.
     pub(super) fn work(&self, now: Timestamp) -> Work {
         match self.known {
-            Known::Work if self.is_stuck => Work::Stuck,
+            Known::Work if !self.was_made_since(now - STUCK) => Work::Stuck,
             Known::Work => Work::Yes,
             Known::NoWork if self.backs_off(now) => Work::No,
             Known::NoWork if self.trying > 0 => Work::Trying,
             Known::NoWork => Work::Perhaps,
         }
+    }
+
+    fn was_made_since(&self, since: Timestamp) -> bool {
+        self.lately.back().is_some_and(|(made, _)| *made > since)
+    }
+
+    fn lately(&self, now: Timestamp) -> Rate {
+        let since = now - self.habit().lately();
+        self.lately.iter().filter(|(made, _)| *made > since).map(|(_, rate)| *rate).sum()
+    }
+
+    /// As managers have it of a machinetype.
+    fn habit(&self) -> Habit {
+        let proving = self.model.fizzle + STARTS_WITHIN;
+        Habit { proving, backoff: self.model.backoff, ..Habit::default() }
+    }
+
+    /// A machine of such a rate is made.
+    pub(super) fn begins(&mut self, now: Timestamp, rate: Rate) {
+        let since = now - self.habit().lately();
+        while self.lately.front().is_some_and(|(made, _)| *made <= since) {
+            self.lately.pop_front();
+        }
+        self.lately.push_back((now, rate));
+        self.made += 1;
+        self.machines += 1;
+        self.running = self.running + rate;
+        self.guaranteed = self.guaranteed + rate;
+        self.unproven = self.unproven + rate;
     }
 
     fn backs_off(&self, now: Timestamp) -> bool {

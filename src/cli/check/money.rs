@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use vcycle_api::{Clock, SystemClock};
-use vcycle_money::plan::Budget;
+use vcycle_money::plan::{Budget, Term};
 use vcycle_money::prices::{Lack, Written};
 use vcycle_money::{Amount, Cap, Scope, Span, Window};
 
@@ -16,7 +16,7 @@ use crate::model::Timestamp;
 /// So long before a price grows too old it is said.
 const AHEAD: Duration = Duration::from_secs(7 * 86_400);
 
-/// Everything. `caps`: those of the files, if they are right.
+/// Everything. `caps`: those of the files, if they are right. Budgets are caps, too, and stand among them.
 pub(super) fn doubts(
     config: &Config,
     (caps, budgets): (Option<&[Cap]>, &[Budget]),
@@ -26,7 +26,10 @@ pub(super) fn doubts(
     let mut doubts = prices(spending, now);
     doubts.extend(unread(config));
     if let Some(caps) = caps {
-        doubts.extend(caps.iter().filter_map(|cap| idle(config, cap, now)));
+        let is_budget = |cap: &Cap| budgets.iter().any(|budget| budget.name == cap.name);
+        let only_caps = caps.iter().filter(|cap| !is_budget(cap));
+        doubts.extend(only_caps.filter_map(|cap| idle(config, cap, now)));
+        doubts.extend(budgets.iter().filter_map(|own| out_of_time(config, (own, budgets), now)));
         doubts.extend(budgets.iter().filter_map(|budget| too_much(config, budget, caps)));
         if caps.is_empty() {
             let wrong = Wrong::new(
@@ -89,6 +92,35 @@ fn is_on_all(scope: &Scope, budget: &Budget) -> bool {
         && holds(machinetypes, &budget.scope.machinetypes)
         && holds(markets, &budget.scope.markets)
         && (communities.is_empty() || named.all(|named| communities.contains(named)))
+}
+
+/// A budget pays for nothing before it begins and after it has ended; where no other is open in its place, nothing is made. Periods that
+/// follow each other are meant so.
+fn out_of_time(
+    config: &Config,
+    (budget, budgets): (&Budget, &[Budget]),
+    now: Timestamp,
+) -> Option<Warning> {
+    let is_its_time = |term| match term {
+        Term::Open | Term::Stopped => true,
+        Term::NotBegun | Term::Over => false,
+    };
+    let is_in_its_place =
+        |other: &Budget| is_its_time(other.term(now)) && other.scope == budget.scope;
+    if budgets.iter().any(is_in_its_place) {
+        return None;
+    }
+    let (name, from, to) = (&budget.name, clock_time(budget.from), clock_time(budget.to));
+    let what = match budget.term(now) {
+        Term::NotBegun => format!("the budget {name} begins at {from}: before"),
+        Term::Over => format!("the budget {name} has ended at {to}: now"),
+        Term::Open | Term::Stopped => return None,
+    };
+    let wrong = Wrong::new(
+        format!("{what} nothing is made that it pays for, unless another budget is open there"),
+        "a budget for the present time as well, or none",
+    );
+    Some(Warning::in_file(&caps_folder(&config.site.state_dir), wrong))
 }
 
 /// Files beside the others that are not taken for caps.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use vcycle_money::plan::{CommunityAdvice, Orders, Rate};
+use vcycle_money::plan::{CommunityAdvice, Orders, Rate, Term};
 use vcycle_money::{Account, Amount, Community};
 
 use crate::model::{Drain, DrainReason, IntentToken, Timestamp};
@@ -25,10 +25,7 @@ impl<'a> Allowance<'a> {
     /// Takes what a machine costs in an hour from every budget that pays for it, or from none.
     pub(super) fn take(&mut self, account: &Account, rate: Rate) -> Result<(), Reason> {
         let mut takes = Vec::new();
-        for (place, orders) in self.orders.iter().enumerate() {
-            if !orders.scope.covers(account) {
-                continue;
-            }
+        for (place, orders) in deciding(self.orders, account) {
             let Some(own) = of_community(orders, account) else {
                 return Err(has_no_part(orders, account));
             };
@@ -41,6 +38,27 @@ impl<'a> Allowance<'a> {
         }
         self.taken.extend(takes);
         Ok(())
+    }
+}
+
+/// The budgets that decide on a machine: of those that cover its account the ones whose time it is. Only where it is the time of none
+/// all of them decide, and nothing is made: a budget of next year, or of last year, is no reason to make nothing in this one.
+fn deciding<'a>(
+    orders: &'a [Orders],
+    account: &Account,
+) -> impl Iterator<Item = (usize, &'a Orders)> {
+    let covering = |orders: &&Orders| orders.scope.covers(account);
+    let is_any_open = orders.iter().filter(covering).any(is_its_time);
+    let all = orders.iter().enumerate();
+    all.filter(move |(_, orders)| orders.scope.covers(account))
+        .filter(move |(_, orders)| !is_any_open || is_its_time(orders))
+}
+
+/// Within the stop margin, too, in which it wants nothing.
+fn is_its_time(orders: &Orders) -> bool {
+    match orders.advice.term {
+        Term::Open | Term::Stopped => true,
+        Term::NotBegun | Term::Over => false,
     }
 }
 
@@ -75,14 +93,21 @@ pub(crate) fn latest_end<'a>(
     orders: &'a [Orders],
     account: &Account,
 ) -> Option<(Timestamp, &'a Orders)> {
-    let paying = orders.iter().filter(|orders| orders.scope.covers(account));
-    paying.map(|orders| (orders.advice.latest_end, orders)).min_by_key(|(end, _)| *end)
+    let paying = deciding(orders, account);
+    paying.map(|(_, orders)| (orders.advice.latest_end, orders)).min_by_key(|(end, _)| *end)
 }
 
 /// Whether the budgets want that it is made at all: the law of what [`Allowance::take`] grants.
 pub(crate) fn is_wanted(orders: &[Orders], account: &Account) -> bool {
-    let mut paying = orders.iter().filter(|orders| orders.scope.covers(account));
-    paying.all(|orders| of_community(orders, account).is_some_and(|own| own.grow > Rate::ZERO))
+    let mut paying = deciding(orders, account);
+    paying.all(|(_, orders)| of_community(orders, account).is_some_and(|own| own.grow > Rate::ZERO))
+}
+
+/// How strongly the budget spreads machines that pays for the first of these accounts that one pays for; of several budgets the first
+/// by name.
+pub(crate) fn spreading(orders: &[Orders], accounts: &[Account]) -> Option<f64> {
+    let of_each = accounts.iter().filter_map(|account| deciding(orders, account).next());
+    of_each.min_by_key(|(place, _)| *place).map(|(_, orders)| orders.spreading)
 }
 
 /// That a machine must end for the sake of a plan.

@@ -16,11 +16,7 @@ impl World<'_> {
         let model = &self.scenario.offerings[machine.offering];
         let crowd = &mut self.crowds[machine.community];
         machine.is_try = crowd.begins_a_try();
-        crowd.made += 1;
-        crowd.machines += 1;
-        crowd.running = crowd.running + machine.rate();
-        crowd.guaranteed = crowd.guaranteed + machine.rate();
-        crowd.unproven = crowd.unproven + machine.rate();
+        crowd.begins(machine.begin, machine.rate());
         self.watch.made(&model.provider);
         let (begin, hard_end) = (machine.begin, machine.hard_end);
         let over = begin + crowd.model.guaranteed;

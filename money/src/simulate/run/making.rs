@@ -52,7 +52,6 @@ impl World<'_> {
                 continue;
             }
             let mut left = own.grow;
-            let before = wave.len();
             while let Some(offering) = self.in_stock(number, now) {
                 // To the nearest machine.
                 let rate = self.offers[offering].price;
@@ -62,25 +61,24 @@ impl World<'_> {
                 }
                 left = left.above(rate);
                 wave.push(self.machine(number, offering, (now, hard_end)));
-                owed.push(self.owed(&own.community, wave.len() - before));
+                owed.push(self.owed(&own.community, own.grow.above(left)));
                 if self.crowds[number].work(now) == Work::Perhaps {
                     break;
                 }
             }
-            self.crowds[number].is_stuck = wave.len() == before;
         }
         self.make(now, wave, &owed)
     }
 
-    /// How much a community would have for its share with so many more machines: who has least is asked for first, since a cap may
-    /// have room for a few only. Priorities are before backfill.
-    fn owed(&self, community: &crate::Community, more: usize) -> (bool, u64) {
+    /// How much a community would have for its share with so many more machines, as the controller shares: who has least is asked for
+    /// first, since a cap may have room for a few only. Priorities are before backfill.
+    fn owed(&self, community: &crate::Community, more: Rate) -> (bool, i64) {
         let budget = &self.scenario.budget;
         let priority = budget.priorities.iter().find(|own| own.community == *community);
-        let share = priority.map_or(1, |own| u64::from(own.share.max(1)));
-        let has =
-            self.number(community).map_or(0, |number| u64::from(self.crowds[number].machines));
-        (priority.is_none(), (has + more as u64).saturating_mul(1_000_000) / share)
+        let share = priority.map_or(1, |own| i64::from(own.share.max(1)));
+        let running = self.number(community).map_or(Rate::ZERO, |own| self.crowds[own].running);
+        let has = running + self.recent.rate(community) + more;
+        (priority.is_none(), has.in_an_hour().nanos() / share)
     }
 
     /// Reserves for a wave, and makes what was not refused.
@@ -88,7 +86,7 @@ impl World<'_> {
         &mut self,
         now: Timestamp,
         wave: Vec<Planned>,
-        owed: &[(bool, u64)],
+        owed: &[(bool, i64)],
     ) -> Result<(), InvalidScenario> {
         if wave.is_empty() {
             return Ok(());

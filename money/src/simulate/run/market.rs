@@ -23,22 +23,24 @@ impl World<'_> {
         }
     }
 
-    /// What the cheapest machine costs that could be made.
-    pub(super) fn unit(&self, now: Timestamp) -> Unit {
-        let open = (0..self.offers.len()).filter(|number| self.may_be_tried(*number, now));
+    /// What the cheapest machine of a community costs that could be made.
+    pub(super) fn unit(&self, community: usize, now: Timestamp) -> Unit {
+        let open = self.open_to(community, now);
         open.map(|number| Unit::of(&self.tariff(number))).min().unwrap_or_default()
     }
 
     fn best(&self, community: usize, now: Timestamp) -> Option<usize> {
+        let open = self.open_to(community, now);
+        best(open.map(|number| (number, &self.offers[number])), self.scenario.budget.spreading)
+    }
+
+    fn open_to(&self, community: usize, now: Timestamp) -> impl Iterator<Item = usize> {
         let providers = &self.crowds[community].model.providers;
-        let may_be = |number: &usize| {
+        (0..self.offers.len()).filter(move |number| {
             let provider = &self.scenario.offerings[*number].provider;
             (providers.is_empty() || providers.contains(provider))
                 && self.may_be_tried(*number, now)
-        };
-        let numbers = (0..self.offers.len()).filter(may_be);
-        let offers = numbers.map(|number| (number, &self.offers[number]));
-        best(offers, self.scenario.budget.spreading)
+        })
     }
 
     /// What the next machine of a community is made of: the best that is in stock now. It counts as running.

@@ -4,7 +4,7 @@ mod lives;
 mod making;
 mod market;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use vcycle_api::Timestamp;
@@ -17,8 +17,8 @@ use super::scenario::{InvalidScenario, Scenario};
 use super::till::{Till, account};
 use super::watch::Watch;
 use super::weather::Weather;
-use crate::plan::{Controller, Means, Offer, PlanView, Rate, Recent};
-use crate::{Account, Amount};
+use crate::plan::{CommunityView, Controller, Means, Offer, PlanView, Rate, Recent, Unit};
+use crate::{Account, Amount, Community};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -136,11 +136,15 @@ impl<'a> World<'a> {
         let cycle = self.scenario.cycle;
         let rates = self.crowds.iter().map(|own| (&own.model.community, own.running.over(cycle)));
         self.recent.spend(now, rates);
-        let seen = |crowd: &Crowd| {
+        let seen = |(number, crowd): (usize, &Crowd)| {
             let community = &crowd.model.community;
-            (community.clone(), crowd.view(now, self.recent.rate(community)))
+            let (unit, recent) = (self.unit(number, now), self.recent.rate(community));
+            (community.clone(), crowd.view(now, unit, recent))
         };
-        let communities = self.crowds.iter().map(seen).collect();
+        let communities: BTreeMap<Community, CommunityView> =
+            self.crowds.iter().enumerate().map(seen).collect();
+        let units = communities.values().map(|seen| seen.unit);
+        let unit = units.filter(|unit| *unit != Unit::default()).min().unwrap_or_default();
         PlanView {
             now,
             settled: sum.settled(),
@@ -148,7 +152,7 @@ impl<'a> World<'a> {
             reserved: sum.reserved(),
             communities,
             other: Rate::ZERO,
-            unit: self.unit(now),
+            unit,
             longest: self
                 .crowds
                 .iter()
@@ -158,6 +162,7 @@ impl<'a> World<'a> {
             overstay: self.scenario.overstay,
             means: self.means(now, spent),
             planners: 1,
+            is_first: true,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vcycle_api::{Attached, Availability, Offering, Price};
-use vcycle_money::plan::{Budget, Ceiling, Habit, Held, Projection, Standpoint, Unit};
+use vcycle_money::plan::{Budget, Ceiling, Habit, Held, Next, Projection, Standpoint, Unit};
 use vcycle_money::prices::Item;
 use vcycle_money::{Account, Book, Community};
 
@@ -55,6 +55,7 @@ impl<'a> Outset<'a> {
             space: spaces.iter().copied().chain(spending).next().unwrap_or(&any),
             unit: self.unit(budget, &payers, longest),
             longest,
+            next: &self.next(budget, &payers),
             overstay: overstay.unwrap_or_default(),
             spaces: u32::try_from(spaces.len()).unwrap_or(u32::MAX),
             leaving: &BTreeSet::new(),
@@ -102,14 +103,35 @@ impl<'a> Outset<'a> {
         self.setup.config.spending.as_ref().map(|spending| spending.overstay(space))
     }
 
+    /// The next machine of each community.
+    fn next(self, budget: &Budget, payers: &[Payer<'_>]) -> BTreeMap<Community, Next> {
+        let of = |community: &Community| {
+            let own = payers.iter().copied().filter(|payer| payer.community == community);
+            let own: Vec<Payer<'_>> = own.collect();
+            let lives = own.iter().map(|payer| payer.policy.deadline(self.now).since(self.now));
+            let longest = lives.max().unwrap_or_default();
+            let listed = own.iter().filter_map(|payer| self.listed(budget, *payer, longest)).min();
+            let unit = self.running(budget, |other| other == Some(community)).or(listed);
+            Next { unit: unit.unwrap_or_default(), longest }
+        };
+        payers.iter().map(|payer| (payer.community.clone(), of(payer.community))).collect()
+    }
+
+    /// What the cheapest machine costs that runs.
+    fn running(self, budget: &Budget, is_of: impl Fn(Option<&Community>) -> bool) -> Option<Unit> {
+        let open = self.book.reservations();
+        let open = open.filter(|open| {
+            let account = &open.reservation.account;
+            budget.scope.covers(account) && is_of(account.community.as_ref())
+        });
+        open.map(|open| Unit::of(open.tariff_at(self.now))).min()
+    }
+
     /// What the cheapest machine costs that runs; if none does, the cheapest of the price lists that could be made.
     fn unit(self, budget: &Budget, payers: &[Payer<'_>], longest: Duration) -> Unit {
-        let open = self.book.reservations();
-        let open = open.filter(|open| budget.scope.covers(&open.reservation.account));
-        let running = open.map(|open| Unit::of(open.tariff_at(self.now))).min();
         let listed =
             || payers.iter().filter_map(|payer| self.listed(budget, *payer, longest)).min();
-        running.or_else(listed).unwrap_or_default()
+        self.running(budget, |_| true).or_else(listed).unwrap_or_default()
     }
 
     /// The cheapest that stands in a price list for a machinetype.
