@@ -268,7 +268,11 @@ impl<'a> Looked<'a> {
     /// What this space has made in this very cycle is a part of its step.
     fn keep_to_the_step(&self, advice: &mut Advice) {
         let made = self.open().filter(|open| open.reservation.from == self.from.now);
-        let made = made.filter(|open| self.is_own(open)).map(|open| self.rate(open)).sum();
+        let made: Rate = made.filter(|open| self.is_own(open)).map(|open| self.rate(open)).sum();
+        if made == Rate::ZERO {
+            // As advised; one machine may be more than the step.
+            return;
+        }
         let mut left = advice.step.above(made);
         for own in &mut advice.communities {
             own.grow = own.grow.min(left);

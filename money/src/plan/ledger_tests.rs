@@ -195,6 +195,17 @@ fn grow(orders: &Orders, name: &str) -> Rate {
 }
 
 #[test]
+fn a_machine_that_is_larger_than_the_step_is_granted_whole() {
+    let (deployment, none, habits) = (Deployment::new(), BTreeSet::new(), BTreeMap::new());
+    let large = Next { unit: Unit::plain(rate("3")), longest: 9 * HOUR };
+    let next = BTreeMap::from([(community("ska"), large)]);
+    let standpoint = Standpoint { next: &next, ..from("a", at(0), &none, &habits) };
+    let orders = Orders::of(&budget(), &deployment.book, &standpoint);
+    assert!(orders.advice.step < rate("3"), "{}", orders.advice.step);
+    assert_eq!(grow(&orders, "ska"), rate("3"));
+}
+
+#[test]
 fn whether_there_is_work_follows_from_how_machines_ended() {
     let mut deployment = Deployment::new();
     assert_eq!(deployment.work(at(0)), Work::Perhaps, "nobody has tried");
