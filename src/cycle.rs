@@ -19,7 +19,7 @@ use vcycle_api::{Act, Clock};
 
 pub use input::{PlanFrame, Remembered, plan_input};
 pub use money::{CAPS_UNWATCHED, CapsRead};
-pub use plans::{Planner, habits, leaving, orders, paying};
+pub use plans::{Planner, habits, leaving, orders, paying, tried};
 pub use prices::{costs, costs_unknown};
 
 use crate::act::{Absence, ActContext, Home, Outcomes, StepOutcome, StepResult, prepare};
@@ -132,6 +132,7 @@ pub async fn run_cycle(
     let hands = waves::Hands { context, act: &act, proof, look, money: money.as_ref() };
     let (plan, mut outcomes) = waves::carry_out(&hands, (&input, plan), memory).await;
     remember(&outcomes, (&seen, used), memory);
+    memory.tried(money.iter().flat_map(Money::tried), seen.now);
     let frame = frame(provider.capabilities().provider, home, memory.decisions());
     let mut snapshot = waves::shown(&input, (&plan, frame), memory);
     snapshot.continue_history(memory.saved.as_ref());

@@ -144,8 +144,10 @@ async fn look_and_plan(
     let till = Till::of(store, (setup, space), offerings).await?;
     let leaving = leaving(policy, memory.records().values(), seen.now);
     let wanted = |Till { costs, book, budgets, .. }: &Till| {
-        let planner =
-            Planner { now: seen.now, offerings: &seen.offerings, costs, book, leaving: &leaving };
+        // Only the daemon remembers what it has tried in vain.
+        let (leaving, tries) = (&leaving, &BTreeMap::new());
+        let (now, offerings) = (seen.now, &seen.offerings[..]);
+        let planner = Planner { now, offerings, costs, book, leaving, tries };
         orders((setup, space), &planner, budgets)
     };
     let orders = till.as_ref().map_or_else(Vec::new, wanted);

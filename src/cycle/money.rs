@@ -7,11 +7,11 @@ use std::time::Duration;
 use tracing::{info, warn};
 use vcycle_money::book::{Open, ToEnd};
 use vcycle_money::plan::{Budget, Orders};
-use vcycle_money::{Book, Currency, Event, Reservation};
+use vcycle_money::{Book, Community, Currency, Event, Reservation};
 
 use super::alarms;
 use super::prices::{costs, costs_unknown, price_what_is_gone};
-use super::{CycleContext, Planner, leaving, orders};
+use super::{CycleContext, Planner, leaving, orders, tried};
 use crate::model::{
     ClockTrust, Generation, IntentToken, ListingState, MachineName, MachineRecord, Sighting,
     SpaceName, SpacePolicy, Timestamp,
@@ -170,6 +170,11 @@ impl Money {
         }
     }
 
+    /// For whom a machine is tried in this cycle.
+    pub(super) fn tried(&self) -> impl Iterator<Item = &Community> {
+        tried(&self.orders)
+    }
+
     /// What people should know.
     pub(super) fn alarms(&self) -> &[String] {
         &self.alarms
@@ -257,7 +262,8 @@ impl Money {
         }
         let leaving = leaving(&context.space.policy, memory.records().values(), seen.now);
         let (offerings, costs, book) = (&seen.offerings[..], &self.costs, &self.book);
-        let planner = Planner { now: seen.now, offerings, costs, book, leaving: &leaving };
+        let (leaving, tries) = (&leaving, &memory.tries);
+        let planner = Planner { now: seen.now, offerings, costs, book, leaving, tries };
         self.orders = orders((context.setup, context.space), &planner, budgets);
         self.alarms.extend(self.orders.iter().filter_map(alarms::of_budget));
     }

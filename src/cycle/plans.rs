@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vcycle_api::Offering;
-use vcycle_money::plan::{Budget, Habit, Next, Orders, Standpoint, Unit};
+use vcycle_money::plan::{Budget, Habit, Next, Orders, Rate, Standpoint, TRIED_AGAIN, Unit, Why};
 use vcycle_money::{Book, Community};
 
 use crate::config::{Metering, OfferingPrice, SpaceConfig};
@@ -30,6 +30,22 @@ pub struct Planner<'a> {
     pub book: &'a Book,
     /// Machines of the space that were told to end.
     pub leaving: &'a BTreeSet<IntentToken>,
+    /// When a machine was last tried for a community, to see whether there is work.
+    pub tries: &'a BTreeMap<Community, Timestamp>,
+}
+
+impl Planner<'_> {
+    /// Whether one was tried minutes ago. Where something came of it, nobody asks.
+    fn in_vain(&self, community: &Community) -> bool {
+        let tried = self.tries.get(community).filter(|at| **at < self.now);
+        tried.is_some_and(|at| self.now.since(*at) < TRIED_AGAIN)
+    }
+}
+
+/// The communities that these orders let be tried with one machine.
+pub fn tried(orders: &[Orders]) -> impl Iterator<Item = &Community> {
+    let all = orders.iter().flat_map(|orders| &orders.advice.communities);
+    all.filter(|own| own.why == Why::Tries && own.grow > Rate::ZERO).map(|own| &own.community)
 }
 
 /// What each budget that pays for machines of a space means for it now.
@@ -38,7 +54,7 @@ pub fn orders(
     planner: &Planner<'_>,
     budgets: &[Budget],
 ) -> Vec<Orders> {
-    let Planner { now, offerings, costs, book, leaving } = *planner;
+    let Planner { now, offerings, costs, book, leaving, tries: _ } = *planner;
     let own = costs.communities.iter();
     let habits =
         habits(own.filter_map(|(name, own)| Some((own, space.policy.machinetypes.get(name)?))));
@@ -53,7 +69,7 @@ pub fn orders(
             space: &space.policy.space,
             unit: makes.iter().map(|make| make.unit).min().unwrap_or_default(),
             longest: makes.iter().map(|make| make.longest).max().unwrap_or_default(),
-            next: &next(&makes),
+            next: &next(&makes, planner),
             overstay: costs.overstay,
             spaces: u32::try_from(paying(setup, budget).count()).unwrap_or(u32::MAX),
             leaving,
@@ -113,11 +129,12 @@ fn makes<'a>(
 }
 
 /// The cheapest machine of each community, and the longest life.
-fn next(makes: &[Make<'_>]) -> BTreeMap<Community, Next> {
+fn next(makes: &[Make<'_>], planner: &Planner<'_>) -> BTreeMap<Community, Next> {
     let mut all: BTreeMap<Community, Next> = BTreeMap::new();
     for Make { community, unit, longest } in makes {
         let Some(community) = community else { continue };
-        let own = Next { unit: *unit, longest: *longest };
+        let in_vain = planner.in_vain(community);
+        let own = Next { unit: *unit, longest: *longest, in_vain };
         let next = all.entry((*community).clone()).or_insert(own);
         next.unit = next.unit.min(*unit);
         next.longest = next.longest.max(*longest);

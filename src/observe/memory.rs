@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use vcycle_money::Community;
+
 use super::clock_watch::ClockWatch;
 use super::readiness::ReadinessLog;
 use super::settling::Settling;
@@ -74,6 +76,8 @@ pub struct SpaceMemory {
     pub(crate) readiness: ReadinessLog,
     /// When a VM of an archived machine was last asked for directly.
     pub(crate) ghosts_asked_for: HashMap<MachineName, Timestamp>,
+    /// When a machine was last tried for a community, to see whether there is work.
+    pub(crate) tries: BTreeMap<Community, Timestamp>,
     asked_twice: AskedTwice,
     archived: BTreeMap<MachineName, (Timestamp, MachineRecord)>,
     archived_corrupt: HashSet<MachineName>,
@@ -109,6 +113,7 @@ impl SpaceMemory {
             is_away: false,
             readiness: ReadinessLog::default(),
             ghosts_asked_for: HashMap::new(),
+            tries: BTreeMap::new(),
             asked_twice: AskedTwice::new(),
             archived: BTreeMap::new(),
             archived_corrupt: HashSet::new(),
@@ -289,6 +294,11 @@ impl SpaceMemory {
             self.quota_stop = None;
         }
         self.quota_stop.map(|(stop, _)| stop)
+    }
+
+    /// A budget let one machine be tried for these.
+    pub(crate) fn tried<'a>(&mut self, all: impl Iterator<Item = &'a Community>, now: Timestamp) {
+        self.tries.extend(all.map(|community| (community.clone(), now)));
     }
 
     /// The cloud refused our credentials for a create, a resolve or a delete.

@@ -9,7 +9,7 @@ use vcycle::model::{DrainReason, Timestamp};
 use vcycle::plan::Step;
 use vcycle::store::Ledger;
 use vcycle_money::plan::{Budget, Priority};
-use vcycle_money::{Amount, Permille, Scope};
+use vcycle_money::{Amount, Cap, Permille, Scope};
 
 use crate::support::money::{prices, watched};
 use crate::support::mortal::Fate;
@@ -131,6 +131,32 @@ fn a_community_of_large_machines_is_tried_beside_one_of_small_ones() {
             ska = ska.max(of_ska.filter(|record| record.gone.is_none()).count());
         }
         assert!(ska >= 2, "{ska} machines for the priority");
+    });
+}
+
+/// Its own cap has no room for one. A step is one machine, and the priority would have been tried in vain with each of them.
+#[test]
+fn a_priority_of_which_none_can_be_made_does_not_take_every_step() {
+    run(async {
+        let budget = budget(101, &["ska"], &["lhcb"]);
+        let (mut world, mut one) = begin(6, budget.clone()).await;
+        let communities = ["ska".parse().unwrap()].into();
+        let scope = Scope { communities, ..Scope::default() };
+        let narrow = Cap {
+            name: "narrow".parse().unwrap(),
+            limit: Amount::from_units(1),
+            scope,
+            ..budget.cap()
+        };
+        let caps = |_: &[_]| Some(vec![budget.cap(), narrow.clone()]);
+        let ledger = Ledger::new(&world.store());
+        ledger.set_caps(&"treasurer".parse().unwrap(), caps, "test").await.unwrap();
+        for _ in 0..180 {
+            let end = cycle(&mut world, &mut one).await;
+            assert!(made(&end).len() <= 1, "a tenth of the line is one machine");
+            assert_eq!(why(&end, "ska").0, "spending-cap", "whether it is tried or not");
+        }
+        assert!(machines(&world) >= 9, "{} machines, where the line allows ten", machines(&world));
     });
 }
 

@@ -67,7 +67,10 @@ pub(crate) fn wanted(community: &str) -> Orders {
         half_life: super::hours(24),
     };
     let (unit, longest) = (Unit::plain(Rate::hourly(Amount::from_units(1))), super::hours(5));
-    let next = budget.named().map(|named| (named.clone(), Next { unit, longest })).collect();
+    let next = budget
+        .named()
+        .map(|named| (named.clone(), Next { unit, longest, in_vain: false }))
+        .collect();
     let standpoint = Standpoint {
         now: super::NOON,
         space: &SpaceName::parse("cloud.example").unwrap(),

@@ -157,7 +157,10 @@ pub(super) fn give_orders(world: &mut World, budgets: &[Budget]) {
     let next = policies()
         .filter_map(|policy| {
             let community = purse.costs.communities.get(&policy.name)?.clone();
-            Some((community, Next { unit, longest: policy.deadline(world.now).since(world.now) }))
+            Some((
+                community,
+                Next { unit, longest: policy.deadline(world.now).since(world.now), in_vain: false },
+            ))
         })
         .collect();
     let standpoint = Standpoint {

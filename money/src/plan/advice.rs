@@ -72,6 +72,8 @@ pub enum Why {
     NoWork,
     /// One machine to see whether there is work.
     Tries,
+    /// One was tried minutes ago, and could not be made.
+    TriedInVain,
     /// It is its turn.
     ItsTurn,
     /// It fills what priorities leave.
@@ -190,6 +192,9 @@ impl fmt::Display for Why {
             Self::NotNamed => f.write_str("the budget does not name this community"),
             Self::NoWork => f.write_str("its machines found no work"),
             Self::Tries => f.write_str("one machine tries whether there is work"),
+            Self::TriedInVain => f.write_str(
+                "one machine was tried minutes ago and could not be made: others come first until the next try",
+            ),
             Self::ItsTurn => f.write_str("it is owed most by its share"),
             Self::Fills => f.write_str("fills what priorities leave"),
             Self::NotProven { unproven } => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use vcycle_api::Timestamp;
 
 use super::ceiling::{Below, Kept};
-use super::ledger::STUCK;
+use super::ledger::{STUCK, TRIED_AGAIN};
 use super::projection::{Assumed, DayAhead, Outlook};
 use super::{
     Advice, Budget, CommunityAdvice, CommunityView, Controller, GUARANTEED, Held, Means, PlanView,
@@ -67,6 +67,8 @@ struct Crowd {
     proving: Duration,
     /// Since when a cap lets nothing be made for it.
     held: Option<Timestamp>,
+    /// When it was last tried and a cap let nothing be made.
+    in_vain: Option<Timestamp>,
     /// What was made in so long is known to be possible.
     lately: Duration,
     recent: Rate,
@@ -114,6 +116,7 @@ impl Crowd {
             proven: if self.assumed.finds_work() { proven } else { Rate::ZERO },
             unit: self.unit,
             longest: self.longest,
+            in_vain: self.in_vain.is_some_and(|tried| now.since(tried) < TRIED_AGAIN),
             work,
             recent: self.recent,
         }
@@ -127,9 +130,10 @@ impl Crowd {
     /// A cap has left so much of what it was to grow.
     fn was_granted(&mut self, wanted: Rate, granted: Rate, now: Timestamp) {
         if granted > Rate::ZERO {
-            self.held = None;
+            (self.held, self.in_vain) = (None, None);
         } else if wanted > Rate::ZERO {
             self.held.get_or_insert(now);
+            self.in_vain = Some(now);
         }
     }
 
@@ -221,6 +225,7 @@ impl<'a> Course<'a> {
                 found: matches!(seen.work, Work::Yes | Work::Stuck),
                 proving: habit.proving,
                 held: None,
+                in_vain: None,
                 lately: habit.lately(),
                 // Who has no machinetype here has one elsewhere, if a machine of it runs.
                 unit: if seen.unit == Unit::default() { view.unit } else { seen.unit },

@@ -200,7 +200,7 @@ impl<'a> Decision<'a> {
                 };
                 trial.above(seen.unproven).holds(seen.unit.rate)
             }
-            Work::Perhaps | Work::Stuck => 1,
+            Work::Perhaps | Work::Stuck => u32::from(!self.leaves_the_step(seen)),
             Work::No | Work::Trying => 0,
         };
         let claim = |(community, own, seen): &Seen| Claim {
@@ -214,6 +214,12 @@ impl<'a> Decision<'a> {
         let mut claims: Vec<Claim> = self.all.iter().map(claim).collect();
         share_out(room, &mut claims);
         claims.into_iter().map(|claim| claim.unit.times(claim.granted)).collect()
+    }
+
+    /// Whether the only machine of a step is for others now: beside one that is tried again and again, and cannot be made, nothing else
+    /// would ever be.
+    fn leaves_the_step(&self, tried: &CommunityView) -> bool {
+        tried.in_vain && self.step < tried.unit.rate + self.unit.rate
     }
 
     /// What of the backfill is told to end: what is above the band, or the next steps of a priority.
@@ -285,6 +291,9 @@ impl<'a> Decision<'a> {
             (_, Work::No) => return Why::NoWork,
             (_, Work::Trying) => return Why::NotProven { unproven },
             (_, Work::Perhaps | Work::Stuck) if grow > Rate::ZERO => return Why::Tries,
+            (_, Work::Perhaps | Work::Stuck) if self.leaves_the_step(seen) => {
+                return Why::TriedInVain;
+            }
             (Role::Priority, _) if grow > Rate::ZERO => return Why::ItsTurn,
             (Role::Backfill, _) if grow > Rate::ZERO => return Why::Fills,
             (Role::Priority | Role::Backfill, _) => {}

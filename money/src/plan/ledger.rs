@@ -23,6 +23,8 @@ pub const GUARANTEED: Duration = HOUR;
 /// A community that has work and for which nothing was made in so long cannot have machines now, or needs none: no room is
 /// kept free for it.
 pub(crate) const STUCK: Duration = Duration::from_secs(30 * 60);
+/// Of whom one was tried in vain, one is tried again after so long, where others wait for the same step.
+pub const TRIED_AGAIN: Duration = Duration::from_secs(10 * 60);
 /// What was spent longer ago than so many half-lives is forgotten: a thirtieth of it would count.
 const HALF_LIVES: u32 = 5;
 
@@ -53,12 +55,14 @@ impl Habit {
 }
 
 /// What the next machine of a community would be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Next {
     /// What the cheapest costs that it could be.
     pub unit: Unit,
     /// How long it may live.
     pub longest: Duration,
+    /// One was tried minutes ago, and none came of it.
+    pub in_vain: bool,
 }
 
 /// What the planner of a space knows besides the ledger.
@@ -217,9 +221,9 @@ impl<'a> Looked<'a> {
         }
         let seen = |(community, crowd): (&Community, Crowd)| {
             let view = crowd.view(self.from.now, self.habit(community), recent.rate(community));
-            let next = self.from.next.get(community);
-            let (unit, longest) = next.map(|next| (next.unit, next.longest)).unwrap_or_default();
-            (community.clone(), CommunityView { unit, longest, ..view })
+            let Next { unit, longest, in_vain } =
+                self.from.next.get(community).copied().unwrap_or_default();
+            (community.clone(), CommunityView { unit, longest, in_vain, ..view })
         };
         crowds.into_iter().map(seen).collect()
     }
@@ -365,6 +369,7 @@ impl Crowd {
             // Of this space.
             unit: Unit::default(),
             longest: Duration::ZERO,
+            in_vain: false,
             work: self.work(now, habit),
             recent,
         }

@@ -172,7 +172,7 @@ pub(super) fn from<'a>(
     habits: &'a BTreeMap<Community, Habit>,
 ) -> Standpoint<'a> {
     let space: &'static SpaceName = Box::leak(Box::new(space(place)));
-    let next = Next { unit: Unit::plain(rate("0.5")), longest: 9 * HOUR };
+    let next = Next { unit: Unit::plain(rate("0.5")), longest: 9 * HOUR, in_vain: false };
     let all = budget().named().map(|named| (named.clone(), next)).collect();
     let next: &'static BTreeMap<Community, Next> = Box::leak(Box::new(all));
     Standpoint {
@@ -197,7 +197,7 @@ fn grow(orders: &Orders, name: &str) -> Rate {
 #[test]
 fn a_machine_that_is_larger_than_the_step_is_granted_whole() {
     let (deployment, none, habits) = (Deployment::new(), BTreeSet::new(), BTreeMap::new());
-    let large = Next { unit: Unit::plain(rate("3")), longest: 9 * HOUR };
+    let large = Next { unit: Unit::plain(rate("3")), longest: 9 * HOUR, in_vain: false };
     let next = BTreeMap::from([(community("ska"), large)]);
     let standpoint = Standpoint { next: &next, ..from("a", at(0), &none, &habits) };
     let orders = Orders::of(&budget(), &deployment.book, &standpoint);

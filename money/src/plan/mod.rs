@@ -40,7 +40,7 @@ pub use ceiling::{Ceiling, Held};
 pub use controller::Controller;
 pub use lately::{FirstSpent, Lately};
 pub(crate) use ledger::STUCK;
-pub use ledger::{GUARANTEED, Habit, Next, Orders, Standpoint};
+pub use ledger::{GUARANTEED, Habit, Next, Orders, Standpoint, TRIED_AGAIN};
 pub use merit::{HS23_OF_A_PROCESSOR, Offer, Worth, best, rank};
 pub use projection::{Assumed, DayAhead, Outlook, Projection};
 pub use rate::Rate;

@@ -14,7 +14,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// All communities have the same machines.
 fn of_all(unit: Unit, longest: Duration) -> BTreeMap<Community, Next> {
-    budget().named().map(|named| (named.clone(), Next { unit, longest })).collect()
+    budget().named().map(|named| (named.clone(), Next { unit, longest, in_vain: false })).collect()
 }
 
 /// Machines for 0.50 an hour, for up to ten hours.

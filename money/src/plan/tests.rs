@@ -92,6 +92,7 @@ fn seen() -> impl Strategy<Value = CommunityView> {
                 lately: part(lately),
                 unit: Unit::default(),
                 longest: Duration::ZERO,
+                in_vain: lately < 0.2,
                 work,
                 recent: millis(recent),
             }

@@ -59,6 +59,9 @@ pub struct CommunityView {
     pub unit: Unit,
     /// How long a machine of it may live that is made now.
     pub longest: Duration,
+    /// Whether one was tried minutes ago, and none came of it: a cap of its own, a quota, a limit. Where a step is one machine, it is
+    /// for others then, who would wait for ever.
+    pub in_vain: bool,
     /// Whether it has work.
     pub work: Work,
     /// What it got lately, on the mean, with decay: [`super::Recent`].

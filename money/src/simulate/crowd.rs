@@ -100,6 +100,7 @@ impl Crowd {
             lately: self.lately(now),
             unit,
             longest: self.model.max_wallclock,
+            in_vain: false,
             work: self.work(now),
             recent,
         }

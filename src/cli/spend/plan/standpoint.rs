@@ -112,7 +112,7 @@ impl<'a> Outset<'a> {
             let longest = lives.max().unwrap_or_default();
             let listed = own.iter().filter_map(|payer| self.listed(budget, *payer, longest)).min();
             let unit = self.running(budget, |other| other == Some(community)).or(listed);
-            Next { unit: unit.unwrap_or_default(), longest }
+            Next { unit: unit.unwrap_or_default(), longest, in_vain: false }
         };
         payers.iter().map(|payer| (payer.community.clone(), of(payer.community))).collect()
     }
