@@ -49,6 +49,12 @@ impl Amount {
             .then(|| Self::fit(exact.div_euclid(whole) + i128::from(exact.rem_euclid(whole) != 0)))
     }
 
+    /// In thousandths of a whole, rounded down. 0 of a whole that is nothing, or of less than nothing.
+    pub fn permille_of(self, whole: Self) -> u64 {
+        let exact = (i128::from(self.0.max(0)) * 1000).checked_div(i128::from(whole.0));
+        u64::try_from(exact.unwrap_or(0).max(0)).unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn fit(nanos: i128) -> Self {
         Self(i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX }))
     }

@@ -2,7 +2,7 @@
 //! does, not with each cycle: it tells times of day, to the hour, and percents.
 
 use vcycle_money::book::Stage;
-use vcycle_money::plan::{Advice, Orders, Pace, Term};
+use vcycle_money::plan::{Advice, LANDED, Orders, Pace, Term};
 use vcycle_money::{Amount, Standing};
 
 use crate::model::Timestamp;
@@ -12,16 +12,6 @@ const HOUR_SECS: i64 = 3600;
 /// The next full hour.
 fn hour_after(at: Timestamp) -> Timestamp {
     Timestamp::from_secs((at.as_secs().div_euclid(HOUR_SECS) + 1) * HOUR_SECS)
-}
-
-/// Of an amount, in whole percents.
-fn percents(part: Amount, whole: Amount) -> i128 {
-    i128::from(part.nanos()) * 100 / i128::from(whole.nanos()).max(1)
-}
-
-/// With less than this of it a budget has not landed.
-fn lands_from(amount: Amount) -> Amount {
-    amount.share(98, 100).expect("a hundred is not nothing")
 }
 
 /// Of a cap.
@@ -58,18 +48,19 @@ pub(super) fn of_budget(orders: &Orders) -> Option<String> {
     let Orders { budget, amount, advice: Advice { term, landing, pace, .. }, .. } = orders;
     let day = landing.day.filter(|_| *term == Term::Open)?;
     let (lands, off) = (day.lands, "by the last 24 hours");
+    let permille = lands.permille_of(*amount);
     match pace {
-        Pace::Below { by: _ } if lands < lands_from(*amount) => Some(format!(
+        Pace::Below { by: _ } if permille < LANDED => Some(format!(
             "the budget {budget} is spent too slowly: {off} it would land at {} % of {amount:.2}",
-            percents(lands, *amount)
+            permille / 10
         )),
         Pace::Above { by: _ } if lands > *amount => {
             let gone = day.exhausted.map_or(String::new(), |at| {
                 format!(" all of it is gone before {}, and", hour_after(at))
             });
-            let lands = percents(lands, *amount);
             Some(format!(
-                "the budget {budget} is spent too fast: {off}{gone} it would land at {lands} % of {amount:.2}"
+                "the budget {budget} is spent too fast: {off}{gone} it would land at {} % of {amount:.2}",
+                permille / 10
             ))
         }
         Pace::OnLine | Pace::Below { .. } | Pace::Above { .. } => None,

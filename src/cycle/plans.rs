@@ -14,9 +14,6 @@ use crate::model::{
 };
 use crate::plan::{Costs, fits, grace_of};
 
-/// How long a machine takes to start, beyond which it counts as one that should have found work.
-const STARTS_WITHIN: Duration = Duration::from_secs(5 * 60);
-
 /// What a plan for a space may be made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Planner<'a> {
@@ -167,13 +164,11 @@ pub fn habits<'a>(
 ) -> BTreeMap<Community, Habit> {
     let mut habits: BTreeMap<Community, Habit> = BTreeMap::new();
     for (community, policy) in machinetypes {
-        let (proving, backoff) = (policy.fizzle + STARTS_WITHIN, policy.backoff);
-        let starting = policy.start_timeout;
-        let own = Habit { proving, backoff, starting };
+        let own = Habit::of((policy.fizzle, policy.backoff, policy.start_timeout));
         let habit = habits.entry(community.clone()).or_insert(own);
-        habit.proving = habit.proving.max(proving);
-        habit.backoff = habit.backoff.max(backoff);
-        habit.starting = habit.starting.max(starting);
+        habit.proving = habit.proving.max(own.proving);
+        habit.backoff = habit.backoff.max(own.backoff);
+        habit.starting = habit.starting.max(own.starting);
     }
     habits
 }

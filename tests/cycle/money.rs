@@ -419,6 +419,16 @@ fn a_reservation_whose_record_may_have_been_forgotten_is_settled_and_not_release
     });
 }
 
+/// Nobody knows of the machine any more, and the cloud does not have it.
+fn vanish_with_its_record(world: &World) {
+    let victim = world.cloud.machines()[0].clone();
+    world.cloud.inject(WorldFault::Vanish(victim.id));
+    let of_it = |path: &std::path::Path| path.to_string_lossy().contains("/current/");
+    for path in world.disk.files().into_keys().filter(|path| of_it(path)) {
+        world.disk.uproot(path);
+    }
+}
+
 /// A person has moved the record away, or a backup was restored: that there is none does not say that there was none.
 #[test]
 fn a_machine_whose_record_was_taken_away_is_settled_and_not_released() {
@@ -427,13 +437,8 @@ fn a_machine_whose_record_was_taken_away_is_settled_and_not_released() {
         for _ in 0..60 {
             cycle(&mut world, &mut one).await;
         }
-        let victim = world.cloud.machines()[0].clone();
-        world.cloud.inject(WorldFault::Vanish(victim.id));
         drop(one);
-        let of_it = |path: &std::path::Path| path.to_string_lossy().contains("/current/");
-        for path in world.disk.files().into_keys().filter(|path| of_it(path)) {
-            world.disk.uproot(path);
-        }
+        vanish_with_its_record(&world);
         let mut two = world.start("two", Fate::kind()).await.unwrap();
         for _ in 0..3 {
             cycle(&mut world, &mut two).await;
@@ -449,13 +454,8 @@ fn a_machine_whose_record_was_taken_away_costs_no_more_than_was_reserved() {
     run(async {
         let (mut world, mut one) = begin(16, WORST).await;
         cycle(&mut world, &mut one).await;
-        let victim = world.cloud.machines()[0].clone();
-        world.cloud.inject(WorldFault::Vanish(victim.id));
         drop(one);
-        let of_it = |path: &std::path::Path| path.to_string_lossy().contains("/current/");
-        for path in world.disk.files().into_keys().filter(|path| of_it(path)) {
-            world.disk.uproot(path);
-        }
+        vanish_with_its_record(&world);
         world.pass(Duration::from_secs(10 * 3600)).await;
         let mut two = world.start("two", Fate::kind()).await.unwrap();
         for _ in 0..3 {

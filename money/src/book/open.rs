@@ -145,13 +145,9 @@ pub(super) fn is_sane(at: Timestamp) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use proptest::prelude::*;
-    use vcycle_api::{
-        Generation, IntentToken, MachineName, MachinetypeName, Market, OfferingId, SpaceName,
-    };
-
     use super::*;
-    use crate::{Account, Currency, Money, ProviderName};
+    use crate::book::tests::{account, reservation};
+    use proptest::prelude::*;
 
     fn at(minutes: u32) -> Timestamp {
         Timestamp::from_secs(1_800_000_000) + Duration::from_secs(60) * minutes
@@ -168,27 +164,7 @@ mod tests {
 
     /// For ten hours.
     fn open(tariff: Tariff) -> Open {
-        let reservation = Reservation {
-            intent: IntentToken::compose(1),
-            machine: MachineName::compose(&MachinetypeName::parse("m").unwrap(), 1),
-            generation: Generation(1),
-            account: Account {
-                provider: ProviderName::parse("p").unwrap(),
-                space: SpaceName::parse("s").unwrap(),
-                machinetype: MachinetypeName::parse("m").unwrap(),
-                community: None,
-                market: Market::OnDemand,
-            },
-            offering: OfferingId {
-                flavour: "f".into(),
-                zone: String::new(),
-                market: Market::OnDemand,
-            },
-            tariff,
-            quoted: Money { amount: tariff.hourly, currency: Currency::GBP },
-            from: at(0),
-            until: at(600),
-        };
+        let reservation = reservation(1, &account(0), tariff, (at(0), at(600)));
         Open::new(reservation, 1)
     }
 

@@ -26,7 +26,7 @@ fn minute(minutes: i64) -> Timestamp {
     Timestamp::from_secs(START + 60 * minutes)
 }
 
-fn account(number: usize) -> Account {
+pub(super) fn account(number: usize) -> Account {
     let spaces = ["aws.example", "gcp.example"];
     let machinetypes = ["ska", "lhcb"];
     Account {
@@ -53,7 +53,7 @@ fn intent(number: u64) -> IntentToken {
     IntentToken::compose(u128::from(number) << 121 | u128::from(number))
 }
 
-fn reservation(
+pub(super) fn reservation(
     number: u64,
     account: &Account,
     tariff: Tariff,

@@ -63,6 +63,19 @@ pub enum Term {
     Over,
 }
 
+impl Term {
+    /// Whether it decides what is made, if only that it is nothing: within the stop margin, too.
+    pub fn is_its_time(self) -> bool {
+        match self {
+            Self::Open | Self::Stopped => true,
+            Self::NotBegun | Self::Over => false,
+        }
+    }
+}
+
+/// A budget has landed that spends so many thousandths of its amount, or more.
+pub const LANDED: u64 = 980;
+
 /// Why a budget cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBudget {

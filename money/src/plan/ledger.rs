@@ -47,7 +47,15 @@ impl Default for Habit {
     }
 }
 
+/// How long a machine takes to start, beyond which it counts as one that should have found work.
+const STARTS_WITHIN: Duration = Duration::from_secs(5 * 60);
+
 impl Habit {
+    /// Of machines that have fizzled if they end before `fizzle`.
+    pub fn of((fizzle, backoff, starting): (Duration, Duration, Duration)) -> Self {
+        Self { proving: fizzle + STARTS_WITHIN, backoff, starting }
+    }
+
     /// What was made in so long shows how many can be made.
     pub(crate) fn lately(self) -> Duration {
         STUCK.max(2 * self.proving)

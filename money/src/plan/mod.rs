@@ -35,7 +35,7 @@ mod projection_tests;
 mod tests;
 
 pub use advice::{Advice, CommunityAdvice, Forecast, Landing, Pace, Role, Why};
-pub use budget::{Budget, InvalidBudget, Priority, Term};
+pub use budget::{Budget, InvalidBudget, LANDED, Priority, Term};
 pub use ceiling::{Ceiling, Held};
 pub use controller::Controller;
 pub use lately::{FirstSpent, Lately};

@@ -1,7 +1,6 @@
 //! The machines of one community together, and what their ends tell about its work.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use vcycle_api::Timestamp;
 
@@ -10,8 +9,6 @@ use super::scenario::CommunityModel;
 use crate::plan::{CommunityView, Habit, Rate, STUCK, Unit, Work};
 
 const DAY: i64 = 86_400;
-/// How long a machine takes to start, as managers have it.
-const STARTS_WITHIN: Duration = Duration::from_secs(5 * 60);
 
 /// One community.
 #[derive(Debug)]
@@ -128,8 +125,7 @@ impl Crowd {
 
     /// As managers have it of a machinetype.
     fn habit(&self) -> Habit {
-        let proving = self.model.fizzle + STARTS_WITHIN;
-        Habit { proving, backoff: self.model.backoff, ..Habit::default() }
+        Habit::of((self.model.fizzle, self.model.backoff, Habit::default().starting))
     }
 
     /// A machine of such a rate is made.

@@ -103,7 +103,7 @@ impl Watch {
     ) {
         self.cycles += 1;
         let grown: Rate = advice.communities.iter().map(|own| own.grow).sum();
-        let step = permille(grown.in_an_hour(), advice.target.in_an_hour());
+        let step = grown.in_an_hour().permille_of(advice.target.in_an_hour());
         self.largest_step_permille = self.largest_step_permille.max(step);
         let (mut missing, mut first, mut backfill) = (0, Rate::ZERO, Rate::ZERO);
         for (index, crowd) in crowds.iter().enumerate() {
@@ -207,7 +207,7 @@ impl Watch {
             metered: till.metered,
             most_committed: self.most_committed,
             dearest_hour: dearest_hour(&lines),
-            landing_permille: permille(spent, budget.amount),
+            landing_permille: spent.permille_of(budget.amount),
             refused: till.refused,
             out_of_stock: self.out_of_stock,
             cycles: self.cycles,
@@ -289,10 +289,4 @@ fn mean_price(view: &PlanView, crowds: &[Crowd]) -> Rate {
 
 fn in_units(rate: Rate) -> f64 {
     rate.in_an_hour().nanos() as f64 / 1e9
-}
-
-/// In thousandths of the whole, rounded down; nothing of nothing.
-fn permille(part: Amount, whole: Amount) -> u64 {
-    let exact = (i128::from(part.nanos().max(0)) * 1000).checked_div(i128::from(whole.nanos()));
-    u64::try_from(exact.unwrap_or(0)).unwrap_or(u64::MAX)
 }

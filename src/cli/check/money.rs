@@ -101,12 +101,8 @@ fn out_of_time(
     (budget, budgets): (&Budget, &[Budget]),
     now: Timestamp,
 ) -> Option<Warning> {
-    let is_its_time = |term| match term {
-        Term::Open | Term::Stopped => true,
-        Term::NotBegun | Term::Over => false,
-    };
     let is_in_its_place =
-        |other: &Budget| is_its_time(other.term(now)) && other.scope == budget.scope;
+        |other: &Budget| other.term(now).is_its_time() && other.scope == budget.scope;
     if budgets.iter().any(is_in_its_place) {
         return None;
     }

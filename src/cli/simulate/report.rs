@@ -2,16 +2,13 @@
 
 use comfy_table::Cell;
 use serde::Serialize;
-use vcycle_money::plan::Role;
+use vcycle_money::plan::{LANDED, Role};
 use vcycle_money::simulate::{Outcome, Scenario};
 use vcycle_money::{Amount, CapName};
 
 use super::super::output::{
     BAD, BOLD, GOOD, Screen, clock_time, number, styled, table, table_text,
 };
-
-/// Below this part of the budget, in thousandths, money was lost.
-const LANDS: u64 = 980;
 
 /// For scripts.
 #[derive(Debug, Serialize)]
@@ -101,7 +98,7 @@ fn providers(outcome: &Outcome, screen: Screen) -> String {
 
 fn landing(outcome: &Outcome) -> String {
     let percent = |permille: u64| format!("{}.{} %", permille / 10, permille % 10);
-    let style = if (LANDS..=1000).contains(&outcome.landing_permille) { GOOD } else { BAD };
+    let style = if (LANDED..=1000).contains(&outcome.landing_permille) { GOOD } else { BAD };
     let spent = format!("{:.2} of {:.2} {}", outcome.spent, outcome.amount, outcome.currency);
     let lands = format!("lands at {}: {spent}", percent(outcome.landing_permille));
     let kept = outcome.amount - outcome.spendable;

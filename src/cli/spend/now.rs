@@ -290,7 +290,7 @@ fn waste_text(seen: &Seen, unit: &str) -> String {
 }
 
 fn part_of(part: Amount, whole: Amount) -> String {
-    let permille = i128::from(part.nanos()) * 1000 / i128::from(whole.nanos()).max(1);
+    let permille = part.permille_of(whole);
     if whole.is_nothing() {
         String::new()
     } else {

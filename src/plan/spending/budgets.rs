@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use vcycle_money::plan::{CommunityAdvice, Orders, Rate, Term};
+use vcycle_money::plan::{CommunityAdvice, Orders, Rate};
 use vcycle_money::{Account, Amount, Community};
 
 use crate::model::{Drain, DrainReason, IntentToken, Timestamp};
@@ -48,18 +48,11 @@ fn deciding<'a>(
     account: &Account,
 ) -> impl Iterator<Item = (usize, &'a Orders)> {
     let covering = |orders: &&Orders| orders.scope.covers(account);
+    let is_its_time = |orders: &Orders| orders.advice.term.is_its_time();
     let is_any_open = orders.iter().filter(covering).any(is_its_time);
     let all = orders.iter().enumerate();
     all.filter(move |(_, orders)| orders.scope.covers(account))
         .filter(move |(_, orders)| !is_any_open || is_its_time(orders))
-}
-
-/// Within the stop margin, too, in which it wants nothing.
-fn is_its_time(orders: &Orders) -> bool {
-    match orders.advice.term {
-        Term::Open | Term::Stopped => true,
-        Term::NotBegun | Term::Over => false,
-    }
 }
 
 /// Whether a machine is within what is left, to the nearest machine.

@@ -6,7 +6,7 @@ use anstyle::Style;
 use comfy_table::Cell;
 use vcycle_money::Amount;
 use vcycle_money::plan::{
-    Assumed, CommunityAdvice, Forecast, Held, Landing, Pace, Projection, Rate, Role, Term,
+    Assumed, CommunityAdvice, Forecast, Held, LANDED, Landing, Pace, Projection, Rate, Role, Term,
 };
 
 use super::super::super::output::{
@@ -18,8 +18,6 @@ use crate::model::Timestamp;
 
 /// What is as it should be.
 const PLAIN: Style = Style::new();
-/// Below this part of the budget, in thousandths, money is lost.
-const LANDS: u64 = 980;
 
 /// What nobody can know, and how it is taken.
 const ASSUMED: &str = "Taken to be so: who finds work now, or was never tried, finds as much as it is given, and who found none, or has no machinetype in this configuration, finds none; machines cost what \
@@ -155,14 +153,9 @@ fn pace_text(plan: &Projection) -> Option<(Style, String)> {
 }
 
 fn lands_text(plan: &Projection) -> (Style, String) {
-    let permille = permille(plan.lands, plan.amount);
-    let style = if (LANDS..=1000).contains(&permille) { GOOD } else { WARN };
+    let permille = plan.lands.permille_of(plan.amount);
+    let style = if (LANDED..=1000).contains(&permille) { GOOD } else { WARN };
     (style, format!("lands at {:.2}: {}.{} %", plan.lands, permille / 10, permille % 10))
-}
-
-fn permille(part: Amount, whole: Amount) -> u64 {
-    let exact = i128::from(part.nanos().max(0)) * 1000 / i128::from(whole.nanos().max(1));
-    u64::try_from(exact).unwrap_or(u64::MAX)
 }
 
 fn communities(plan: &Projection, screen: Screen) -> String {
